@@ -1,0 +1,2 @@
+//! The eastwest command.
+fn main(){}
