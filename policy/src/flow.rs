@@ -35,7 +35,8 @@ impl fmt::Display for Family {
 }
 
 /// What one flow asks for: one port, one ICMP type, or a bare protocol. Text form: `tcp/443`, `icmp/8`, `proto/47`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum FlowService {
     /// A TCP destination port.
     Tcp(u16),
