@@ -4,7 +4,7 @@ use std::net::IpAddr;
 
 use policy::{Family, FlowService};
 use serde::{Deserialize, Serialize};
-use wire::Record;
+use wire::{AgentState, Record};
 
 /// One scripted attempt at traffic.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -142,4 +142,25 @@ pub struct SessionEvidence {
     pub published: u64,
     /// The fence behind the last message.
     pub fence: Fence,
+}
+
+/// All that the witnesses saw in one step: what the judge is given beside the plan.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Observation {
+    /// The probes of the step's cells.
+    pub probes: Vec<Evidence>,
+    /// The probes of `throughout:` expectations, sent while the step's `do` ran, in order.
+    pub throughout: Vec<Evidence>,
+    /// The sessions that are open, or were until this step.
+    pub sessions: Vec<SessionEvidence>,
+    /// Records of this step that match no probe, no session, no `send` and no barrier: candidates for `phantom`.
+    pub strays: Vec<Record>,
+    /// Every record of this step but the barriers', in the order in which the center told of them.
+    pub records: Vec<Record>,
+    /// What the center says of each agent at the end of the step.
+    pub agents: Vec<AgentState>,
+    /// The newest published generation at the end of the step.
+    pub published: u64,
+    /// Operations that failed, as `item: reason` (for `publish … refused`), in the order of `do`.
+    pub refused: Vec<String>,
 }
