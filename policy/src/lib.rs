@@ -5,15 +5,25 @@
 mod flow;
 mod inventory;
 mod name;
+mod problem;
+mod render;
 mod rule;
 mod selector;
 mod service;
+mod suggest;
 mod verdict;
+pub mod yaml;
 
 pub use flow::{Family, Flow, FlowService};
 pub use inventory::{Inventory, Vm};
 pub use name::{Key, Name, NameError};
+pub use problem::{Errors, Problem, Problems, Span, TextError};
+pub use render::{line_and_column, render_plain};
 pub use rule::{Action, At, Mode, Outage, Policy, Rule};
 pub use selector::{AddressGroup, Selector};
 pub use service::{Protocol, ServiceMatch, Services};
+pub use suggest::{did_you_mean, nearest};
 pub use verdict::{Builtin, End, Ruling, Verdict, Would};
+
+pub use ipnet::IpNet;
+pub use jiff::Timestamp;

@@ -1,0 +1,212 @@
+//! What is wrong in a text: problems with places, collected so that all are told at once.
+
+use std::fmt;
+use std::ops::Range;
+use std::sync::Arc;
+
+use miette::{Diagnostic, LabeledSpan, NamedSource, SourceCode};
+
+use crate::yaml::Text;
+
+/// A range of bytes of the source text.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Span {
+    /// The first byte.
+    pub start: usize,
+    /// One past the last byte.
+    pub end: usize,
+}
+
+impl Span {
+    /// The span from the start of this one to the end of another.
+    #[must_use]
+    pub fn to(self, other: Self) -> Self {
+        Self { start: self.start, end: other.end.max(self.start) }
+    }
+}
+
+impl From<Range<usize>> for Span {
+    fn from(range: Range<usize>) -> Self {
+        Self { start: range.start, end: range.end.max(range.start) }
+    }
+}
+
+/// What is wrong with a short text (a selector, a service) that may stand inside a file or on a command line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}{}", help.as_ref().map(|help| format!(" ({help})")).unwrap_or_default())]
+pub struct TextError {
+    /// The bytes of the short text that are wrong.
+    pub range: Range<usize>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+}
+
+impl TextError {
+    /// An error about a part of a short text.
+    #[must_use]
+    pub fn new(range: Range<usize>, message: impl Into<String>) -> Self {
+        Self { range, message: message.into(), help: None }
+    }
+
+    /// The same error with advice.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+}
+
+/// One thing that is wrong, with its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// The place.
+    pub span: Span,
+    /// What is wrong: a fragment in lower case.
+    pub message: String,
+    /// What to do about it.
+    pub help: Option<String>,
+    /// Other places that explain this one.
+    pub also: Vec<(Span, String)>,
+}
+
+impl Problem {
+    /// A problem at a place.
+    #[must_use]
+    pub fn new(span: Span, message: impl Into<String>) -> Self {
+        Self { span, message: message.into(), help: None, also: Vec::new() }
+    }
+
+    /// A problem of a short text that stands in the source.
+    #[must_use]
+    pub fn within(text: &Text, error: TextError) -> Self {
+        Self { span: text.place(error.range), message: error.message, help: error.help, also: Vec::new() }
+    }
+
+    /// The same problem with advice.
+    #[must_use]
+    pub fn help(self, help: impl Into<String>) -> Self {
+        Self { help: Some(help.into()), ..self }
+    }
+
+    /// The same problem with advice, if there is any.
+    #[must_use]
+    pub fn maybe_help(self, help: Option<String>) -> Self {
+        Self { help: help.or(self.help), ..self }
+    }
+
+    /// The same problem with another place that explains it.
+    #[must_use]
+    pub fn also(mut self, span: Span, label: impl Into<String>) -> Self {
+        self.also.push((span, label.into()));
+        self
+    }
+}
+
+/// The collector of problems: a reader reports into it and goes on.
+#[derive(Clone, Debug, Default)]
+pub struct Problems {
+    found: Vec<Problem>,
+}
+
+impl Problems {
+    /// Notes a problem.
+    pub fn report(&mut self, problem: Problem) {
+        self.found.push(problem);
+    }
+
+    /// Whether nothing is wrong so far.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.found.is_empty()
+    }
+
+    /// All problems of a source, sorted by place; `None` if there are none.
+    #[must_use]
+    pub fn into_errors(mut self, source_name: &str, text: &str) -> Option<Errors> {
+        self.found.sort_by_key(|problem| (problem.span, problem.message.clone()));
+        self.found.dedup();
+        let source = Arc::new(NamedSource::new(source_name, text.to_owned()));
+        let problems = self.found.into_iter().map(|problem| Located { problem, source: Arc::clone(&source) }).collect();
+        (!Vec::is_empty(&problems)).then_some(Errors { source, problems })
+    }
+}
+
+/// All that is wrong in one source text, sorted by place; at least one problem.
+#[derive(Clone, Debug)]
+pub struct Errors {
+    source: Arc<NamedSource<String>>,
+    problems: Vec<Located>,
+}
+
+impl Errors {
+    /// The problems, sorted by place.
+    pub fn problems(&self) -> impl ExactSizeIterator<Item = &Problem> {
+        self.problems.iter().map(|located| &located.problem)
+    }
+
+    /// The name of the source.
+    #[must_use]
+    pub fn source_name(&self) -> &str {
+        self.source.name()
+    }
+
+    /// The text of the source.
+    #[must_use]
+    pub fn text(&self) -> &str {
+        self.source.inner()
+    }
+}
+
+impl fmt::Display for Errors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.problems.len() {
+            1 => write!(f, "{} has a mistake", self.source_name()),
+            many => write!(f, "{} has {many} mistakes", self.source_name()),
+        }
+    }
+}
+
+impl std::error::Error for Errors {}
+
+impl Diagnostic for Errors {
+    fn related<'a>(&'a self) -> Option<Box<dyn Iterator<Item = &'a dyn Diagnostic> + 'a>> {
+        Some(Box::new(self.problems.iter().map(|located| located as &dyn Diagnostic)))
+    }
+}
+
+/// A problem with the source that it stands in, as miette wants it.
+#[derive(Clone, Debug)]
+struct Located {
+    problem: Problem,
+    source: Arc<NamedSource<String>>,
+}
+
+impl fmt::Display for Located {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.problem.message)
+    }
+}
+
+impl std::error::Error for Located {}
+
+impl Diagnostic for Located {
+    fn help<'a>(&'a self) -> Option<Box<dyn fmt::Display + 'a>> {
+        self.problem.help.as_ref().map(|help| Box::new(help) as Box<dyn fmt::Display>)
+    }
+
+    fn source_code(&self) -> Option<&dyn SourceCode> {
+        Some(self.source.as_ref())
+    }
+
+    fn labels(&self) -> Option<Box<dyn Iterator<Item = LabeledSpan> + '_>> {
+        let range = |span: Span| (span.start, span.end - span.start);
+        let here = LabeledSpan::new_primary_with_span(Some("here".to_owned()), range(self.problem.span));
+        let also = self
+            .problem
+            .also
+            .iter()
+            .map(move |(span, label)| LabeledSpan::new_with_span(Some(label.clone()), range(*span)));
+        Some(Box::new(std::iter::once(here).chain(also)))
+    }
+}
