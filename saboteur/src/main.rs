@@ -1,2 +1,2 @@
-//! The saboteur: the agent with a lie in it, for tests alone.
-fn main(){}
+//! `eastwest-saboteur`: the same command line as `eastwest agent run`, and `--kind`.
+fn main() {}

@@ -1,0 +1,4 @@
+//! The saboteur: the agent with a lie in it, for tests alone. It shows that the suite catches an agent that lies.
+pub mod kinds;
+
+pub use kinds::{EXPECTED, Kind};
