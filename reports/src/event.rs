@@ -3,6 +3,9 @@
 use policy::{End, Family};
 use serde::{Deserialize, Serialize};
 
+/// The version of the stream's format that this build writes, and the newest that it reads.
+pub const VERSION: u32 = 1;
+
 /// One event. The recorded stream (JSON lines) is enough to render every report again.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "event")]

@@ -1,3 +1,19 @@
 //! Reports: the stream of events of a run, and its folds into formats.
+//!
+//! The runner knows no format: it emits [`event::Event`]s. [`Run`] gathers a stream into one value, [`Terminal`] tells it
+//! as it goes, [`Junit`] and [`Json`] write it at the end, and [`Recorder`] keeps it so that all can be rendered again.
 
 pub mod event;
+mod json;
+mod junit;
+mod recording;
+mod run;
+mod table;
+mod terminal;
+mod words;
+
+pub use json::Json;
+pub use junit::Junit;
+pub use recording::{Recorder, Recording, RecordingError, read_recording};
+pub use run::{Run, Scenario, Step, Totals};
+pub use terminal::{Manner, Terminal};

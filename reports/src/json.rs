@@ -1,0 +1,107 @@
+//! The run as one JSON object, for programs.
+
+use std::io::{self, Write};
+
+use policy::Family;
+use serde::Serialize;
+
+use crate::event::{Event, Finding, FindingKind, ScenarioOutcome, Side};
+use crate::run::{Run, Scenario, Totals};
+
+/// Gathers a run and writes it as one JSON object.
+#[derive(Clone, Debug, Default)]
+pub struct Json {
+    run: Run,
+}
+
+impl Json {
+    /// Takes in one event.
+    pub fn event(&mut self, event: &Event) {
+        self.run.event(event);
+    }
+
+    /// Writes the object, with a newline behind it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn finish(self, mut writer: impl Write) -> io::Result<()> {
+        let object = Object {
+            scenarios: self.run.scenarios.iter().map(ScenarioObject::of).collect(),
+            totals: self.run.totals(),
+        };
+        serde_json::to_writer(&mut writer, &object)?;
+        writer.write_all(b"\n")?;
+        writer.flush()
+    }
+}
+
+#[derive(Serialize)]
+struct Object<'a> {
+    scenarios: Vec<ScenarioObject<'a>>,
+    totals: Totals,
+}
+
+#[derive(Serialize)]
+struct ScenarioObject<'a> {
+    name: &'a str,
+    file: &'a str,
+    outcome: ScenarioOutcome,
+    seconds: f64,
+    findings: Vec<FindingObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct FindingObject<'a> {
+    kind: FindingKind,
+    step: &'a str,
+    expectation: &'a str,
+    source: Option<&'a str>,
+    destination: Option<&'a str>,
+    service: Option<&'a str>,
+    family: Option<Family>,
+    expected: Option<&'a Side>,
+    observed: Option<&'a Side>,
+    line: usize,
+}
+
+impl<'a> ScenarioObject<'a> {
+    fn of(scenario: &'a Scenario) -> Self {
+        Self {
+            name: &scenario.id.name,
+            file: &scenario.id.file,
+            outcome: scenario.outcome(),
+            seconds: scenario.seconds,
+            findings: scenario.all_findings().map(FindingObject::of).collect(),
+        }
+    }
+}
+
+impl<'a> FindingObject<'a> {
+    fn of(finding: &'a Finding) -> Self {
+        let Finding {
+            kind,
+            step,
+            expectation,
+            source,
+            destination,
+            service,
+            family,
+            expected,
+            observed,
+            line,
+            detail: _,
+        } = finding;
+        Self {
+            kind: *kind,
+            step,
+            expectation,
+            source: source.as_deref(),
+            destination: destination.as_deref(),
+            service: service.as_deref(),
+            family: *family,
+            expected: expected.as_ref(),
+            observed: observed.as_ref(),
+            line: *line,
+        }
+    }
+}

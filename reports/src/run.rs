@@ -1,0 +1,179 @@
+//! A whole run as one value, gathered from its events.
+
+use serde::Serialize;
+
+use crate::event::{Cell, Event, Figures, Finding, ScenarioId, ScenarioOutcome};
+
+/// A run, or as much of one as has been told.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Run {
+    /// The scenarios, in the order in which the run was given them.
+    pub scenarios: Vec<Scenario>,
+    /// The seed.
+    pub seed: u64,
+    /// How many ran at once.
+    pub jobs: usize,
+    /// By the oracle alone.
+    pub model: bool,
+    /// Wall seconds; `None` while the run has not ended.
+    pub seconds: Option<f64>,
+    /// It was interrupted.
+    pub interrupted: bool,
+}
+
+/// A scenario of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Which.
+    pub id: ScenarioId,
+    /// The steps that were judged.
+    pub steps: Vec<Step>,
+    /// How it ended; `None` while it has not.
+    pub ended: Option<ScenarioOutcome>,
+    /// Wall seconds; 0 while it has not ended.
+    pub seconds: f64,
+    /// The cause of `error` or `skipped`.
+    pub reason: Option<String>,
+    /// Findings that belong to no step.
+    pub findings: Vec<Finding>,
+}
+
+/// A step that was judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name.
+    pub name: String,
+    /// The published generation.
+    pub generation: u64,
+    /// Every probed cell.
+    pub cells: Vec<Cell>,
+    /// What was not as expected.
+    pub findings: Vec<Finding>,
+    /// Its figures.
+    pub figures: Figures,
+}
+
+/// The sums of a run.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Totals {
+    /// Scenarios given.
+    pub scenarios: usize,
+    /// … of which passed.
+    pub passed: usize,
+    /// … of which had findings.
+    pub failed: usize,
+    /// … of which could not be carried out, or did not end.
+    pub error: usize,
+    /// … of which were left out.
+    pub skipped: usize,
+    /// Cells probed.
+    pub cells: usize,
+    /// Findings.
+    pub findings: usize,
+    /// Probes settled once more (0 is expected).
+    pub again: u64,
+    /// Waits that a last-resort clock ended (0 is expected).
+    pub by_clock: u64,
+}
+
+impl Scenario {
+    fn new(id: &ScenarioId) -> Self {
+        Self { id: id.clone(), steps: Vec::new(), ended: None, seconds: 0.0, reason: None, findings: Vec::new() }
+    }
+
+    /// How it ended; a scenario whose end was never told is an error.
+    #[must_use]
+    pub fn outcome(&self) -> ScenarioOutcome {
+        self.ended.unwrap_or(ScenarioOutcome::Error)
+    }
+
+    /// Why it is an error or was skipped.
+    #[must_use]
+    pub fn cause(&self) -> Option<&str> {
+        match self.ended {
+            None => Some("it did not end: the run was interrupted"),
+            Some(_) => self.reason.as_deref(),
+        }
+    }
+
+    /// All its findings, those of the steps first.
+    pub fn all_findings(&self) -> impl Iterator<Item = &Finding> {
+        self.steps.iter().flat_map(|step| &step.findings).chain(&self.findings)
+    }
+
+    /// How many cells were probed.
+    #[must_use]
+    pub fn cells(&self) -> usize {
+        self.steps.iter().map(|step| step.cells.len()).sum()
+    }
+}
+
+impl Run {
+    /// Takes in one event.
+    pub fn event(&mut self, event: &Event) {
+        match event {
+            Event::RunStarted { version: _, scenarios, seed, jobs, model } => {
+                *self = Self { seed: *seed, jobs: *jobs, model: *model, ..Self::default() };
+                self.scenarios.extend(scenarios.iter().map(Scenario::new));
+            }
+            Event::ScenarioStarted { scenario, steps: _ }
+            | Event::LabReady { scenario, seconds: _, vms: _, hosts: _ } => {
+                self.scenario(scenario);
+            }
+            Event::StepFinished { scenario, step, generation, cells, findings, figures } => {
+                let step = Step {
+                    name: step.clone(),
+                    generation: *generation,
+                    cells: cells.clone(),
+                    findings: findings.clone(),
+                    figures: figures.clone(),
+                };
+                self.scenario(scenario).steps.push(step);
+            }
+            Event::ScenarioFinished { scenario, outcome, seconds, reason, findings } => {
+                let scenario = self.scenario(scenario);
+                scenario.ended = Some(*outcome);
+                scenario.seconds = *seconds;
+                scenario.reason.clone_from(reason);
+                scenario.findings.clone_from(findings);
+            }
+            Event::RunFinished { seconds, interrupted } => {
+                self.seconds = Some(*seconds);
+                self.interrupted = *interrupted;
+            }
+        }
+    }
+
+    /// The sums so far.
+    #[must_use]
+    pub fn totals(&self) -> Totals {
+        let mut totals = Totals { scenarios: self.scenarios.len(), ..Totals::default() };
+        for scenario in &self.scenarios {
+            match scenario.outcome() {
+                ScenarioOutcome::Passed => totals.passed += 1,
+                ScenarioOutcome::Failed => totals.failed += 1,
+                ScenarioOutcome::Error => totals.error += 1,
+                ScenarioOutcome::Skipped => totals.skipped += 1,
+            }
+            totals.cells += scenario.cells();
+            totals.findings += scenario.all_findings().count();
+            for step in &scenario.steps {
+                totals.again += step.figures.again;
+                totals.by_clock += step.figures.by_clock;
+            }
+        }
+        totals
+    }
+
+    pub(crate) fn find(&self, id: &ScenarioId) -> Option<&Scenario> {
+        self.scenarios.iter().find(|scenario| scenario.id == *id)
+    }
+
+    fn scenario(&mut self, id: &ScenarioId) -> &mut Scenario {
+        let at = self.scenarios.iter().position(|scenario| scenario.id == *id).unwrap_or_else(|| {
+            self.scenarios.push(Scenario::new(id));
+            self.scenarios.len() - 1
+        });
+        &mut self.scenarios[at]
+    }
+}

@@ -1,0 +1,227 @@
+//! The run told to a person: a line for each scenario as it ends, then each failure as a table, then the sums.
+
+use std::io::{self, Write};
+
+use crate::event::{Event, Finding, ScenarioId, ScenarioOutcome, Side};
+use crate::run::{Run, Scenario, Step, Totals};
+use crate::table::Table;
+
+/// How a [`Terminal`] writes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Manner {
+    /// With colours (ANSI escapes).
+    pub colour: bool,
+    /// With one line at the foot that says what runs and is overwritten (only for a real terminal).
+    pub live: bool,
+}
+
+/// Tells a run to a writer as it goes.
+#[derive(Debug)]
+pub struct Terminal<W> {
+    writer: W,
+    manner: Manner,
+    run: Run,
+}
+
+#[derive(Clone, Copy)]
+enum Tint {
+    Good,
+    Bad,
+    Faint,
+    Strong,
+}
+
+impl<W: Write> Terminal<W> {
+    /// A teller into a writer.
+    pub fn new(writer: W, manner: Manner) -> Self {
+        Self { writer, manner, run: Run::default() }
+    }
+
+    /// Takes in one event, and writes what there is to tell of it.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn event(&mut self, event: &Event) -> io::Result<()> {
+        self.run.event(event);
+        match event {
+            Event::RunStarted { .. } => self.opening(),
+            Event::ScenarioStarted { scenario, steps: _ } => self.status(scenario, "the lab comes up"),
+            Event::LabReady { scenario, .. } => self.status(scenario, "the lab stands"),
+            Event::StepFinished { scenario, step, .. } => self.status(scenario, step),
+            Event::ScenarioFinished { scenario, .. } => self.ended(scenario),
+            Event::RunFinished { .. } => Ok(()),
+        }
+    }
+
+    /// Writes the failures and the sums.
+    ///
+    /// # Errors
+    /// When the writer fails.
+    pub fn finish(mut self) -> io::Result<()> {
+        self.wipe()?;
+        let run = std::mem::take(&mut self.run);
+        for scenario in &run.scenarios {
+            self.failure(scenario)?;
+        }
+        self.summary(&run)?;
+        self.writer.flush()
+    }
+
+    fn opening(&mut self) -> io::Result<()> {
+        let Run { scenarios, jobs, seed, model, .. } = &self.run;
+        let manner = if *model { ", by the oracle alone".to_owned() } else { format!(", {jobs} at once, seed {seed}") };
+        let line = format!("eastwest: {}{manner}", count(scenarios.len(), "scenario"));
+        writeln!(self.writer, "{line}")
+    }
+
+    fn status(&mut self, id: &ScenarioId, what: &str) -> io::Result<()> {
+        if !self.manner.live {
+            return Ok(());
+        }
+        let ended = self.run.scenarios.iter().filter(|scenario| scenario.ended.is_some()).count();
+        let text: String =
+            format!("  {ended}/{} {}: {what}", self.run.scenarios.len(), id.name).chars().take(100).collect();
+        write!(self.writer, "\r\x1b[K{text}")?;
+        self.writer.flush()
+    }
+
+    fn wipe(&mut self) -> io::Result<()> {
+        if self.manner.live { write!(self.writer, "\r\x1b[K") } else { Ok(()) }
+    }
+
+    fn ended(&mut self, id: &ScenarioId) -> io::Result<()> {
+        self.wipe()?;
+        let Some(scenario) = self.run.find(id).cloned() else { return Ok(()) };
+        let (word, tint) = match scenario.outcome() {
+            ScenarioOutcome::Passed => ("PASS", Tint::Good),
+            ScenarioOutcome::Failed => ("FAIL", Tint::Bad),
+            ScenarioOutcome::Error => ("ERROR", Tint::Bad),
+            ScenarioOutcome::Skipped => ("SKIP", Tint::Faint),
+        };
+        let word = self.tint(tint, &format!("{word:>5}"));
+        let scope = match (scenario.outcome(), scenario.cause()) {
+            (ScenarioOutcome::Skipped | ScenarioOutcome::Error, Some(cause)) => first_line(cause).to_owned(),
+            _ => format!("{}, {}", count(scenario.steps.len(), "step"), count(scenario.cells(), "cell")),
+        };
+        let file = self.tint(Tint::Faint, &format!("({}: {scope})", scenario.id.file));
+        writeln!(self.writer, "{word} {:>8.3} s  {} {file}", scenario.seconds, scenario.id.name)?;
+        self.writer.flush()
+    }
+
+    fn failure(&mut self, scenario: &Scenario) -> io::Result<()> {
+        match scenario.outcome() {
+            ScenarioOutcome::Passed | ScenarioOutcome::Skipped => return Ok(()),
+            ScenarioOutcome::Failed | ScenarioOutcome::Error => {}
+        }
+        let title = self.tint(Tint::Strong, &format!("{}: {}", scenario.outcome(), scenario.id.name));
+        writeln!(self.writer, "\n{title}\n  {}", scenario.id.file)?;
+        if let Some(cause) = scenario.cause() {
+            self.indented(cause)?;
+        }
+        for step in scenario.steps.iter().filter(|step| !step.findings.is_empty()) {
+            writeln!(self.writer, "\n  step `{}`, generation {}", step.name, step.generation)?;
+            self.findings(&scenario.id, &step.findings, Some(step))?;
+        }
+        if !scenario.findings.is_empty() {
+            writeln!(self.writer, "\n  outside its steps")?;
+            self.findings(&scenario.id, &scenario.findings, None)?;
+        }
+        Ok(())
+    }
+
+    fn findings(&mut self, id: &ScenarioId, findings: &[Finding], step: Option<&Step>) -> io::Result<()> {
+        let mut table = Table::default();
+        table.row(["finding", "flow", "family", "", "verdict", "rule", "end", "would be", "generation", "line"]);
+        let compared = findings.iter().filter(|finding| finding.expected.is_some() || finding.observed.is_some());
+        compared.for_each(|finding| rows(&mut table, finding, step));
+        for (number, line) in table.lines().iter().enumerate().filter(|_| table.len() > 1) {
+            let line = if number == 0 { self.tint(Tint::Faint, line) } else { line.clone() };
+            writeln!(self.writer, "    {line}")?;
+        }
+        for finding in findings.iter().filter(|finding| !finding.expectation.is_empty() || !finding.detail.is_empty()) {
+            let kind = self.tint(Tint::Bad, finding.kind.as_str());
+            writeln!(self.writer, "    {kind} {}:{} `{}`", id.file, finding.line, finding.expectation)?;
+            self.indented(&finding.detail)?;
+        }
+        Ok(())
+    }
+
+    fn indented(&mut self, text: &str) -> io::Result<()> {
+        text.lines().try_for_each(|line| writeln!(self.writer, "      {line}"))
+    }
+
+    fn summary(&mut self, run: &Run) -> io::Result<()> {
+        let Totals { scenarios, passed, failed, error, skipped, cells, findings, again, by_clock } = run.totals();
+        let tint = if failed + error > 0 { Tint::Bad } else { Tint::Good };
+        let line = format!(
+            "{}: {passed} passed, {failed} failed, {error} error, {skipped} skipped",
+            count(scenarios, "scenario")
+        );
+        let line = self.tint(tint, &line);
+        let rest =
+            format!("{}, {}, {again} again, {by_clock} by clock", count(cells, "cell"), count(findings, "finding"));
+        match run.seconds {
+            Some(seconds) if run.interrupted => {
+                writeln!(self.writer, "\n{line}; {rest}, interrupted after {seconds:.3} s")
+            }
+            Some(seconds) => writeln!(self.writer, "\n{line}; {rest}, in {seconds:.3} s"),
+            None => writeln!(self.writer, "\n{line}; {rest}; the stream ends before the run does"),
+        }
+    }
+
+    fn tint(&self, tint: Tint, text: &str) -> String {
+        let code = match tint {
+            Tint::Good => "32",
+            Tint::Bad => "31",
+            Tint::Faint => "2",
+            Tint::Strong => "1",
+        };
+        if self.manner.colour { format!("\x1b[{code}m{text}\x1b[0m") } else { text.to_owned() }
+    }
+}
+
+fn rows(table: &mut Table, finding: &Finding, step: Option<&Step>) {
+    let family = finding.family.map(|family| family.to_string()).unwrap_or_default();
+    let line = finding.line.to_string();
+    let generation = step.map(|step| generation(step, finding).to_string()).unwrap_or_default();
+    let flow = finding.flow();
+    let [verdict, rule, end, would] = side(finding.expected.as_ref());
+    let kind = finding.kind.as_str();
+    table.row([kind, &flow, &family, "expected", &verdict, &rule, &end, &would, "", &line]);
+    let [verdict, rule, end, would] = side(finding.observed.as_ref());
+    table.row(["", "", "", "observed", &verdict, &rule, &end, &would, &generation, ""]);
+}
+
+/// The generation under which the finding's cell was judged; the step's where it is about no cell.
+fn generation(step: &Step, finding: &Finding) -> u64 {
+    let cell = step.cells.iter().find(|cell| {
+        Some(&cell.source) == finding.source.as_ref()
+            && Some(&cell.destination) == finding.destination.as_ref()
+            && Some(&cell.service) == finding.service.as_ref()
+            && Some(cell.family) == finding.family
+    });
+    cell.map_or(step.generation, |cell| cell.generation)
+}
+
+fn side(side: Option<&Side>) -> [String; 4] {
+    let Some(Side { verdict, rule, end, would }) = side else { return ["-", "-", "-", "-"].map(str::to_owned) };
+    let dash = || "-".to_owned();
+    let would = would.as_ref().map(|would| match &would.rule {
+        Some(rule) => format!("{} by {rule}", would.verdict),
+        None => would.verdict.to_string(),
+    });
+    [
+        verdict.to_string(),
+        rule.clone().unwrap_or_else(dash),
+        end.map_or_else(dash, |end| end.to_string()),
+        would.unwrap_or_else(dash),
+    ]
+}
+
+fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
+}
+
+fn first_line(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
