@@ -2,7 +2,10 @@
 
 pub mod evidence;
 pub mod jail;
+pub mod plan;
 pub mod run;
+pub mod scenario;
+pub mod state;
 
 pub use jail::jail_main;
 pub use run::{Job, RunError, RunOptions, RunOutcome, reach_packets, run};

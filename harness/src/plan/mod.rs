@@ -1,0 +1,141 @@
+//! The plan: every step's expectations as single cells, with what the oracle says of each. It is made before anything runs.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use policy::{Family, FlowService, Name, Verdict};
+use reports::event::{Finding, Side};
+
+use crate::scenario::{Doing, Expectation, Expected, SessionClaim, Stream};
+use crate::state::{State, Transition};
+
+/// One step as it is to be run; a step with `repeat` makes several.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedStep {
+    /// The step's index in the scenario.
+    pub index: usize,
+    /// Its name; with ` (2 of 3)` behind it where it repeats.
+    pub name: Arc<str>,
+    /// Its line in the file.
+    pub line: usize,
+    /// The state before it.
+    pub before: Arc<State>,
+    /// What is done, in order.
+    pub acts: Vec<PlannedAct>,
+    /// The state at its end, in which the cells are judged.
+    pub state: Arc<State>,
+    /// What is probed once the state stands.
+    pub cells: Vec<PlannedCell>,
+    /// What is probed continuously while `acts` run.
+    pub throughout: Vec<PlannedCell>,
+    /// Every session that is open at its end: traffic goes both ways on each before it is judged.
+    pub sessions: Vec<PlannedSession>,
+    /// Expectations about records, agents and generations.
+    pub events: Vec<Expectation>,
+    /// Differences between scenario and oracle, decided without a packet.
+    pub findings: Vec<Finding>,
+    /// Cells that nothing lists and that were left out beyond the cap.
+    pub left_out: usize,
+}
+
+/// One item of `do` with what it makes of the world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PlannedAct {
+    /// The item.
+    pub doing: Doing,
+    /// The difference that it makes to topology, inventory and policy.
+    pub transition: Transition,
+    /// The state behind it.
+    pub state: Arc<State>,
+}
+
+/// Where an expectation stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Origin {
+    /// The step's name.
+    pub step: Arc<str>,
+    /// The line in the scenario, from 1; the step's own for a cell that nothing lists.
+    pub line: usize,
+    /// The expectation as the scenario has it; empty for a cell that nothing lists.
+    pub text: Arc<str>,
+}
+
+/// One cell: one flow to probe, and what it should meet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedCell {
+    /// The source endpoint.
+    pub source: Name,
+    /// The destination endpoint.
+    pub destination: Name,
+    /// The service.
+    pub service: FlowService,
+    /// The family.
+    pub family: Family,
+    /// The address that it leaves from.
+    pub source_address: IpAddr,
+    /// The address that it is sent to.
+    pub destination_address: IpAddr,
+    /// What is expected: what the scenario claims, completed from the oracle where it claims nothing.
+    pub expected: Side,
+    /// What the scenario itself claims; `None` for a cell that is left to the oracle.
+    pub claimed: Option<Expected>,
+    /// What each managed end should decide.
+    pub ends: Ends,
+    /// For a cell of `throughout`: what the ends decided in the states on the way, which are right answers as well.
+    pub also: Vec<Ends>,
+    /// The lab has cut the path between the two.
+    pub cut: bool,
+    /// Where the expectation stands.
+    pub origin: Origin,
+}
+
+impl PlannedCell {
+    /// Whether the oracle alone says what is expected.
+    #[must_use]
+    pub fn by_oracle(&self) -> bool {
+        self.claimed.is_none()
+    }
+}
+
+/// What the oracle says of both ends; `None` for an unmanaged end.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ends {
+    /// The source's decision.
+    pub source: Option<Decision>,
+    /// The destination's decision, if the packet came up to it.
+    pub destination: Option<Decision>,
+}
+
+/// What one end decides.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Decision {
+    /// The verdict.
+    pub verdict: Verdict,
+    /// The rule.
+    pub rule: String,
+    /// What it would decide with every monitor rule live, where that differs: verdict and rule.
+    pub would: Option<(Verdict, String)>,
+}
+
+/// One open session and what should have come of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PlannedSession {
+    /// The session's name.
+    pub name: String,
+    /// Its flow.
+    pub stream: Stream,
+    /// What is expected of it.
+    pub expected: SessionClaim,
+    /// The scenario claims it, and not the oracle alone.
+    pub claimed: bool,
+    /// It was cut in an earlier step, and stays so: no new record is due.
+    pub was_cut: bool,
+    /// What each managed end decides of its flow in this state.
+    pub ends: Ends,
+    /// What each managed end had admitted it by, when it last lived.
+    pub admitted: Ends,
+    /// The lab has cut the path.
+    pub cut: bool,
+    /// Where the expectation stands.
+    pub origin: Origin,
+}

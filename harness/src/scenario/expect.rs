@@ -1,0 +1,167 @@
+//! Expectations: one line of `expect`, or one cell of a matrix.
+
+use std::fmt;
+use std::net::IpAddr;
+use std::ops::Range;
+
+use policy::{End, Family, FlowService, Name, Would};
+use reports::event::Word;
+
+/// One expectation with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Expectation {
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// Where it stands in the scenario's text, in bytes.
+    pub place: Range<usize>,
+    /// The expectation as written (a matrix's cell: as a line of `expect` would have it).
+    pub text: String,
+    /// What it claims.
+    pub claim: Claim,
+}
+
+/// What an expectation claims.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Claim {
+    /// Of flows.
+    Flow(FlowClaim),
+    /// Of a session that a step opened.
+    Session {
+        /// The session's name.
+        name: String,
+        /// What came of it.
+        claim: SessionClaim,
+    },
+    /// Of records that the center holds.
+    Report(ReportClaim),
+    /// `agent NAME: online` or `offline`, as the center sees it.
+    Agent {
+        /// Which VMs.
+        vms: Glob,
+        /// Online, or else offline.
+        online: bool,
+    },
+    /// `generation acked by all`: every managed VM acknowledged the newest published generation.
+    AckedByAll,
+}
+
+/// A claim of every flow from a source to a destination of the globs.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FlowClaim {
+    /// The sources.
+    pub source: Glob,
+    /// The destinations; never the source itself.
+    pub destination: Glob,
+    /// The services.
+    pub services: Vec<Choice>,
+    /// The claim; `None` for `?` (left to the oracle).
+    pub expected: Option<Expected>,
+    /// In this family alone.
+    pub family: Option<Family>,
+    /// From this address of the source.
+    pub from: Option<IpAddr>,
+}
+
+/// A service of an expectation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Choice {
+    /// This one.
+    One(FlowService),
+    /// `any`: every service that the policy names, those that the destination serves, and one that the policy does not name.
+    Any,
+}
+
+/// What is expected of a flow.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Expected {
+    /// The verdict, `refused` or `unreachable`.
+    pub word: Word,
+    /// The rule, if claimed.
+    pub rule: Option<String>,
+    /// The end, if claimed.
+    pub end: Option<End>,
+    /// The would-be verdict, if claimed (its rule and end: if claimed).
+    pub would: Option<Would>,
+}
+
+/// What is expected of a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum SessionClaim {
+    /// It lives: every byte comes through both ways.
+    Alive,
+    /// It was cut.
+    Cut {
+        /// By this rule, if claimed.
+        rule: Option<String>,
+        /// At this end, if claimed.
+        end: Option<End>,
+    },
+}
+
+/// What is expected of the center's records of this step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReportClaim {
+    /// No record may match (`not reported: …`).
+    pub absent: bool,
+    /// Of each flow and end exactly one record may match (`reported once: …`).
+    pub once: bool,
+    /// The flow's source endpoint.
+    pub source: Option<Glob>,
+    /// The flow's destination endpoint.
+    pub destination: Option<Glob>,
+    /// The flow's service.
+    pub service: Option<FlowService>,
+    /// The verdict (or `cut`).
+    pub word: Option<Word>,
+    /// The rule.
+    pub rule: Option<String>,
+    /// The end that reported.
+    pub end: Option<End>,
+}
+
+/// A pattern of names: `*` stands for any characters, none included.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Glob(String);
+
+impl Glob {
+    /// A pattern.
+    #[must_use]
+    pub fn new(pattern: &str) -> Self {
+        Self(pattern.to_owned())
+    }
+
+    /// Whether it is a plain name, which must then exist.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        !self.0.contains('*')
+    }
+
+    /// The pattern.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether a name matches.
+    #[must_use]
+    pub fn matches(&self, name: &Name) -> bool {
+        let mut parts = self.0.split('*');
+        let Some(first) = parts.next() else { return false };
+        let Some(mut rest) = name.as_str().strip_prefix(first) else { return false };
+        let parts: Vec<&str> = parts.collect();
+        let Some((last, middle)) = parts.split_last() else { return rest.is_empty() };
+        for part in middle {
+            match rest.find(part) {
+                Some(at) => rest = &rest[at + part.len()..],
+                None => return false,
+            }
+        }
+        rest.ends_with(last)
+    }
+}
+
+impl fmt::Display for Glob {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.0)
+    }
+}

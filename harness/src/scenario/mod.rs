@@ -1,0 +1,46 @@
+//! Scenarios: a topology, and a series of states with the expectation of each (design.md 4, semantics 25, 36–43).
+//!
+//! The types here are plain values, complete and checked: every name in them exists where it is used, globs of actions
+//! are resolved, default addresses are given. Globs of expectations stay, for the plan to resolve.
+
+mod expect;
+mod step;
+mod topology;
+
+use std::sync::Arc;
+
+use policy::Policy;
+
+pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim};
+pub use step::{Act, Action, Doing, Party, Process, Step, Stream};
+pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
+
+/// One scenario, or a topology alone (then without steps).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Scenario {
+    /// Its name; the file's name where it says none.
+    pub name: String,
+    /// The file as it was given.
+    pub file: String,
+    /// It takes long: left out unless asked for.
+    pub slow: bool,
+    /// It runs while nothing else does (semantics 31).
+    pub exclusive: bool,
+    /// What stands before the first step.
+    pub topology: Topology,
+    /// The policy before the first step; without one, agents stay closed.
+    pub policy: Option<Arc<PolicyText>>,
+    /// The steps, in order, `repeat` not unrolled.
+    pub steps: Vec<Step>,
+}
+
+/// A policy with the text that it was read from: the text is published, the value is judged.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PolicyText {
+    /// The file, or the scenario's file for a policy written in it.
+    pub source: String,
+    /// The whole text of the policy, as the center takes it.
+    pub text: String,
+    /// What it says.
+    pub policy: Policy,
+}

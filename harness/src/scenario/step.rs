@@ -1,0 +1,181 @@
+//! Steps: what is done, and what is expected then.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use policy::{Family, FlowService, Key, Name};
+
+use super::topology::VmSpec;
+use super::{Expectation, PolicyText};
+
+/// One step: how the next state is reached, and its expectation.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Step {
+    /// Its name, unique in the scenario.
+    pub name: String,
+    /// Its line in the file, from 1.
+    pub line: usize,
+    /// What is done, in order.
+    pub doing: Vec<Doing>,
+    /// What is expected then, matrices' cells included.
+    pub expect: Vec<Expectation>,
+    /// The services of its matrices with the line of each: every ordered pair of VMs must be listed for them.
+    pub matrices: Vec<(FlowService, usize)>,
+    /// `same as`: the table of that earlier step (by index) is expected again; with the line that says so.
+    pub same_as: Option<(usize, usize)>,
+    /// What is probed continuously while `doing` runs.
+    pub throughout: Vec<Expectation>,
+    /// How often the step is gone through; at least 1.
+    pub repeat: u32,
+    /// Every ordered pair must be listed.
+    pub complete: bool,
+    /// Its scenario runs while nothing else does.
+    pub exclusive: bool,
+}
+
+/// One item of `do`, with its place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Doing {
+    /// The line in the file, from 1.
+    pub line: usize,
+    /// The item as people read it.
+    pub text: String,
+    /// What is to be done.
+    pub action: Action,
+}
+
+/// What is to be done.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Action {
+    /// Publish a policy.
+    Policy(Arc<PolicyText>),
+    /// Change labels of a VM.
+    Label {
+        /// The VM.
+        vm: Name,
+        /// The labels that are set.
+        set: BTreeMap<Key, String>,
+        /// Every label that is not in `set` goes (`labels:` instead of `set:`).
+        whole: bool,
+    },
+    /// Move a VM to another host; its link, addresses and sockets stay.
+    Move {
+        /// The VM.
+        vm: Name,
+        /// The host.
+        to: Name,
+    },
+    /// Add a VM.
+    Add {
+        /// Its name.
+        vm: Name,
+        /// What it is.
+        spec: VmSpec,
+    },
+    /// Remove a VM, with all that runs in it.
+    Remove {
+        /// The VM.
+        vm: Name,
+    },
+    /// Open a long-lived session.
+    Open {
+        /// The session's name.
+        name: String,
+        /// Its flow.
+        stream: Stream,
+    },
+    /// Close a session.
+    Close {
+        /// The session's name.
+        name: String,
+    },
+    /// Send numbered messages both ways on open sessions.
+    SendOn {
+        /// The sessions' names.
+        names: Vec<String>,
+    },
+    /// Send fresh traffic, claiming nothing of its fate.
+    Send {
+        /// The flow.
+        stream: Stream,
+        /// How many times, each with a fresh socket.
+        times: u32,
+    },
+    /// Quarantine a VM at the center.
+    Quarantine {
+        /// The VM.
+        vm: Name,
+    },
+    /// Release a VM from quarantine.
+    Release {
+        /// The VM.
+        vm: Name,
+    },
+    /// Do something to a process.
+    Process {
+        /// What is done to it.
+        act: Act,
+        /// Which.
+        process: Process,
+    },
+    /// Cut every path between a party of `a` and a party of `b`, both ways.
+    Partition {
+        /// One side.
+        a: Vec<Party>,
+        /// The other.
+        b: Vec<Party>,
+    },
+    /// Undo every partition.
+    Heal,
+    /// Restore the topology, labels, policy and quarantines of the end of an earlier step (by index).
+    Reset {
+        /// The step.
+        step: usize,
+    },
+}
+
+/// What is done to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Act {
+    /// SIGKILL.
+    Kill,
+    /// SIGTERM, and wait for its end.
+    Stop,
+    /// Start it again with its state kept.
+    Start,
+    /// Stop, then start.
+    Restart,
+}
+
+/// A process of the world.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Process {
+    /// A VM's agent.
+    Agent(Name),
+    /// The center.
+    Center,
+}
+
+/// One who can be cut off from another.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Party {
+    /// A whole host, with all that runs on it.
+    Host(Name),
+    /// A VM or an outside endpoint.
+    Station(Name),
+    /// The center.
+    Center,
+}
+
+/// A flow between two endpoints that a scenario names singly.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Stream {
+    /// The source endpoint.
+    pub source: Name,
+    /// The destination endpoint.
+    pub destination: Name,
+    /// The service.
+    pub service: FlowService,
+    /// The family: as written, else the first that both have in common (IPv4 before IPv6).
+    pub family: Family,
+}

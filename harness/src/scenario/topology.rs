@@ -1,0 +1,69 @@
+//! The topology: hosts, VMs, outside endpoints.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+use policy::{FlowService, Key, Name};
+
+/// The name of a host.
+pub type Host = Name;
+
+/// What stands before the first step.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Topology {
+    /// The hosts, in the order of the file; at least one.
+    pub hosts: Vec<Host>,
+    /// The VMs. Their names and those of `outside` are distinct.
+    pub vms: BTreeMap<Name, VmSpec>,
+    /// The outside endpoints.
+    pub outside: BTreeMap<Name, Outside>,
+    /// How stations learn each other's MAC addresses.
+    pub neighbours: Neighbours,
+    /// The managed networks.
+    pub managed: Vec<IpNet>,
+}
+
+/// One VM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct VmSpec {
+    /// The host that it runs on.
+    pub host: Host,
+    /// Its labels.
+    pub labels: BTreeMap<Key, String>,
+    /// What its own program may listen on; `any` includes it (semantics 25).
+    pub serves: Vec<FlowService>,
+    /// Its addresses, at least one; given from the pool where the file says none.
+    pub addresses: Vec<IpAddr>,
+    /// Who enforces at it.
+    pub agent: AgentKind,
+}
+
+/// Who enforces at a VM.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum AgentKind {
+    /// The real agent.
+    #[default]
+    Eastwest,
+    /// Nobody: it passes everything.
+    None,
+}
+
+/// An outside endpoint.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Outside {
+    /// The host whose bridge it hangs on.
+    pub host: Host,
+    /// Its addresses, at least one.
+    pub addresses: Vec<IpAddr>,
+}
+
+/// How stations learn each other's MAC addresses.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Neighbours {
+    /// Permanent entries, written by the lab.
+    #[default]
+    Permanent,
+    /// ARP and neighbour discovery.
+    Learned,
+}

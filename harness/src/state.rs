@@ -1,0 +1,385 @@
+//! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use ipnet::IpNet;
+use policy::{Family, Inventory, Name, Vm};
+
+use crate::scenario::{Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, VmSpec};
+
+/// What the center has published: an agent that it cannot reach keeps an older one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Published {
+    /// The policy; without one, agents stay closed.
+    pub policy: Option<Arc<PolicyText>>,
+    /// The inventory.
+    pub inventory: Inventory,
+}
+
+/// One state of a scenario's world.
+#[derive(Clone, Debug, PartialEq)]
+pub struct State {
+    /// The hosts.
+    pub hosts: Vec<Name>,
+    /// The VMs, with placement, labels, addresses and who enforces.
+    pub vms: BTreeMap<Name, VmSpec>,
+    /// The outside endpoints.
+    pub outside: BTreeMap<Name, Outside>,
+    /// The managed networks.
+    pub managed: Vec<IpNet>,
+    /// The policy in the center.
+    pub policy: Option<Arc<PolicyText>>,
+    /// The quarantined VMs.
+    pub quarantined: BTreeSet<Name>,
+    /// The processes that do not run.
+    pub down: BTreeSet<Process>,
+    /// Pairs of parties that the lab has cut off from each other.
+    pub cuts: BTreeSet<(Party, Party)>,
+    /// The open sessions by name.
+    pub sessions: BTreeMap<String, Stream>,
+    /// What each agent holds; one that never reached its center is absent, and closed.
+    pub held: BTreeMap<Name, Arc<Published>>,
+}
+
+impl State {
+    /// The state before the first step.
+    #[must_use]
+    pub fn initial(scenario: &Scenario) -> Self {
+        let topology = &scenario.topology;
+        let mut state = Self {
+            hosts: topology.hosts.clone(),
+            vms: topology.vms.clone(),
+            outside: topology.outside.clone(),
+            managed: topology.managed.clone(),
+            policy: scenario.policy.clone(),
+            quarantined: BTreeSet::new(),
+            down: BTreeSet::new(),
+            cuts: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            held: BTreeMap::new(),
+        };
+        state.sync();
+        state
+    }
+
+    /// The inventory as the center has it.
+    #[must_use]
+    pub fn inventory(&self) -> Inventory {
+        let vm = |(name, spec): (&Name, &VmSpec)| {
+            let vm = Vm {
+                labels: spec.labels.clone(),
+                addresses: spec.addresses.clone(),
+                managed: spec.agent == AgentKind::Eastwest,
+                quarantined: self.quarantined.contains(name),
+            };
+            (name.clone(), vm)
+        };
+        Inventory { managed: self.managed.clone(), vms: self.vms.iter().map(vm).collect() }
+    }
+
+    /// The names of all endpoints, VMs before outside endpoints.
+    pub fn endpoints(&self) -> impl Iterator<Item = &Name> {
+        self.vms.keys().chain(self.outside.keys())
+    }
+
+    /// The addresses of an endpoint; empty for a name that there is not.
+    #[must_use]
+    pub fn addresses(&self, endpoint: &Name) -> &[IpAddr] {
+        let outside = || self.outside.get(endpoint).map(|outside| &outside.addresses);
+        self.vms.get(endpoint).map(|vm| &vm.addresses).or_else(outside).map_or(&[], Vec::as_slice)
+    }
+
+    /// The address of an endpoint that probes of a family use: its first.
+    #[must_use]
+    pub fn address(&self, endpoint: &Name, family: Family) -> Option<IpAddr> {
+        self.addresses(endpoint).iter().copied().find(|&address| Family::of(address) == family)
+    }
+
+    /// The families that two endpoints have in common, IPv4 first.
+    #[must_use]
+    pub fn families(&self, a: &Name, b: &Name) -> Vec<Family> {
+        let both = |&family: &Family| self.address(a, family).is_some() && self.address(b, family).is_some();
+        [Family::V4, Family::V6].into_iter().filter(both).collect()
+    }
+
+    /// The host of an endpoint.
+    #[must_use]
+    pub fn host(&self, endpoint: &Name) -> Option<&Name> {
+        let outside = || self.outside.get(endpoint).map(|outside| &outside.host);
+        self.vms.get(endpoint).map(|vm| &vm.host).or_else(outside)
+    }
+
+    /// Whether an agent enforces at an endpoint.
+    #[must_use]
+    pub fn is_managed(&self, endpoint: &Name) -> bool {
+        self.vms.get(endpoint).is_some_and(|vm| vm.agent == AgentKind::Eastwest)
+    }
+
+    /// Whether the lab has cut the path between two endpoints.
+    #[must_use]
+    pub fn is_cut(&self, a: &Name, b: &Name) -> bool {
+        let (a, b) = (self.parties(a), self.parties(b));
+        self.cuts.iter().any(|(x, y)| (a.contains(x) && b.contains(y)) || (a.contains(y) && b.contains(x)))
+    }
+
+    /// Whether a VM's agent runs and reaches a center that runs.
+    #[must_use]
+    pub fn is_connected(&self, vm: &Name) -> bool {
+        let parties = self.parties(vm);
+        let center = |x: &Party, y: &Party| *x == Party::Center && parties.contains(y);
+        self.is_managed(vm)
+            && !self.down.contains(&Process::Center)
+            && !self.down.contains(&Process::Agent(vm.clone()))
+            && !self.cuts.iter().any(|(x, y)| center(x, y) || center(y, x))
+    }
+
+    /// Whether a VM's agent runs.
+    #[must_use]
+    pub fn is_alive(&self, vm: &Name) -> bool {
+        self.is_managed(vm) && !self.down.contains(&Process::Agent(vm.clone()))
+    }
+
+    fn parties(&self, endpoint: &Name) -> Vec<Party> {
+        let host = self.host(endpoint).map(|host| Party::Host(host.clone()));
+        std::iter::once(Party::Station(endpoint.clone())).chain(host).collect()
+    }
+
+    /// Does one item. `history` holds the states at the ends of the steps so far. On an error the state is unchanged.
+    ///
+    /// # Errors
+    /// What is wrong with the item in this state, as a fragment.
+    pub fn apply(&mut self, action: &Action, history: &[Self]) -> Result<(), String> {
+        let mut next = self.clone();
+        next.change(action, history)?;
+        next.center_must_run_for(action, self)?;
+        next.sync();
+        *self = next;
+        Ok(())
+    }
+
+    fn change(&mut self, action: &Action, history: &[Self]) -> Result<(), String> {
+        match action {
+            Action::Policy(policy) => self.policy = Some(Arc::clone(policy)),
+            Action::Label { vm, set, whole } => self.label(vm, set, *whole)?,
+            Action::Move { vm, to } => self.place(vm, to)?,
+            Action::Add { vm, spec } => self.add(vm, spec)?,
+            Action::Remove { vm } => self.remove(vm)?,
+            Action::Open { name, stream } => self.open(name, stream)?,
+            Action::Close { name } => drop(self.sessions.remove(name).ok_or_else(|| self.no_session(name))?),
+            Action::SendOn { names } => names.iter().try_for_each(|name| self.must_be_open(name))?,
+            Action::Send { stream, .. } => self.must_exist(stream)?,
+            Action::Quarantine { vm } => self.quarantine(vm, true)?,
+            Action::Release { vm } => self.quarantine(vm, false)?,
+            Action::Process { act, process } => self.process(*act, process)?,
+            Action::Partition { a, b } => self.partition(a, b)?,
+            Action::Heal if self.cuts.is_empty() => return Err("nothing is partitioned here".to_owned()),
+            Action::Heal => self.cuts.clear(),
+            Action::Reset { step } => self.reset(history.get(*step).ok_or("reset names no earlier step")?)?,
+        }
+        Ok(())
+    }
+
+    fn vm(&mut self, vm: &Name) -> Result<&mut VmSpec, String> {
+        self.vms.get_mut(vm).ok_or_else(|| format!("there is no VM `{vm}` at this point"))
+    }
+
+    fn label(&mut self, vm: &Name, set: &BTreeMap<String, String>, whole: bool) -> Result<(), String> {
+        let spec = self.vm(vm)?;
+        if whole {
+            spec.labels.clear();
+        }
+        spec.labels.extend(set.iter().map(|(key, value)| (key.clone(), value.clone())));
+        Ok(())
+    }
+
+    fn place(&mut self, vm: &Name, to: &Name) -> Result<(), String> {
+        if !self.hosts.contains(to) {
+            return Err(format!("there is no host `{to}`"));
+        }
+        let spec = self.vm(vm)?;
+        if spec.host == *to {
+            return Err(format!("`{vm}` is on `{to}` already"));
+        }
+        spec.host = to.clone();
+        Ok(())
+    }
+
+    fn add(&mut self, vm: &Name, spec: &VmSpec) -> Result<(), String> {
+        if self.endpoints().any(|name| name == vm) {
+            return Err(format!("there is a `{vm}` already at this point"));
+        }
+        let taken = |name: &&Name| self.addresses(name).iter().any(|address| spec.addresses.contains(address));
+        if let Some(owner) = self.endpoints().find(taken) {
+            return Err(format!("an address of `{vm}` belongs to `{owner}` at this point"));
+        }
+        self.vms.insert(vm.clone(), spec.clone());
+        Ok(())
+    }
+
+    fn remove(&mut self, vm: &Name) -> Result<(), String> {
+        self.vm(vm)?;
+        self.vms.remove(vm);
+        self.forget(vm)
+    }
+
+    /// Drops what hangs on a VM that is gone.
+    fn forget(&mut self, vm: &Name) -> Result<(), String> {
+        let on = |stream: &Stream| stream.source == *vm || stream.destination == *vm;
+        if let Some((session, _)) = self.sessions.iter().find(|(_, stream)| on(stream)) {
+            return Err(format!("session `{session}` is open on `{vm}`: close it first"));
+        }
+        self.quarantined.remove(vm);
+        self.down.remove(&Process::Agent(vm.clone()));
+        self.held.remove(vm);
+        let gone = Party::Station(vm.clone());
+        self.cuts.retain(|(a, b)| *a != gone && *b != gone);
+        Ok(())
+    }
+
+    fn open(&mut self, name: &str, stream: &Stream) -> Result<(), String> {
+        if self.sessions.contains_key(name) {
+            return Err(format!("session `{name}` is open already"));
+        }
+        self.must_exist(stream)?;
+        self.sessions.insert(name.to_owned(), stream.clone());
+        Ok(())
+    }
+
+    fn no_session(&self, name: &str) -> String {
+        let open: Vec<String> = self.sessions.keys().map(|name| format!("`{name}`")).collect();
+        match open.is_empty() {
+            true => format!("session `{name}` is not open here: none is"),
+            false => format!("session `{name}` is not open here: open are {}", open.join(", ")),
+        }
+    }
+
+    fn must_be_open(&self, name: &str) -> Result<(), String> {
+        if self.sessions.contains_key(name) { Ok(()) } else { Err(self.no_session(name)) }
+    }
+
+    fn must_exist(&self, stream: &Stream) -> Result<(), String> {
+        for name in [&stream.source, &stream.destination] {
+            if !self.endpoints().any(|other| other == name) {
+                return Err(format!("there is no endpoint `{name}` at this point"));
+            }
+            if self.address(name, stream.family).is_none() {
+                return Err(format!("`{name}` has no {} address", stream.family));
+            }
+        }
+        Ok(())
+    }
+
+    fn quarantine(&mut self, vm: &Name, on: bool) -> Result<(), String> {
+        self.vm(vm)?;
+        let changed = if on { self.quarantined.insert(vm.clone()) } else { self.quarantined.remove(vm) };
+        match (changed, on) {
+            (true, _) => Ok(()),
+            (false, true) => Err(format!("`{vm}` is quarantined already")),
+            (false, false) => Err(format!("`{vm}` is not quarantined")),
+        }
+    }
+
+    fn process(&mut self, act: Act, process: &Process) -> Result<(), String> {
+        let (name, exists) = match process {
+            Process::Agent(vm) => (format!("the agent of `{vm}`"), self.is_managed(vm)),
+            Process::Center => ("the center".to_owned(), true),
+        };
+        if !exists {
+            return Err(format!("there is no VM with an agent of that name at this point, so {name} is not there"));
+        }
+        let running = !self.down.contains(process);
+        match (act, running) {
+            (Act::Kill | Act::Stop, true) => drop(self.down.insert(process.clone())),
+            (Act::Start, false) => drop(self.down.remove(process)),
+            (Act::Restart, _) => drop(self.down.remove(process)),
+            (Act::Kill | Act::Stop, false) => return Err(format!("{name} does not run at this point")),
+            (Act::Start, true) => return Err(format!("{name} runs at this point")),
+        }
+        Ok(())
+    }
+
+    fn partition(&mut self, a: &[Party], b: &[Party]) -> Result<(), String> {
+        for party in a.iter().chain(b) {
+            let (known, name) = match party {
+                Party::Host(host) => (self.hosts.contains(host), host.as_str()),
+                Party::Station(name) => (self.endpoints().any(|other| other == name), name.as_str()),
+                Party::Center => (true, "center"),
+            };
+            if !known {
+                return Err(format!("there is no `{name}` at this point"));
+            }
+        }
+        if let Some(both) = a.iter().find(|party| b.contains(party)) {
+            return Err(format!("a partition has two sides, and {both:?} stands on both"));
+        }
+        let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x.min(y).clone(), x.max(y).clone())));
+        self.cuts.extend(pairs);
+        Ok(())
+    }
+
+    fn reset(&mut self, to: &Self) -> Result<(), String> {
+        let gone: Vec<Name> = self.vms.keys().filter(|vm| !to.vms.contains_key(vm)).cloned().collect();
+        gone.iter().try_for_each(|vm| self.forget(vm))?;
+        self.vms.clone_from(&to.vms);
+        self.policy.clone_from(&to.policy);
+        self.quarantined.clone_from(&to.quarantined);
+        Ok(())
+    }
+
+    /// A center that does not run cannot be told anything.
+    fn center_must_run_for(&self, action: &Action, before: &Self) -> Result<(), String> {
+        let told = self.policy != before.policy || self.inventory() != before.inventory();
+        let publishes = matches!(action, Action::Policy(_)) || told;
+        if publishes && self.down.contains(&Process::Center) {
+            return Err("the center does not run at this point, so it cannot be told of this".to_owned());
+        }
+        Ok(())
+    }
+
+    /// Every agent that reaches its center gets what is published.
+    fn sync(&mut self) {
+        let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
+        let reached: Vec<Name> = self.vms.keys().filter(|vm| self.is_connected(vm)).cloned().collect();
+        self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));
+    }
+}
+
+/// What the world must do to get from one state to another, apart from processes, sessions and partitions.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Transition {
+    /// The VMs to remove, before all else.
+    pub removed: Vec<Name>,
+    /// The VMs to add.
+    pub added: Vec<Name>,
+    /// The VMs to move, each with its new host.
+    pub moved: Vec<(Name, Name)>,
+    /// The inventory differs (labels, VMs, addresses, quarantines).
+    pub inventory: bool,
+    /// The policy to publish, where it differs.
+    pub policy: Option<Arc<PolicyText>>,
+}
+
+impl Transition {
+    /// The difference of two states.
+    #[must_use]
+    pub fn between(before: &State, after: &State) -> Self {
+        let same = |a: &VmSpec, b: &VmSpec| a.addresses == b.addresses && a.agent == b.agent && a.serves == b.serves;
+        let kept = |from: &State, vm: &Name, spec: &VmSpec| from.vms.get(vm).is_some_and(|other| same(other, spec));
+        let only = |state: &State, other: &State| -> Vec<Name> {
+            state.vms.iter().filter(|(vm, spec)| !kept(other, vm, spec)).map(|(vm, _)| vm.clone()).collect()
+        };
+        let moved = |(vm, spec): (&Name, &VmSpec)| {
+            let old = before.vms.get(vm).filter(|old| same(old, spec) && old.host != spec.host);
+            old.map(|_| (vm.clone(), spec.host.clone()))
+        };
+        Self {
+            removed: only(before, after),
+            added: only(after, before),
+            moved: after.vms.iter().filter_map(moved).collect(),
+            inventory: before.inventory() != after.inventory(),
+            policy: (before.policy != after.policy).then(|| after.policy.clone()).flatten(),
+        }
+    }
+}
