@@ -95,7 +95,7 @@ pub(crate) struct Attrs<'a>(pub(crate) &'a [u8]);
 impl<'a> Attrs<'a> {
     pub(crate) fn find(self, kind: u16) -> Option<Attr<'a>> {
         let mut rest = self;
-        rest.find_map(|attr| (attr.kind == kind).then_some(attr))
+        Iterator::find(&mut rest, |attr| attr.kind == kind)
     }
 }
 

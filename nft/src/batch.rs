@@ -103,6 +103,36 @@ impl Hook {
     }
 }
 
+/// What one message of a batch does.
+#[derive(Debug, Clone, Copy)]
+struct Change<'a> {
+    kind: u16,
+    flags: u16,
+    verb: &'a str,
+    object: &'a str,
+}
+
+impl<'a> Change<'a> {
+    fn new(kind: u16, flags: u16, verb: &'a str, object: &'a str) -> Self {
+        Self { kind, flags, verb, object }
+    }
+}
+
+fn write_rule(w: &mut Writer, rule: &[Expr]) {
+    for expr in rule {
+        w.nest(1, |w| write_expr(w, expr));
+    }
+}
+
+/// Writes elements until the list is long enough for one message.
+fn write_some<'e>(w: &mut Writer, rest: &mut impl Iterator<Item = &'e Element>) {
+    let limit = w.0.len() + LIST_BYTES;
+    while w.0.len() < limit {
+        let Some(element) = rest.next() else { return };
+        element.write(w);
+    }
+}
+
 /// Changes in order.
 #[derive(Debug, Default, Clone)]
 pub struct Batch {
@@ -137,14 +167,8 @@ impl Batch {
         &self.body.0
     }
 
-    fn push(
-        &mut self,
-        table: &Table,
-        kind: u16,
-        flags: u16,
-        (verb, object): (&str, &str),
-        fill: impl FnOnce(&mut Writer),
-    ) {
+    fn push(&mut self, table: &Table, change: Change<'_>, fill: impl FnOnce(&mut Writer)) {
+        let Change { kind, flags, verb, object } = change;
         let mut operation = String::new();
         let family = match table.family {
             Family::Inet => "inet",
@@ -165,19 +189,19 @@ impl Batch {
 
     /// Makes the table, if it is not there.
     pub fn add_table(&mut self, table: &Table) -> &mut Self {
-        self.push(table, NEW_TABLE, NLM_F_CREATE, ("add table", ""), |_| {});
+        self.push(table, Change::new(NEW_TABLE, NLM_F_CREATE, "add table", ""), |_| {});
         self
     }
 
     /// Removes the table with all it holds; refused where there is none.
     pub fn delete_table(&mut self, table: &Table) -> &mut Self {
-        self.push(table, DEL_TABLE, 0, ("delete table", ""), |_| {});
+        self.push(table, Change::new(DEL_TABLE, 0, "delete table", ""), |_| {});
         self
     }
 
     /// Makes a chain, if it is not there.
     pub fn add_chain(&mut self, table: &Table, chain: &str) -> &mut Self {
-        self.push(table, NEW_CHAIN, NLM_F_CREATE, ("add chain", chain), |w| {
+        self.push(table, Change::new(NEW_CHAIN, NLM_F_CREATE, "add chain", chain), |w| {
             w.text(3, chain);
         });
         self
@@ -185,7 +209,7 @@ impl Batch {
 
     /// Makes a base chain, if it is not there.
     pub fn add_base_chain(&mut self, table: &Table, chain: &str, hook: &Hook) -> &mut Self {
-        self.push(table, NEW_CHAIN, NLM_F_CREATE, ("add base chain", chain), |w| {
+        self.push(table, Change::new(NEW_CHAIN, NLM_F_CREATE, "add base chain", chain), |w| {
             w.text(3, chain);
             hook.write(w);
         });
@@ -194,7 +218,7 @@ impl Batch {
 
     /// Removes an empty chain.
     pub fn delete_chain(&mut self, table: &Table, chain: &str) -> &mut Self {
-        self.push(table, DEL_CHAIN, 0, ("delete chain", chain), |w| {
+        self.push(table, Change::new(DEL_CHAIN, 0, "delete chain", chain), |w| {
             w.text(3, chain);
         });
         self
@@ -202,7 +226,7 @@ impl Batch {
 
     /// Removes all rules of a chain.
     pub fn flush_chain(&mut self, table: &Table, chain: &str) -> &mut Self {
-        self.push(table, DEL_RULE, 0, ("flush chain", chain), |w| {
+        self.push(table, Change::new(DEL_RULE, 0, "flush chain", chain), |w| {
             w.text(2, chain);
         });
         self
@@ -215,12 +239,8 @@ impl Batch {
 
     /// Adds a rule with a comment at the chain's end.
     pub fn add_named_rule(&mut self, table: &Table, chain: &str, rule: &[Expr], comment: &str) -> &mut Self {
-        self.push(table, NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, ("add rule", chain), |w| {
-            w.text(2, chain).nest(4, |w| {
-                for expr in rule {
-                    w.nest(1, |w| write_expr(w, expr));
-                }
-            });
+        self.push(table, Change::new(NEW_RULE, NLM_F_CREATE | NLM_F_APPEND, "add rule", chain), |w| {
+            w.text(2, chain).nest(4, |w| write_rule(w, rule));
             if !comment.is_empty() {
                 w.bytes(7, &comment_data(comment));
             }
@@ -231,13 +251,13 @@ impl Batch {
     /// Makes a set or map, if it is not there.
     pub fn add_set(&mut self, table: &Table, set: &SetSpec) -> &mut Self {
         let id = u32::try_from(self.operations.len()).unwrap_or(0) + 1;
-        self.push(table, NEW_SET, NLM_F_CREATE, ("add set", &set.name), |w| set.write(w, id));
+        self.push(table, Change::new(NEW_SET, NLM_F_CREATE, "add set", &set.name), |w| set.write(w, id));
         self
     }
 
     /// Removes a set or map that no rule uses.
     pub fn delete_set(&mut self, table: &Table, set: &str) -> &mut Self {
-        self.push(table, DEL_SET, 0, ("delete set", set), |w| {
+        self.push(table, Change::new(DEL_SET, 0, "delete set", set), |w| {
             w.text(2, set);
         });
         self
@@ -245,7 +265,7 @@ impl Batch {
 
     /// Removes all elements.
     pub fn flush_set(&mut self, table: &Table, set: &str) -> &mut Self {
-        self.push(table, DEL_ELEMENT, 0, ("flush set", set), |w| {
+        self.push(table, Change::new(DEL_ELEMENT, 0, "flush set", set), |w| {
             w.text(2, set);
         });
         self
@@ -253,25 +273,19 @@ impl Batch {
 
     /// Adds elements; one that is there stays as it is.
     pub fn add_elements(&mut self, table: &Table, set: &str, elements: &[Element]) -> &mut Self {
-        self.elements(table, NEW_ELEMENT, NLM_F_CREATE, ("add elements", set), elements)
+        self.elements(table, Change::new(NEW_ELEMENT, NLM_F_CREATE, "add elements", set), elements)
     }
 
     /// Removes elements; refused where one is not there.
     pub fn delete_elements(&mut self, table: &Table, set: &str, elements: &[Element]) -> &mut Self {
-        self.elements(table, DEL_ELEMENT, 0, ("delete elements", set), elements)
+        self.elements(table, Change::new(DEL_ELEMENT, 0, "delete elements", set), elements)
     }
 
-    fn elements(&mut self, table: &Table, kind: u16, flags: u16, words: (&str, &str), all: &[Element]) -> &mut Self {
+    fn elements(&mut self, table: &Table, change: Change<'_>, all: &[Element]) -> &mut Self {
         let mut rest = all.iter().peekable();
         while rest.peek().is_some() {
-            self.push(table, kind, flags, words, |w| {
-                w.text(2, words.1).nest(3, |w| {
-                    let limit = w.0.len() + LIST_BYTES;
-                    while w.0.len() < limit {
-                        let Some(element) = rest.next() else { break };
-                        element.write(w);
-                    }
-                });
+            self.push(table, change, |w| {
+                w.text(2, change.object).nest(3, |w| write_some(w, &mut rest));
             });
         }
         self

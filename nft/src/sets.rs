@@ -144,13 +144,7 @@ impl SetSpec {
     }
 
     fn write_parts(&self, w: &mut Writer) {
-        w.nest(2, |w| {
-            for part in &self.key {
-                w.nest(1, |w| {
-                    w.be32(1, u32::try_from(part.bytes()).unwrap_or(0));
-                });
-            }
-        });
+        w.nest(2, |w| self.key.iter().for_each(|part| write_part(w, *part)));
     }
 
     /// What `nft` wants to know for its listing: the byte order of keys and values.
@@ -164,6 +158,12 @@ impl SetSpec {
         }
         out
     }
+}
+
+fn write_part(w: &mut Writer, part: Type) {
+    w.nest(1, |w| {
+        w.be32(1, u32::try_from(part.bytes()).unwrap_or(0));
+    });
 }
 
 /// An element, as it is given to the kernel.

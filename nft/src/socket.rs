@@ -173,11 +173,11 @@ impl Socket {
                 }
             }
         })?;
-        match Errno::from_raw(-code) {
-            Errno::UnknownErrno => Ok(steady.then_some(found)),
-            Errno::EINTR => Ok(None),
-            errno => Err(Error::Io { what: "list the kernel's tables", errno }),
+        if code == 0 {
+            return Ok(steady.then_some(found));
         }
+        let errno = Errno::from_raw(-code);
+        if errno == Errno::EINTR { Ok(None) } else { Err(Error::Io { what: "list the kernel's tables", errno }) }
     }
 }
 

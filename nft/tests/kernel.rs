@@ -34,8 +34,10 @@ fn main() {
 }
 
 fn enter() {
-    if !nix::unistd::geteuid().is_root() {
+    let user = nix::unistd::geteuid();
+    if !user.is_root() {
         unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+        std::fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
     }
     unshare(CloneFlags::CLONE_NEWNET).unwrap();
     up();
