@@ -3,8 +3,10 @@
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
 mod flow;
+mod icmp;
 mod inventory;
 mod name;
+mod parse;
 mod problem;
 mod render;
 mod rule;
@@ -17,6 +19,7 @@ pub mod yaml;
 pub use flow::{Family, Flow, FlowService};
 pub use inventory::{Inventory, Vm};
 pub use name::{Key, Name, NameError};
+pub use parse::{VERSION, parse, parse_node, parse_selector, parse_service, parse_services};
 pub use problem::{Errors, Problem, Problems, Span, TextError};
 pub use render::{line_and_column, render_plain};
 pub use rule::{Action, At, Mode, Outage, Policy, Rule};

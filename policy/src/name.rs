@@ -28,6 +28,12 @@ pub enum NameError {
     Character(char, &'static str),
 }
 
+impl std::borrow::Borrow<str> for Name {
+    fn borrow(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Name {
     /// The name as text.
     #[must_use]

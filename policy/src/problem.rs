@@ -107,18 +107,35 @@ impl Problem {
 #[derive(Clone, Debug, Default)]
 pub struct Problems {
     found: Vec<Problem>,
+    unreadable: Vec<Span>,
 }
 
 impl Problems {
-    /// Notes a problem.
+    /// Notes a problem, unless it lies in a stretch that is known to be unreadable.
     pub fn report(&mut self, problem: Problem) {
-        self.found.push(problem);
+        let inside = |whole: &Span| whole.start <= problem.span.start && problem.span.end <= whole.end;
+        if !self.unreadable.iter().any(inside) {
+            self.found.push(problem);
+        }
+    }
+
+    /// Notes a problem that makes its stretch unreadable: what a later reader says of it would only confuse.
+    pub fn report_unreadable(&mut self, problem: Problem) {
+        let span = problem.span;
+        self.report(problem);
+        self.unreadable.push(span);
     }
 
     /// Whether nothing is wrong so far.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.found.is_empty()
+    }
+
+    /// How many things are wrong so far: a reader whose part raised the count gives nothing.
+    #[must_use]
+    pub fn count(&self) -> usize {
+        self.found.len()
     }
 
     /// All problems of a source, sorted by place; `None` if there are none.
@@ -140,6 +157,13 @@ pub struct Errors {
 }
 
 impl Errors {
+    /// A source with one problem.
+    #[must_use]
+    pub fn single(source_name: &str, text: &str, problem: Problem) -> Self {
+        let source = Arc::new(NamedSource::new(source_name, text.to_owned()));
+        Self { problems: vec![Located { problem, source: Arc::clone(&source) }], source }
+    }
+
     /// The problems, sorted by place.
     pub fn problems(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.problems.iter().map(|located| &located.problem)

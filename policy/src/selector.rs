@@ -1,5 +1,7 @@
 //! Selectors: expressions that denote a set of endpoints (semantics 2).
 
+use std::fmt;
+
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
@@ -42,4 +44,53 @@ pub struct AddressGroup {
     pub includes: Vec<IpNet>,
     /// The prefixes taken out of it (`not 10.9.3.0/24`).
     pub excludes: Vec<IpNet>,
+}
+
+impl Selector {
+    /// How tightly it binds: `|` least, then `&`, then `not`.
+    fn strength(&self) -> u8 {
+        match self {
+            Self::Or(_) => 0,
+            Self::And(_) => 1,
+            Self::Not(_) => 2,
+            Self::Any | Self::Vms | Self::Outside | Self::Addresses(_) => 3,
+            Self::Has(_) | Self::Equals(..) | Self::Differs(..) | Self::In(..) => 3,
+        }
+    }
+}
+
+/// A part of a selector, in parentheses unless it binds more tightly than what it stands in.
+fn part(outer: &Selector, inner: &Selector) -> String {
+    if inner.strength() > outer.strength() { inner.to_string() } else { format!("({inner})") }
+}
+
+/// A key or value, in quotes if it is no bare word.
+fn quoted(text: &str) -> String {
+    let bare = !text.is_empty() && text.chars().all(crate::parse::bare);
+    if bare && !matches!(text, "not" | "has" | "in") { text.to_owned() } else { format!("\"{text}\"") }
+}
+
+impl fmt::Display for Selector {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let all = |parts: &[Self], join| parts.iter().map(|inner| part(self, inner)).collect::<Vec<_>>().join(join);
+        match self {
+            Self::Any => f.write_str("any"),
+            Self::Vms => f.write_str("vms"),
+            Self::Outside => f.write_str("outside"),
+            Self::Addresses(group) => write!(f, "{}", group.name),
+            Self::Has(key) => write!(f, "has {}", quoted(key)),
+            Self::Equals(key, value) => write!(f, "{} = {}", quoted(key), quoted(value)),
+            Self::Differs(key, value) => write!(f, "{} != {}", quoted(key), quoted(value)),
+            Self::In(key, values) => {
+                let values: Vec<String> = values.iter().map(|value| quoted(value)).collect();
+                write!(f, "{} in ({})", quoted(key), values.join(", "))
+            }
+            Self::Not(inner) => {
+                let inner = if matches!(**inner, Self::Not(_)) { inner.to_string() } else { part(self, inner) };
+                write!(f, "not {inner}")
+            }
+            Self::And(parts) => f.write_str(&all(parts, " & ")),
+            Self::Or(parts) => f.write_str(&all(parts, " | ")),
+        }
+    }
 }

@@ -77,7 +77,7 @@ impl<'a> Builder<'a> {
     fn take(&mut self, event: Event<'_>, span: Span) -> Option<()> {
         let tagged = event.tag().is_some();
         if tagged {
-            self.problems.report(quoting::quote_this(self.source, span, '!'));
+            self.problems.report_unreadable(quoting::quote_this(self.source, span, '!'));
         }
         match event {
             Event::Scalar(text, style, anchor, _) => {
@@ -92,7 +92,7 @@ impl<'a> Builder<'a> {
             Event::SequenceEnd | Event::MappingEnd => self.end(span),
             Event::Alias(anchor) => self.alias(anchor, span),
             Event::UnresolvedAlias(_) => {
-                self.problems.report(quoting::quote_this(self.source, span, '*'));
+                self.problems.report_unreadable(quoting::quote_this(self.source, span, '*'));
                 let raw = self.source.get(span.start..span.end).unwrap_or_default().to_owned();
                 self.put(scalar(self.source, span, &raw, ScalarStyle::Plain), span)
             }

@@ -1,0 +1,77 @@
+//! Definitions that may refer to one another by name, in any order: services and groups.
+
+use std::collections::BTreeMap;
+
+use super::selector::DEEPEST;
+use crate::yaml::{Entry, Node};
+use crate::{Name, Problems, yaml};
+
+/// What is known of a name.
+pub(super) enum Step<'n, T> {
+    /// There is no such name.
+    Unknown,
+    /// It is read; `None` if its definition is wrong.
+    Done(Option<T>),
+    /// It may not be used here: why.
+    Refused(String),
+    /// It is to be read; then [`Definitions::leave`] is due.
+    Read(&'n Node),
+}
+
+/// Definitions by name, and which are being read.
+pub(super) struct Definitions<'n, T> {
+    what: &'static str,
+    written: BTreeMap<Name, &'n Node>,
+    done: BTreeMap<Name, Option<T>>,
+    open: Vec<Name>,
+}
+
+impl<'n, T: Clone> Definitions<'n, T> {
+    /// The definitions of a mapping. Names that are wrong or reserved are reported.
+    pub(super) fn of(entries: &'n [Entry], what: &'static str, reserved: &[&str], problems: &mut Problems) -> Self {
+        let mut written = BTreeMap::new();
+        for entry in entries {
+            if reserved.contains(&entry.key.as_str()) {
+                let message = format!("`{}` is reserved: {what} needs another name", entry.key.as_str());
+                problems.report(crate::Problem::new(entry.key.span(), message));
+            } else if let Some(name) = yaml::name(&entry.key, what, problems) {
+                written.insert(name, &entry.value);
+            }
+        }
+        Self { what, written, done: BTreeMap::new(), open: Vec::new() }
+    }
+
+    /// The names, in order.
+    pub(super) fn names(&self) -> Vec<Name> {
+        self.written.keys().cloned().collect()
+    }
+
+    /// Begins to use a name.
+    pub(super) fn enter(&mut self, word: &str) -> Step<'n, T> {
+        let Some((name, node)) = self.written.get_key_value(word) else { return Step::Unknown };
+        if let Some(done) = self.done.get(name) {
+            return Step::Done(done.clone());
+        }
+        if let Some(at) = self.open.iter().position(|open| open == name) {
+            let circle: Vec<&str> = self.open[at..].iter().chain([name]).map(Name::as_str).collect();
+            return Step::Refused(format!("{} may not refer to itself: {}", self.what, circle.join(" -> ")));
+        }
+        if self.open.len() >= DEEPEST {
+            return Step::Refused(format!("{} may not refer to others more than {DEEPEST} levels deep", self.what));
+        }
+        self.open.push(name.clone());
+        Step::Read(node)
+    }
+
+    /// Ends the reading that [`Definitions::enter`] began.
+    pub(super) fn leave(&mut self, value: Option<T>) {
+        if let Some(name) = self.open.pop() {
+            self.done.insert(name, value);
+        }
+    }
+
+    /// All that was read and is right, by name.
+    pub(super) fn finish(self) -> BTreeMap<Name, T> {
+        self.done.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    }
+}

@@ -1,0 +1,126 @@
+//! One rule.
+
+use super::groups::Groups;
+use super::lex::bare;
+use super::services::Named;
+use crate::yaml::{Entry, Fields, Node, Style};
+use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Timestamp, did_you_mean, line_and_column, yaml};
+
+const ACTIONS: [(&str, Action); 3] = [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
+const KNOWN: [&str; 13] =
+    ["name", "allow", "deny", "reject", "pass", "from", "to", "within", "at", "log", "mode", "until", "note"];
+
+/// What the rules of a policy refer to.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a str,
+    pub(super) services: &'a Named,
+    pub(super) groups: &'a Groups,
+}
+
+/// Reads a rule; `None` if any of it is wrong.
+pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Rule> {
+    let before = problems.count();
+    let fields = Fields::of(node, "a rule", &KNOWN, problems)?;
+    let name = fields
+        .require("name", problems)
+        .and_then(|node| yaml::text(node, "a name", problems))
+        .and_then(|text| yaml::name(text, "a rule", problems));
+    let action = action(&fields, problems);
+    let services = action.and_then(|(_, entry)| context.services.services(&entry.value, problems));
+    let mut end = |key| match fields.get(key) {
+        Some(node) => context.groups.selector(node, problems),
+        None => Some(Selector::Any),
+    };
+    let (from, to) = (end("from"), end("to"));
+    let rule = Rule {
+        name: name?,
+        action: action?.0,
+        services: services?,
+        from: from?,
+        to: to?,
+        within: fields.get("within").and_then(|node| within(node, problems)),
+        at: fields.get("at").and_then(|node| at(node, problems)).unwrap_or_default(),
+        log: fields.get("log").and_then(|node| yaml::flag(node, problems)).unwrap_or_default(),
+        mode: fields.get("mode").and_then(|node| mode(node, problems)).unwrap_or_default(),
+        until: fields.get("until").and_then(|node| until(node, problems)),
+        note: fields
+            .get("note")
+            .and_then(|node| yaml::text(node, "a text", problems))
+            .map(|text| text.as_str().to_owned()),
+        line: line_and_column(context.source, node.span.start).0,
+    };
+    (problems.count() == before).then_some(rule)
+}
+
+/// The one action of a rule.
+fn action<'n>(fields: &Fields<'n>, problems: &mut Problems) -> Option<(Action, &'n Entry)> {
+    if let Some(entry) = fields.entry("pass") {
+        problems.report(not_yet(entry.key.span(), "`pass`"));
+    }
+    let mut found: Option<(Action, &Entry)> = None;
+    for entry in fields.entries() {
+        let Some((_, action)) = ACTIONS.iter().find(|(word, _)| *word == entry.key.as_str()) else { continue };
+        match found {
+            None => found = Some((*action, entry)),
+            Some((_, first)) => {
+                let problem = Problem::new(entry.key.span(), "a rule has one action, this is another");
+                problems.report(problem.also(first.key.span(), "the first").help("write a rule for each"));
+            }
+        }
+    }
+    let misspelt = fields.entries().iter().any(|entry| {
+        !KNOWN.contains(&entry.key.as_str())
+            && did_you_mean(entry.key.as_str(), &["allow", "deny", "reject"])
+                .is_some_and(|help| help.starts_with("did"))
+    });
+    if found.is_none() && fields.entry("pass").is_none() && !misspelt {
+        let first = fields.entries().first().map_or(fields.span(), |entry| entry.key.span());
+        let problem = Problem::new(first, "this rule does nothing: it needs `allow`, `deny` or `reject`");
+        problems.report(problem.help("the action's value is its services, such as `allow: tcp/443` or `deny: any`"));
+    }
+    found
+}
+
+/// What a later version will know.
+pub(super) fn not_yet(span: crate::Span, what: &str) -> Problem {
+    Problem::new(span, format!("{what} is not yet supported"))
+}
+
+/// `mode: enforce | monitor`
+pub(super) fn mode(node: &Node, problems: &mut Problems) -> Option<Mode> {
+    yaml::word(node, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)], problems)
+}
+
+fn at(node: &Node, problems: &mut Problems) -> Option<At> {
+    yaml::word(node, &[("source", At::Source), ("destination", At::Destination), ("both", At::Both)], problems)
+}
+
+/// The key of a label: bare, or quoted by YAML or as in a selector.
+fn within(node: &Node, problems: &mut Problems) -> Option<Key> {
+    let text = yaml::text(node, "one key of a label", problems)?;
+    let written = text.as_str();
+    let inner = written.strip_prefix('"').and_then(|rest| rest.strip_suffix('"'));
+    let key = inner.unwrap_or(written);
+    if key.is_empty()
+        || key.contains('"')
+        || (inner.is_none() && text.style() == Style::Plain && !written.chars().all(bare))
+    {
+        let problem = Problem::new(text.span(), format!("`{written}` is not one key of a label"));
+        problems.report(
+            problem.help("`within` takes a key, such as `within: dept`; quote it if it holds other characters"),
+        );
+        return None;
+    }
+    Some(key.to_owned())
+}
+
+fn until(node: &Node, problems: &mut Problems) -> Option<Timestamp> {
+    let text = yaml::text(node, "an instant", problems)?;
+    let found = text.as_str().parse().ok();
+    if found.is_none() {
+        let problem =
+            Problem::new(text.span(), format!("`{}` is not an instant with date, time and zone", text.as_str()));
+        problems.report(problem.help("write RFC 3339, such as 2027-01-31T18:00:00Z"));
+    }
+    found
+}
