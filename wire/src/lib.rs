@@ -1,15 +1,31 @@
 //! What agent and center say to each other, and what the center says to its operators.
 //!
 //! The types here are the vocabulary; `proto` holds their form on the wire, and the conversions between the two
-//! destructure every field, so that none is forgotten.
+//! destructure every field, so that none is forgotten. Without features this crate opens no socket and needs no runtime;
+//! `client` adds the callers' side of agents and operators, `server` the center's.
 
+#[cfg(feature = "client")]
+pub mod admin;
+#[cfg(feature = "client")]
+pub mod channel;
+mod convert;
+mod operator;
+pub mod proto;
 mod record;
+mod session;
 mod status;
+mod token;
 mod view;
 
+pub use convert::{DecodeError, Fault};
+pub use operator::{CenterStatus, InventoryFile, InventoryVm, PolicyVersion, RecordQuery, StoredRecord};
 pub use record::{Direction, FlowEnd, Kind, Record, RecordKey};
+pub use session::{FromAgent, FromCenter, MAX_BATCH};
 pub use status::{Ack, AckResult, AgentState, CenterEvent, Hello, Presence};
+pub use token::{JoinToken, TokenError};
 pub use view::{Outside, Peer, Set, View, ViewRule};
 
 /// The version of the protocol that this build speaks; a center also speaks with agents one version older.
 pub const PROTOCOL: u32 = 1;
+/// The name in a center's certificate, whatever its addresses.
+pub const CENTER_NAME: &str = "center.eastwest";

@@ -86,6 +86,13 @@ pub enum CenterEvent {
     },
     /// An agent's state changed (presence or acknowledgement).
     Agent(AgentState),
+    /// Something that an operator should look at: a cloned key, a conflict of addresses, a token used twice.
+    Alert {
+        /// The VM that it concerns.
+        vm: String,
+        /// What, in words.
+        detail: String,
+    },
     /// A watcher was too slow and missed this many events; it must query instead.
     Missed {
         /// How many.

@@ -1,0 +1,260 @@
+//! The agents' side of the channel: enrolment by a join token, and the session that the certificate opens. TLS 1.3 alone.
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use rustls::client::WebPkiServerVerifier;
+use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
+use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
+use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
+use sha2::{Digest, Sha256};
+use tokio::net::TcpStream;
+use tokio::sync::mpsc;
+use tokio_rustls::TlsConnector;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Status, Streaming};
+
+use crate::admin::chain;
+use crate::proto::{self, enrolment_client::EnrolmentClient, session_client::SessionClient};
+use crate::{CENTER_NAME, DecodeError, FromAgent, FromCenter, JoinToken};
+
+/// How many messages to the center may wait.
+const QUEUE: usize = 64;
+/// The most bytes of one message: a view of thousands of VMs.
+const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+/// How long a connection may take to come up.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// Why the channel does not work.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ChannelError {
+    /// The center cannot be reached, or is not the one that it should be.
+    #[error("reach the center: {0}")]
+    Unavailable(String),
+    /// The center refused.
+    #[error("be let in: {0}")]
+    Refused(String),
+    /// The key or a certificate is unusable.
+    #[error("use the credentials: {0}")]
+    Credentials(String),
+    /// What it says makes no sense.
+    #[error("understand the center: {0}")]
+    Decode(#[from] DecodeError),
+}
+
+impl From<Status> for ChannelError {
+    fn from(status: Status) -> Self {
+        let text = status.message().to_owned();
+        match status.code() {
+            tonic::Code::PermissionDenied | tonic::Code::Unauthenticated | tonic::Code::InvalidArgument => {
+                Self::Refused(text)
+            }
+            tonic::Code::Ok
+            | tonic::Code::Cancelled
+            | tonic::Code::Unknown
+            | tonic::Code::DeadlineExceeded
+            | tonic::Code::NotFound
+            | tonic::Code::AlreadyExists
+            | tonic::Code::ResourceExhausted
+            | tonic::Code::FailedPrecondition
+            | tonic::Code::Aborted
+            | tonic::Code::OutOfRange
+            | tonic::Code::Unimplemented
+            | tonic::Code::Internal
+            | tonic::Code::Unavailable
+            | tonic::Code::DataLoss => Self::Unavailable(text),
+        }
+    }
+}
+
+/// What an enrolment gives, to be kept in the agent's state folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Enrolled {
+    /// The VM that the token stood for.
+    pub vm: String,
+    /// The agent's certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The center's authority, DER.
+    pub authority: Vec<u8>,
+}
+
+/// What opens a session.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The agent's certificate, DER.
+    pub certificate: Vec<u8>,
+    /// The center's authority, DER.
+    pub authority: Vec<u8>,
+    /// The agent's private key, PKCS#8 DER.
+    pub key: Vec<u8>,
+}
+
+/// Enrols: `request` is a PKCS#10 request in DER, signed by the agent's own key. The center must show the authority
+/// whose fingerprint stands in the token.
+///
+/// # Errors
+/// `Refused` for a token that is unknown, used or expired.
+pub async fn enrol(center: SocketAddr, token: &JoinToken, request: Vec<u8>) -> Result<Enrolled, ChannelError> {
+    let provider = Arc::new(ring::default_provider());
+    let pin = Arc::new(Pinned { authority: token.authority, provider: provider.clone() });
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(|error| ChannelError::Credentials(error.to_string()))?
+        .dangerous()
+        .with_custom_certificate_verifier(pin)
+        .with_no_client_auth();
+    let channel = open(center, config).await?;
+    let request = proto::EnrolRequest { secret: token.secret.to_vec(), request };
+    let reply = EnrolmentClient::new(channel).enrol(request).await?.into_inner();
+    let proto::EnrolReply { vm, certificate, authority } = reply;
+    if fingerprint(&authority) != token.authority {
+        return Err(ChannelError::Refused("the center's authority is not the one of the token".into()));
+    }
+    Ok(Enrolled { vm, certificate, authority })
+}
+
+/// Opens a session. The agent's first word must be its hello.
+///
+/// # Errors
+/// `Refused` where the center does not know the certificate.
+pub async fn connect(center: SocketAddr, credentials: &Credentials) -> Result<Session, ChannelError> {
+    let channel = open(center, session_config(credentials)?).await?;
+    let (sender, receiver) = mpsc::channel(QUEUE);
+    let mut stub = SessionClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
+    let from_center = stub.connect(ReceiverStream::new(receiver)).await?.into_inner();
+    Ok(Session { sender: SessionSender { sender }, receiver: SessionReceiver { from_center } })
+}
+
+fn session_config(credentials: &Credentials) -> Result<ClientConfig, ChannelError> {
+    let unusable = |error: rustls::Error| ChannelError::Credentials(error.to_string());
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from(credentials.authority.clone())).map_err(unusable)?;
+    let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credentials.key.clone()));
+    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+        .with_protocol_versions(&[&version::TLS13])
+        .map_err(unusable)?
+        .with_root_certificates(roots)
+        .with_client_auth_cert(vec![CertificateDer::from(credentials.certificate.clone())], key)
+        .map_err(unusable)
+}
+
+/// The fingerprint of a certificate in DER: its SHA-256.
+fn fingerprint(certificate: &[u8]) -> [u8; 32] {
+    Sha256::digest(certificate).into()
+}
+
+async fn open(center: SocketAddr, mut config: ClientConfig) -> Result<Channel, ChannelError> {
+    config.alpn_protocols = vec![b"h2".to_vec()];
+    let tls = TlsConnector::from(Arc::new(config));
+    let connector = tower::service_fn(move |_| {
+        let tls = tls.clone();
+        async move {
+            let stream = TcpStream::connect(center).await?;
+            stream.set_nodelay(true)?;
+            let name = ServerName::try_from(CENTER_NAME).map_err(io::Error::other)?;
+            Ok::<_, io::Error>(TokioIo::new(tls.connect(name, stream).await?))
+        }
+    });
+    let unavailable = |error: tonic::transport::Error| ChannelError::Unavailable(chain(&error));
+    let endpoint = Endpoint::try_from(format!("http://{CENTER_NAME}")).map_err(unavailable)?;
+    endpoint.connect_timeout(PATIENCE).connect_with_connector(connector).await.map_err(unavailable)
+}
+
+/// An open session; both halves can be used at the same time.
+#[derive(Debug)]
+pub struct Session {
+    /// To the center.
+    pub sender: SessionSender,
+    /// From the center.
+    pub receiver: SessionReceiver,
+}
+
+/// The half that speaks to the center. Cheap to clone; the session's stream ends when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct SessionSender {
+    sender: mpsc::Sender<proto::FromAgent>,
+}
+
+impl SessionSender {
+    /// Says something, and waits while the queue is full.
+    ///
+    /// # Errors
+    /// When the session has ended.
+    pub async fn send(&self, message: FromAgent) -> Result<(), ChannelError> {
+        let gone = |_| ChannelError::Unavailable("the session has ended".into());
+        self.sender.send(message.into()).await.map_err(gone)
+    }
+}
+
+/// The half that listens to the center.
+#[derive(Debug)]
+pub struct SessionReceiver {
+    from_center: Streaming<proto::FromCenter>,
+}
+
+impl SessionReceiver {
+    /// The center's next word; `None` when it has ended the session. May be dropped and called again (cancel safe).
+    ///
+    /// # Errors
+    /// When the connection breaks, or the word makes no sense.
+    pub async fn receive(&mut self) -> Result<Option<FromCenter>, ChannelError> {
+        let message = self.from_center.message().await?;
+        Ok(message.map(FromCenter::try_from).transpose()?)
+    }
+}
+
+/// Trusts exactly the authority with one fingerprint: it must end the chain that the center shows.
+#[derive(Debug)]
+struct Pinned {
+    authority: [u8; 32],
+    provider: Arc<CryptoProvider>,
+}
+
+impl ServerCertVerifier for Pinned {
+    fn verify_server_cert(
+        &self,
+        end_entity: &CertificateDer<'_>,
+        intermediates: &[CertificateDer<'_>],
+        server_name: &ServerName<'_>,
+        ocsp_response: &[u8],
+        now: UnixTime,
+    ) -> Result<ServerCertVerified, rustls::Error> {
+        let pinned = |certificate: &&CertificateDer<'_>| fingerprint(certificate) == self.authority;
+        let authority = intermediates.iter().find(pinned);
+        let authority = authority.ok_or(rustls::Error::General("the center's authority is not the token's".into()))?;
+        let mut roots = RootCertStore::empty();
+        roots.add(authority.clone().into_owned())?;
+        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
+            .build()
+            .map_err(|error| rustls::Error::General(error.to_string()))?;
+        verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
+    }
+
+    fn verify_tls12_signature(
+        &self,
+        _message: &[u8],
+        _certificate: &CertificateDer<'_>,
+        _signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        Err(rustls::Error::General("TLS 1.3 alone".into()))
+    }
+
+    fn verify_tls13_signature(
+        &self,
+        message: &[u8],
+        certificate: &CertificateDer<'_>,
+        signature: &DigitallySignedStruct,
+    ) -> Result<HandshakeSignatureValid, rustls::Error> {
+        let algorithms = &self.provider.signature_verification_algorithms;
+        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
+    }
+
+    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
+        self.provider.signature_verification_algorithms.supported_schemes()
+    }
+}

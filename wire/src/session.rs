@@ -1,0 +1,50 @@
+//! The messages of one agent's session.
+
+use crate::{Ack, Hello, Record, View};
+
+/// The most records that one message may carry.
+pub const MAX_BATCH: usize = 1000;
+
+/// What an agent says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromAgent {
+    /// Its first word.
+    Hello(Hello),
+    /// A generation is in force, or was refused.
+    Ack(Ack),
+    /// Records of one boot in ascending order, at most [`MAX_BATCH`].
+    Records(Vec<Record>),
+    /// It lives.
+    Heartbeat,
+}
+
+/// What a center says to one agent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FromCenter {
+    /// Its first word: the hello was accepted.
+    Welcome {
+        /// The protocol version that both speak from here on.
+        protocol: u32,
+        /// The center's time, in milliseconds since the Unix epoch.
+        now: i64,
+    },
+    /// The whole view of the newest generation; older ones that were not sent are skipped.
+    View(Box<View>),
+    /// All records of a boot that were sent, up to a sequence number, are stored.
+    Stored {
+        /// The boot.
+        boot: String,
+        /// The last sequence number.
+        up_to: u64,
+    },
+    /// It lives.
+    Heartbeat {
+        /// The center's time, in milliseconds since the Unix epoch.
+        now: i64,
+    },
+    /// The session is refused and ends.
+    Refused {
+        /// Why.
+        reason: String,
+    },
+}
