@@ -1,0 +1,170 @@
+//! What a packet can get, and the numbers that the kernel knows it by.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use policy::{End, Verdict, Would};
+use serde::{Deserialize, Serialize};
+
+use crate::ruleset::{Action, Builtin, Word};
+
+/// The longest comment that the kernel keeps beside a word, in bytes.
+const LONGEST_COMMENT: usize = 120;
+
+/// Everything that two packets must share to bear the same word.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Outcome {
+    /// The verdict at this end.
+    pub verdict: Verdict,
+    /// The rule that decided.
+    pub rule: String,
+    /// The end at which this machine stands in the flow.
+    pub end: End,
+    /// What it would have been with every monitor rule live, where that differs in action or rule.
+    pub would: Option<Would>,
+    /// Whether the first packet of an allowed flow is recorded. Interceptions always are.
+    pub log: bool,
+    /// Whether the policy is in monitor mode.
+    pub monitor: bool,
+}
+
+impl Outcome {
+    /// An outcome that a built-in rule gives.
+    #[must_use]
+    pub fn builtin(verdict: Verdict, rule: &str, end: End) -> Self {
+        Self { verdict, rule: rule.to_owned(), end, would: None, log: false, monitor: false }
+    }
+
+    /// The outcome that a datapath's fixed part gives.
+    #[must_use]
+    pub fn of_fixed(fixed: Builtin, end: End) -> Self {
+        let verdict = match fixed {
+            Builtin::Center => Verdict::Allow,
+            Builtin::Invalid | Builtin::Barrier | Builtin::Nat | Builtin::Forwarded => Verdict::Deny,
+        };
+        Self::builtin(verdict, fixed.rule(), end)
+    }
+
+    /// The comment beside the word in the kernel: `VERDICT RULE`, and ` would VERDICT RULE`.
+    #[must_use]
+    pub fn comment(&self) -> String {
+        let mut text = format!("{} {}", self.verdict, self.rule);
+        if let Some(would) = &self.would {
+            text.push_str(&format!(" would {} {}", would.verdict, would.rule.as_deref().unwrap_or("-")));
+        }
+        shortened(text)
+    }
+
+    /// The word with which the kernel says this outcome.
+    #[must_use]
+    pub fn word(&self, number: u32) -> Word {
+        let action = match self.verdict {
+            Verdict::Allow => Action::Allow,
+            Verdict::Deny => Action::Deny,
+            Verdict::Reject => Action::Reject,
+        };
+        Word::new(action, self.log, number)
+    }
+}
+
+/// Cuts a text to the comment's length; a hash of the whole keeps two long ones apart.
+fn shortened(text: String) -> String {
+    if text.len() <= LONGEST_COMMENT {
+        return text;
+    }
+    let hash = text
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
+    let mut cut = LONGEST_COMMENT - 17;
+    while !text.is_char_boundary(cut) {
+        cut -= 1;
+    }
+    format!("{}#{hash:016x}", &text[..cut])
+}
+
+/// The numbers of all outcomes that a living epoch may have written into a mark (semantics 18).
+///
+/// An outcome keeps its number from one generation to the next, so that its counters go on counting.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "Vec<(u32, Outcome)>", into = "Vec<(u32, Outcome)>")]
+pub struct Numbering {
+    by_number: BTreeMap<u32, Outcome>,
+    by_outcome: BTreeMap<Outcome, u32>,
+    next: u32,
+}
+
+impl Numbering {
+    /// How many outcomes can have a number at once.
+    pub const LIMIT: usize = (Word::NUMBER - Builtin::FIRST_FREE) as usize;
+
+    /// How many outcomes have a number.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.by_number.len()
+    }
+
+    /// Whether no outcome has a number.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.by_number.is_empty()
+    }
+
+    /// The outcome that a number stands for.
+    #[must_use]
+    pub fn outcome(&self, number: u32) -> Option<&Outcome> {
+        self.by_number.get(&number)
+    }
+
+    /// All numbers with their outcomes.
+    pub fn iter(&self) -> impl Iterator<Item = (u32, &Outcome)> {
+        self.by_number.iter().map(|(number, outcome)| (*number, outcome))
+    }
+
+    /// The number of an outcome, given now if it has none; `None` when all are taken.
+    pub fn number(&mut self, outcome: &Outcome) -> Option<u32> {
+        if let Some(number) = self.by_outcome.get(outcome) {
+            return Some(*number);
+        }
+        if self.len() >= Self::LIMIT {
+            return None;
+        }
+        let number = self.free();
+        self.by_number.insert(number, outcome.clone());
+        self.by_outcome.insert(outcome.clone(), number);
+        self.next = number + 1;
+        Some(number)
+    }
+
+    /// Frees every number but these; only after no mark can hold them.
+    pub fn retain(&mut self, living: &BTreeSet<u32>) {
+        self.by_number.retain(|number, _| living.contains(number));
+        self.by_outcome.retain(|_, number| living.contains(number));
+    }
+
+    /// The next number that is free; there is one.
+    fn free(&self) -> u32 {
+        let mut number = self.next;
+        loop {
+            if number < Builtin::FIRST_FREE || number >= Word::NUMBER {
+                number = Builtin::FIRST_FREE;
+            }
+            if !self.by_number.contains_key(&number) {
+                return number;
+            }
+            number += 1;
+        }
+    }
+}
+
+impl From<Vec<(u32, Outcome)>> for Numbering {
+    fn from(pairs: Vec<(u32, Outcome)>) -> Self {
+        let by_outcome = pairs.iter().map(|(number, outcome)| (outcome.clone(), *number)).collect();
+        let next = pairs.iter().map(|(number, _)| number + 1).max().unwrap_or(Builtin::FIRST_FREE);
+        Self { by_number: pairs.into_iter().collect(), by_outcome, next }
+    }
+}
+
+impl From<Numbering> for Vec<(u32, Outcome)> {
+    fn from(numbering: Numbering) -> Self {
+        numbering.by_number.into_iter().collect()
+    }
+}
