@@ -1,2 +1,2 @@
 //! The eastwest command.
-fn main(){}
+fn main() {}
