@@ -1,0 +1,119 @@
+//! Network namespaces without names: held by a descriptor, configured through a socket that stays inside,
+//! entered by the calling thread for the length of one closure.
+
+use std::fs::{self, File};
+use std::os::fd::{AsFd, AsRawFd, RawFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use nix::sched::{CloneFlags, setns, unshare};
+
+use crate::error::{Doing, LabError, Result};
+use crate::netlink::{Batch, RouteSocket};
+
+/// A kernel setting of a namespace.
+pub(crate) struct Setting {
+    /// Below `/proc/sys/net`.
+    pub(crate) path: &'static str,
+    /// What to write.
+    pub(crate) value: &'static str,
+}
+
+/// A network namespace; it vanishes with the last holder of its descriptor.
+#[derive(Debug)]
+pub(crate) struct Namespace {
+    file: File,
+    route: Mutex<RouteSocket>,
+}
+
+impl Namespace {
+    /// Makes a namespace with these settings. The calling thread visits it and comes back.
+    pub(crate) fn create(settings: &[&[Setting]]) -> Result<Namespace> {
+        let go = || unshare(CloneFlags::CLONE_NEWNET);
+        visit(go, || {
+            for setting in settings.iter().copied().flatten() {
+                setting.apply()?;
+            }
+            let file = current().doing("hold a network namespace")?;
+            let route = RouteSocket::open().doing("open a routing socket")?;
+            Ok(Namespace { file, route: Mutex::new(route) })
+        })?
+    }
+
+    /// Runs a closure with the calling thread inside this namespace. Sockets made there stay there; threads
+    /// started there do, too.
+    pub(crate) fn enter<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
+        visit(|| setns(self.file.as_fd(), CloneFlags::CLONE_NEWNET), f)
+    }
+
+    /// Carries out a batch of routing requests inside.
+    pub(crate) fn submit(&self, batch: Batch) -> Result<()> {
+        self.route().submit(batch)
+    }
+
+    /// Makes link changes hold at once; see [`RouteSocket::settle`].
+    pub(crate) fn settle(&self, interfaces: &[u32], up: bool) -> Result<()> {
+        self.route().settle(interfaces, up).doing("get a wire to carry packets")
+    }
+
+    fn route(&self) -> MutexGuard<'_, RouteSocket> {
+        self.route.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The descriptor, for messages that name a namespace.
+    pub(crate) fn raw_fd(&self) -> RawFd {
+        self.file.as_raw_fd()
+    }
+}
+
+impl Setting {
+    /// Writes the setting; one that this kernel or user namespace does not have is passed over.
+    fn apply(&self) -> Result<()> {
+        let path = format!("/proc/sys/net/{}", self.path);
+        match fs::write(&path, self.value) {
+            Ok(()) => Ok(()),
+            Err(error) if is_withheld(&error) => {
+                tracing::debug!(path, %error, "kernel setting passed over");
+                Ok(())
+            }
+            Err(source) => Err(LabError::Kernel { doing: format!("set {path}"), source }),
+        }
+    }
+}
+
+fn is_withheld(error: &std::io::Error) -> bool {
+    use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
+    [NotFound, PermissionDenied, ReadOnlyFilesystem].contains(&error.kind())
+}
+
+/// The namespace of the calling thread.
+fn current() -> std::io::Result<File> {
+    File::open("/proc/thread-self/ns/net")
+}
+
+fn visit<T>(go: impl FnOnce() -> nix::Result<()>, f: impl FnOnce() -> T) -> Result<T> {
+    let mut back = Return(Some(current().doing("find the thread's network namespace")?));
+    go().doing("enter a network namespace")?;
+    let value = f();
+    back.now().doing("come back from a network namespace")?;
+    Ok(value)
+}
+
+/// Brings the thread home, also when the closure unwinds.
+struct Return(Option<File>);
+
+impl Return {
+    fn now(&mut self) -> nix::Result<()> {
+        match self.0.take() {
+            Some(home) => setns(home.as_fd(), CloneFlags::CLONE_NEWNET),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Return {
+    fn drop(&mut self) {
+        if let Err(error) = self.now() {
+            tracing::error!(%error, "a thread could not leave a network namespace");
+        }
+    }
+}

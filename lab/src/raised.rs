@@ -1,0 +1,223 @@
+//! The lab itself: a plan raised into hosts, wires and stations, and what can be done to them.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
+
+use crate::cut::Cuts;
+use crate::error::{LabError, Result};
+use crate::host::{BRIDGE, Hosts, Placed};
+use crate::message::{self, Link};
+use crate::netlink::{Batch, How};
+use crate::plan::{Neighbours, Plan, StationSpec};
+use crate::spawner::Spawner;
+use crate::station::{ETH0, Seed, Station};
+
+/// A raised lab. Dropping it, and every [`Station`] taken from it, leaves nothing: the kernel clears a namespace
+/// whose last descriptor is closed. Programs started inside keep theirs until they end.
+#[derive(Debug)]
+pub struct Lab {
+    pub(crate) hosts: Hosts,
+    pub(crate) stations: BTreeMap<String, Station>,
+    pub(crate) cuts: Cuts,
+    neighbours: Neighbours,
+    spawner: Spawner,
+    next_number: u32,
+}
+
+impl Lab {
+    /// Raises a plan. Blocks while it does, about a millisecond for a station.
+    pub fn raise(plan: &Plan) -> Result<Lab> {
+        let mut lab = Lab {
+            hosts: Hosts::raise(&plan.hosts)?,
+            stations: BTreeMap::new(),
+            cuts: Cuts::default(),
+            neighbours: plan.neighbours,
+            spawner: Spawner::start()?,
+            next_number: 0,
+        };
+        lab.add_all(&plan.stations)?;
+        Ok(lab)
+    }
+
+    /// The station with this name.
+    pub fn station(&self, name: &str) -> Result<&Station> {
+        self.stations.get(name).ok_or_else(|| LabError::NoStation(name.to_owned()))
+    }
+
+    /// All stations, by name.
+    pub fn stations(&self) -> impl Iterator<Item = &Station> {
+        self.stations.values()
+    }
+
+    /// Adds a station. One with the name of a removed one is another station, with another link-layer address.
+    pub fn add(&mut self, spec: StationSpec) -> Result<()> {
+        self.add_all(&[spec])
+    }
+
+    /// Removes a station: its wire is dead and all others forget it. Its namespace goes with the last handle to
+    /// it and the last program in it, which the caller ends.
+    pub fn remove(&mut self, name: &str) -> Result<()> {
+        let station = self.station(name)?.clone();
+        let placed = placed(&station);
+        let down = Link::existing(placed.port).down().request();
+        let mut batch = Batch::default();
+        batch.push("take down a station's wire", How::Change, down);
+        self.hosts.get(placed.host).namespace.submit(batch)?;
+        self.stations.remove(name);
+        self.hosts.forget(placed)?;
+        self.forget_neighbour(&station.addresses())?;
+        self.refresh_cuts()
+    }
+
+    /// Moves a station to another host. Its own interface, addresses and sockets stay; its link has no carrier
+    /// for a moment, and frames under way are lost. Taps follow.
+    pub fn relocate(&mut self, name: &str, host: &str) -> Result<()> {
+        let station = self.station(name)?.clone();
+        let to = self.hosts.find(host)?;
+        let old = placed(&station);
+        if old.host == to {
+            return Ok(());
+        }
+        let target = self.hosts.get(to);
+        let mut batch = Batch::default();
+        let away = Link::existing(old.port).in_namespace(target.namespace.raw_fd());
+        batch.push("move a station's wire", How::Change, away.request());
+        self.hosts.get(old.host).namespace.submit(batch)?;
+        self.hosts.forget_tunnel(to, old)?;
+        station.arrive(to, &target.name, Arc::clone(&target.namespace))?;
+        let mut batch = Batch::default();
+        push_port(&mut batch, old.port);
+        if self.cuts.link_is_down(name) {
+            let down = Link::existing(old.port).down().request();
+            batch.push("keep a wire down", How::Change, down);
+        }
+        target.namespace.submit(batch)?;
+        self.hosts.place(&[placed(&station)])?;
+        self.settle(&station)?;
+        self.refresh_cuts()
+    }
+
+    /// Gives a station other addresses; those that stay are not touched.
+    pub fn set_addresses(&mut self, name: &str, addresses: &[IpAddr]) -> Result<()> {
+        let station = self.station(name)?.clone();
+        let gone: Vec<IpAddr> =
+            station.addresses().into_iter().filter(|address| !addresses.contains(address)).collect();
+        station.readdress(addresses)?;
+        self.forget_neighbour(&gone)?;
+        self.introduce(&[station])
+    }
+
+    fn add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
+        let mut added: Vec<Station> = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let station = self.create(spec)?;
+            added.push(station.clone());
+            self.stations.insert(spec.name.clone(), station);
+        }
+        self.wire(&added)?;
+        let places: Vec<Placed> = added.iter().map(placed).collect();
+        self.hosts.place(&places)?;
+        for station in &added {
+            station.configure()?;
+        }
+        for station in &added {
+            self.settle(station)?;
+        }
+        self.introduce(&added)?;
+        self.refresh_cuts()
+    }
+
+    fn create(&mut self, spec: &StationSpec) -> Result<Station> {
+        if self.stations.contains_key(&spec.name) {
+            return Err(LabError::Duplicate(spec.name.clone()));
+        }
+        let number = self.next_number;
+        let host = self.hosts.find(&spec.host)?;
+        let home = self.hosts.get(host);
+        let station = Station::create(Seed {
+            name: &spec.name,
+            number,
+            addresses: &spec.addresses,
+            neighbours: self.neighbours,
+            spawner: &self.spawner,
+            host,
+            host_name: &home.name,
+            host_namespace: Arc::clone(&home.namespace),
+        })?;
+        self.next_number = number + 1;
+        Ok(station)
+    }
+
+    /// Lays the wires of new stations, host by host.
+    fn wire(&self, added: &[Station]) -> Result<()> {
+        for (number, host) in self.hosts.iter().enumerate() {
+            let mut batch = Batch::default();
+            for station in added.iter().filter(|station| station.host_number() == number) {
+                batch.push("lay a station's wire", How::Create, station.wire().request());
+                push_port(&mut batch, station.port());
+            }
+            host.namespace.submit(batch)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the state of a station's wire hold at both ends.
+    pub(crate) fn settle(&self, station: &Station) -> Result<()> {
+        let up = !self.cuts.link_is_down(station.name());
+        let host = self.hosts.get(station.host_number());
+        host.namespace.settle(&[station.port()], up)?;
+        station.settle(up)
+    }
+
+    /// Makes stations known to all others, and all others to them.
+    fn introduce(&self, added: &[Station]) -> Result<()> {
+        if self.neighbours == Neighbours::Learned {
+            return Ok(());
+        }
+        let known: Vec<_> = self.stations.values().map(|station| (station.mac(), station.addresses())).collect();
+        let new: Vec<_> = added.iter().map(|station| (station.mac(), station.addresses())).collect();
+        for station in self.stations.values() {
+            let is_new = new.iter().any(|(mac, _)| *mac == station.mac());
+            let mut batch = Batch::default();
+            let others = if is_new { &known } else { &new };
+            for (mac, addresses) in others.iter().filter(|(mac, _)| *mac != station.mac()) {
+                for &address in addresses {
+                    let entry = message::neighbour(ETH0, address, *mac);
+                    batch.push("introduce a station", How::Replace, NewNeighbour(entry));
+                }
+            }
+            station.submit(batch)?;
+        }
+        Ok(())
+    }
+
+    fn forget_neighbour(&self, addresses: &[IpAddr]) -> Result<()> {
+        if self.neighbours == Neighbours::Learned {
+            return Ok(());
+        }
+        for station in self.stations.values() {
+            let mut batch = Batch::default();
+            for &address in addresses {
+                let entry = message::neighbour(ETH0, address, [0; 6]);
+                batch.remove("forget a neighbour", DelNeighbour(entry));
+            }
+            station.submit(batch)?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a wire's end a port of its host's bridge, switched on.
+fn push_port(batch: &mut Batch, port: u32) {
+    let join = Link::existing(port).port_of(BRIDGE).up().request();
+    batch.push("plug in a station's wire", How::Change, join);
+    let settle = Link::existing(port).fixed_port().request();
+    batch.push("settle a station's wire", How::Change, settle);
+}
+
+fn placed(station: &Station) -> Placed {
+    Placed { host: station.host_number(), port: station.port(), mac: station.mac() }
+}

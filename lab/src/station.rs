@@ -1,0 +1,266 @@
+//! One station: a namespace with `eth0`, and the host's end of its wire.
+
+use std::net::IpAddr;
+use std::process::{Child, Command};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use rtnetlink::packet_route::AddressFamily;
+use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, NewAddress, NewRoute};
+
+use crate::error::{Doing, Result};
+use crate::host::setting;
+use crate::marker::Marker;
+use crate::message::{self, Link, Mac};
+use crate::namespace::{Namespace, Setting};
+use crate::netlink::{Batch, How};
+use crate::plan::Neighbours;
+use crate::spawner::Spawner;
+use crate::sys::{self, Listen};
+use crate::tap::{Tap, TapWires};
+
+/// `eth0`'s index in a station's namespace; `lo` is 1.
+pub(crate) const ETH0: u32 = 2;
+const LOOPBACK: u32 = 1;
+/// The host's ends are numbered from here, uniquely over all hosts, so that an end keeps its number when it moves.
+const FIRST_PORT: u32 = 1000;
+
+const SETTINGS: &[Setting] = &[
+    setting("ipv4/ping_group_range", "0 2147483647"),
+    setting("ipv4/icmp_ratelimit", "0"),
+    setting("ipv6/icmp/ratelimit", "0"),
+    setting("ipv4/ip_forward", "0"),
+    setting("ipv4/conf/all/rp_filter", "0"),
+    setting("ipv4/conf/default/rp_filter", "0"),
+    setting("ipv6/conf/default/accept_dad", "0"),
+];
+
+/// With permanent neighbours nothing is learned from the wire, so nothing need be said on it.
+const QUIET: &[Setting] = &[
+    setting("ipv6/conf/default/accept_ra", "0"),
+    setting("ipv6/conf/default/router_solicitations", "0"),
+    setting("ipv6/conf/default/addr_gen_mode", "1"),
+];
+
+/// A VM, an outside endpoint or the center. Clones are handles to the same station.
+#[derive(Debug, Clone)]
+pub struct Station(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    name: String,
+    number: u32,
+    namespace: Arc<Namespace>,
+    spawner: Spawner,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    host: usize,
+    host_name: String,
+    host_namespace: Arc<Namespace>,
+    addresses: Vec<IpAddr>,
+    taps: Vec<Weak<TapWires>>,
+}
+
+impl Station {
+    /// Makes the namespace; the wire comes later.
+    pub(crate) fn create(seed: Seed<'_>) -> Result<Station> {
+        let namespace = Namespace::create(match seed.neighbours {
+            Neighbours::Permanent => &[SETTINGS, QUIET],
+            Neighbours::Learned => &[SETTINGS, &[]],
+        })?;
+        Ok(Station(Arc::new(Inner {
+            name: seed.name.to_owned(),
+            number: seed.number,
+            namespace: Arc::new(namespace),
+            spawner: seed.spawner.clone(),
+            state: Mutex::new(State {
+                host: seed.host,
+                host_name: seed.host_name.to_owned(),
+                host_namespace: seed.host_namespace,
+                addresses: seed.addresses.to_vec(),
+                taps: Vec::new(),
+            }),
+        })))
+    }
+
+    /// The station's name.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// The link-layer address of its `eth0`; no other station of this lab ever has it.
+    #[must_use]
+    pub fn mac(&self) -> Mac {
+        let [a, b, c, d] = self.0.number.to_be_bytes();
+        [0x02, 0x98, a, b, c, d]
+    }
+
+    /// Its addresses.
+    #[must_use]
+    pub fn addresses(&self) -> Vec<IpAddr> {
+        self.state().addresses.clone()
+    }
+
+    /// The name of the host it stands on.
+    #[must_use]
+    pub fn host(&self) -> String {
+        self.state().host_name.clone()
+    }
+
+    /// Runs a closure on the calling thread, which is inside the station's network namespace meanwhile (a few
+    /// microseconds). Sockets made there stay there, and work from any thread afterwards. May be nested. Start
+    /// no threads inside: they would stay.
+    pub fn enter<T>(&self, f: impl FnOnce() -> T) -> Result<T> {
+        self.0.namespace.enter(f)
+    }
+
+    /// Starts a program inside, from a thread that lives as long as the lab or any of its stations.
+    pub fn spawn(&self, command: Command) -> Result<Child> {
+        self.0.spawner.spawn(Arc::clone(&self.0.namespace), command)
+    }
+
+    /// A tap on the host's side of the wire, seeing both directions: IPv4 and IPv6 alone.
+    pub fn tap(&self) -> Result<Tap> {
+        self.open_tap(None)
+    }
+
+    /// A tap that leaves out TCP segments from or to this port: the center's own channel.
+    pub fn tap_except(&self, tcp_port: u16) -> Result<Tap> {
+        self.open_tap(Some(tcp_port))
+    }
+
+    /// A socket for marker frames, inside the station.
+    pub fn marker(&self) -> Result<Marker> {
+        let socket = self.enter(|| Marker::listen(ETH0))?;
+        Ok(Marker::new(socket.doing("open a marker socket")?, self.mac()))
+    }
+
+    /// Sends a whole Ethernet frame from the host's end of the wire into the station.
+    pub fn inject(&self, frame: &[u8]) -> Result<()> {
+        let listen = Listen { interface: self.port(), ethertype: 0, filter: &[], ignore_outgoing: false };
+        let host = Arc::clone(&self.state().host_namespace);
+        let sent = host.enter(|| sys::packet_socket(&listen)?.send(frame))?;
+        sent.doing("inject a frame").map(drop)
+    }
+
+    fn open_tap(&self, except: Option<u16>) -> Result<Tap> {
+        let wires = Arc::new(TapWires::new(except));
+        let mut state = self.state();
+        state.host_namespace.enter(|| wires.attach(self.port()))??;
+        state.taps.retain(|tap| tap.strong_count() > 0);
+        state.taps.push(Arc::downgrade(&wires));
+        Ok(Tap::new(wires))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The index of the host's end of the wire, in whichever host's namespace it is.
+    pub(crate) fn port(&self) -> u32 {
+        FIRST_PORT + self.0.number
+    }
+
+    pub(crate) fn host_number(&self) -> usize {
+        self.state().host
+    }
+
+    /// The wire, to be made in the host's namespace.
+    pub(crate) fn wire(&self) -> Link {
+        let peer = Link::new(ETH0, "eth0").with_mac(self.mac()).in_namespace(self.0.namespace.raw_fd());
+        Link::new(self.port(), &format!("s{}", self.0.number)).pair(peer)
+    }
+
+    /// Switches the interfaces on, and gives them addresses and routes.
+    pub(crate) fn configure(&self) -> Result<()> {
+        let mut batch = Batch::default();
+        for interface in [LOOPBACK, ETH0] {
+            let up = Link::existing(interface).up().request();
+            batch.push("switch on a station's interface", How::Change, up);
+        }
+        for address in self.addresses() {
+            batch.push("give a station an address", How::Replace, new_address(address));
+        }
+        push_routes(&mut batch);
+        self.submit(batch)
+    }
+
+    /// Carries out routing requests inside the station.
+    pub(crate) fn submit(&self, batch: Batch) -> Result<()> {
+        self.0.namespace.submit(batch)
+    }
+
+    /// Makes the state of the wire hold at the station's end.
+    pub(crate) fn settle(&self, up: bool) -> Result<()> {
+        self.0.namespace.settle(&[ETH0], up)
+    }
+
+    /// Changes the addresses. Those that stay are not touched; the routes are laid again, since the kernel drops
+    /// them with a family's last address.
+    pub(crate) fn readdress(&self, addresses: &[IpAddr]) -> Result<()> {
+        let old = self.addresses();
+        let mut batch = Batch::default();
+        for &address in addresses.iter().filter(|address| !old.contains(address)) {
+            batch.push("give a station an address", How::Replace, new_address(address));
+        }
+        for &address in old.iter().filter(|address| !addresses.contains(address)) {
+            let gone = message::address(ETH0, address, bits(address));
+            batch.remove("take an address from a station", DelAddress(gone));
+        }
+        push_routes(&mut batch);
+        self.submit(batch)?;
+        self.state().addresses = addresses.to_vec();
+        Ok(())
+    }
+
+    /// Notes the new host, and lets the taps follow to it. The wire's end must be there already, still down.
+    pub(crate) fn arrive(&self, host: usize, name: &str, namespace: Arc<Namespace>) -> Result<()> {
+        let mut state = self.state();
+        state.host = host;
+        name.clone_into(&mut state.host_name);
+        state.host_namespace = namespace;
+        state.taps.retain(|tap| tap.strong_count() > 0);
+        for tap in state.taps.iter().filter_map(Weak::upgrade) {
+            state.host_namespace.enter(|| tap.attach(self.port()))??;
+        }
+        Ok(())
+    }
+}
+
+/// What a station is made from.
+pub(crate) struct Seed<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) number: u32,
+    pub(crate) addresses: &'a [IpAddr],
+    pub(crate) neighbours: Neighbours,
+    pub(crate) spawner: &'a Spawner,
+    pub(crate) host: usize,
+    pub(crate) host_name: &'a str,
+    pub(crate) host_namespace: Arc<Namespace>,
+}
+
+fn new_address(address: IpAddr) -> rtnetlink::packet_route::RouteNetlinkMessage {
+    NewAddress(message::address(ETH0, address, bits(address)))
+}
+
+fn push_routes(batch: &mut Batch) {
+    let families = [AddressFamily::Inet, AddressFamily::Inet6];
+    for family in families.into_iter().take(1 + usize::from(has_ipv6())) {
+        let route = message::on_link_default(ETH0, family);
+        batch.push("give a station a route", How::Replace, NewRoute(route));
+    }
+}
+
+fn has_ipv6() -> bool {
+    std::path::Path::new("/proc/sys/net/ipv6").exists()
+}
+
+fn bits(address: IpAddr) -> u8 {
+    match address {
+        IpAddr::V4(_) => 32,
+        IpAddr::V6(_) => 128,
+    }
+}

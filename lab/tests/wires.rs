@@ -1,0 +1,62 @@
+//! Real packets over the lab's wires. Each test runs in a jail of its own: this program starts itself again.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+
+mod jailed;
+mod talk;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Failed, Trial};
+
+type Test = (&'static str, fn());
+
+const TESTS: &[Test] = &[
+    ("stations_on_one_host_and_on_two_talk_in_every_protocol", jailed::all_talk),
+    ("learned_neighbours_talk", jailed::learned),
+    ("a_marker_makes_the_round", jailed::marker),
+    ("taps_see_both_directions_and_not_the_excepted_port", jailed::taps),
+    ("an_injected_frame_arrives", jailed::inject),
+    ("a_moved_station_keeps_its_connection_and_its_tap", jailed::relocate),
+    ("a_link_without_carrier_heals", jailed::link_down),
+    ("added_stations_talk_and_removed_ones_do_not", jailed::add_remove),
+    ("addresses_change", jailed::set_addresses),
+    ("programs_run_inside_their_station", jailed::spawn),
+    ("names_may_be_long_and_must_be_single", jailed::names),
+    ("ten_stations_are_quick", jailed::ten),
+    ("a_thousand_stations_rise", jailed::thousand),
+];
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().collect();
+    if arguments.get(1).is_some_and(|first| first == "jail") {
+        return inside(&arguments[2]);
+    }
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads = Some(1);
+    let trials = TESTS.iter().map(|&(name, _)| Trial::test(name, move || outside(name))).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn outside(name: &str) -> Result<(), Failed> {
+    let mut jail = lab::jail::start(&["jail", name])?;
+    let status = jail.process.wait()?;
+    if status.success() { Ok(()) } else { Err(format!("in the jail: {status}").into()) }
+}
+
+fn inside(name: &str) -> ExitCode {
+    let world = |_| {
+        let (_, test) = TESTS.iter().find(|(known, _)| *known == name).unwrap();
+        match std::panic::catch_unwind(test) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::from(101),
+        }
+    };
+    match lab::jail::enter(world) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("cannot {error}");
+            ExitCode::from(3)
+        }
+    }
+}
