@@ -11,7 +11,9 @@ use rtnetlink::packet_route::link::{
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
 };
-use rtnetlink::packet_route::route::{RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType};
+use rtnetlink::packet_route::route::{
+    RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
+};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 /// A link-layer address.
@@ -145,6 +147,19 @@ pub(crate) fn on_link_default(interface: u32, family: AddressFamily) -> RouteMes
         _ => RouteScope::Universe,
     };
     message.attributes = vec![RouteAttribute::Oif(interface)];
+    message
+}
+
+/// The question by which route packets to an address go.
+pub(crate) fn route_to(address: IpAddr) -> RouteMessage {
+    let (bits, destination) = match address {
+        IpAddr::V4(address) => (32, RouteAddress::Inet(address)),
+        IpAddr::V6(address) => (128, RouteAddress::Inet6(address)),
+    };
+    let mut message = RouteMessage::default();
+    message.header.address_family = family(address);
+    message.header.destination_prefix_length = bits;
+    message.attributes = vec![RouteAttribute::Destination(destination)];
     message
 }
 

@@ -2,6 +2,7 @@
 //! entered by the calling thread for the length of one closure.
 
 use std::fs::{self, File};
+use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -53,6 +54,11 @@ impl Namespace {
     /// Makes link changes hold at once; see [`RouteSocket::settle`].
     pub(crate) fn settle(&self, interfaces: &[u32], up: bool) -> Result<()> {
         self.route().settle(interfaces, up).doing("get a wire to carry packets")
+    }
+
+    /// Waits until an address is the namespace's own; see [`RouteSocket::await_local`].
+    pub(crate) fn await_local(&self, address: IpAddr) -> Result<()> {
+        self.route().await_local(address).doing("get an address to be answered for")
     }
 
     fn route(&self) -> MutexGuard<'_, RouteSocket> {

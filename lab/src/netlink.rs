@@ -2,6 +2,7 @@
 //! requests in one send, only the last acknowledged, every failure named.
 
 use std::io;
+use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::thread;
 
@@ -12,14 +13,16 @@ use rtnetlink::packet_core::{
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage, State};
+use rtnetlink::packet_route::route::RouteType;
 
 use crate::error::{LabError, Result};
+use crate::message;
 
 /// How much of a batch goes into one send; well below the default send buffer.
 const CHUNK: usize = 64 * 1024;
 /// How many replies are read for one chunk before it is given up as broken.
 const MOST_REPLIES: usize = 4096;
-/// How often a link is looked at before it is said to stay down.
+/// How often something is looked at before it is said not to come.
 const MOST_LOOKS: usize = 20_000;
 
 /// How a request treats what exists.
@@ -161,37 +164,52 @@ impl RouteSocket {
     /// interfaces carry packets (`up`), or are merely looked at. A new wire's sending side discards
     /// everything until then, so a first packet would be lost at random.
     pub(crate) fn settle(&mut self, interfaces: &[u32], up: bool) -> io::Result<()> {
-        for &interface in interfaces {
-            let settled = (0..MOST_LOOKS).any(|look| {
-                if look > 0 {
-                    thread::yield_now();
-                }
-                self.look(interface).is_ok_and(|state| !up || state)
-            });
-            if !settled {
-                return Err(io::Error::from(io::ErrorKind::NetworkDown));
-            }
-        }
-        Ok(())
+        interfaces.iter().try_for_each(|&interface| soon(|| Ok(!up || self.is_operational(interface)?)))
+    }
+
+    /// Waits until the station answers for an IPv6 address: the kernel does that from a work queue.
+    pub(crate) fn await_local(&mut self, address: IpAddr) -> io::Result<()> {
+        soon(|| self.is_local(address))
     }
 
     /// Whether a link is operational. Asking brings the kernel's own view up to date (Linux 6.9 and later).
-    fn look(&mut self, interface: u32) -> io::Result<bool> {
+    fn is_operational(&mut self, interface: u32) -> io::Result<bool> {
         let mut link = LinkMessage::default();
         link.header.index = interface;
         link.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
+        let answer = self.ask(RouteNetlinkMessage::GetLink(link))?;
+        let Some(RouteNetlinkMessage::NewLink(link)) = answer else {
+            return Ok(false);
+        };
+        let is_up = |attribute| matches!(attribute, &LinkAttribute::OperState(State::Up | State::Unknown));
+        Ok(link.attributes.iter().any(is_up))
+    }
+
+    fn is_local(&mut self, address: IpAddr) -> io::Result<bool> {
+        let answer = self.ask(RouteNetlinkMessage::GetRoute(message::route_to(address)))?;
+        let Some(RouteNetlinkMessage::NewRoute(route)) = answer else {
+            return Ok(false);
+        };
+        Ok(route.header.kind == RouteType::Local)
+    }
+
+    /// Asks one question; a refusal is no answer.
+    fn ask(&mut self, question: RouteNetlinkMessage) -> io::Result<Option<RouteNetlinkMessage>> {
         let mut batch = Batch::default();
-        batch.push("look at a link", How::Change, RouteNetlinkMessage::GetLink(link));
+        batch.push("ask", How::Change, question);
         self.sequence = self.sequence.wrapping_add(1);
         batch.stamp(0, self.sequence, true);
         socket::send(self.fd.as_raw_fd(), &batch.bytes, MsgFlags::empty())?;
-        let mut state = None;
+        let mut answer = None;
         self.replies(|reply| {
-            if let Reply::Link(bytes) = reply {
-                state = operational_state(bytes);
+            if let Reply::Answer(bytes) = reply {
+                answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).ok();
             }
         })?;
-        Ok(matches!(state, Some(State::Up | State::Unknown)))
+        Ok(answer.and_then(|message| match message.payload {
+            NetlinkPayload::InnerMessage(answer) => Some(answer),
+            _ => None,
+        }))
     }
 
     /// The failures up to and with the acknowledgement of the newest request.
@@ -201,7 +219,7 @@ impl RouteSocket {
             Reply::Code(sequence, code) if code != 0 => {
                 failures.push((sequence, io::Error::from_raw_os_error(-code)));
             }
-            Reply::Code(..) | Reply::Link(_) => {}
+            Reply::Code(..) | Reply::Answer(_) => {}
         })?;
         Ok(failures)
     }
@@ -228,8 +246,8 @@ impl RouteSocket {
 enum Reply<'a> {
     /// An acknowledgement (0) or a failure: to which request, and the error's negated number.
     Code(u32, i32),
-    /// A whole message about a link.
-    Link(&'a [u8]),
+    /// A whole message that answers a question.
+    Answer(&'a [u8]),
 }
 
 /// Takes the first reply from the bytes.
@@ -240,21 +258,21 @@ fn next_reply(bytes: &[u8]) -> Option<(Reply<'_>, &[u8])> {
     let reply = if kind == libc::NLMSG_ERROR.cast_unsigned() {
         Reply::Code(word(8)?, word(16)?.cast_signed())
     } else {
-        Reply::Link(bytes.get(..length)?)
+        Reply::Answer(bytes.get(..length)?)
     };
     let next = length.next_multiple_of(4).min(bytes.len());
     Some((reply, &bytes[next..]))
 }
 
-fn operational_state(message: &[u8]) -> Option<State> {
-    let message = NetlinkMessage::<RouteNetlinkMessage>::deserialize(message).ok()?;
-    let NetlinkPayload::InnerMessage(RouteNetlinkMessage::NewLink(link)) = message.payload else {
-        return None;
-    };
-    link.attributes.iter().find_map(|attribute| match attribute {
-        LinkAttribute::OperState(state) => Some(*state),
-        _ => None,
-    })
+/// Looks until it is so, giving way between the looks.
+fn soon(mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
+    for _ in 0..MOST_LOOKS {
+        if is_so()? {
+            return Ok(());
+        }
+        thread::yield_now();
+    }
+    Err(io::Error::from(io::ErrorKind::TimedOut))
 }
 
 fn is_absence(error: &io::Error) -> bool {

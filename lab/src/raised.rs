@@ -107,7 +107,8 @@ impl Lab {
             station.addresses().into_iter().filter(|address| !addresses.contains(address)).collect();
         station.readdress(addresses)?;
         self.forget_neighbour(&gone)?;
-        self.introduce(&[station])
+        self.introduce(std::slice::from_ref(&station))?;
+        self.settle(&station)
     }
 
     fn add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
@@ -123,10 +124,10 @@ impl Lab {
         for station in &added {
             station.configure()?;
         }
+        self.introduce(&added)?;
         for station in &added {
             self.settle(station)?;
         }
-        self.introduce(&added)?;
         self.refresh_cuts()
     }
 

@@ -193,9 +193,12 @@ impl Station {
         self.0.namespace.submit(batch)
     }
 
-    /// Makes the state of the wire hold at the station's end.
+    /// Makes the state of the wire and of the addresses hold at the station's end.
     pub(crate) fn settle(&self, up: bool) -> Result<()> {
-        self.0.namespace.settle(&[ETH0], up)
+        self.0.namespace.settle(&[ETH0], up)?;
+        let addresses = self.addresses();
+        let mut v6 = addresses.iter().filter(|address| address.is_ipv6());
+        v6.try_for_each(|&address| self.0.namespace.await_local(address))
     }
 
     /// Changes the addresses. Those that stay are not touched; the routes are laid again, since the kernel drops
