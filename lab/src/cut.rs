@@ -1,16 +1,17 @@
 //! Paths that are cut: silently, as when a switch between drops every frame, or with the carrier gone.
 //!
-//! A silent cut is a set of (destination, source) link-layer pairs in each host's bridge, so both ends keep
-//! their carrier and every tap still sees what leaves. Cuts are told by names, and hold for whoever has the
-//! name or stands on the host at each moment.
+//! A silent cut is a packet filter in each host's bridge, so both ends keep their carrier and every tap still
+//! sees what leaves. It drops what goes to a station itself; broadcasts (address resolution where neighbours
+//! are learned) still pass. Cuts are told by names, and hold for whoever has the name or stands on the host at
+//! each moment.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Result};
-use crate::filter::{Filter, Pair};
-use crate::message::Link;
+use crate::filter::{Filters, Sides};
+use crate::message::{Link, Mac};
 use crate::netlink::{Batch, How};
 use crate::raised::Lab;
 use crate::station::Station;
@@ -50,7 +51,7 @@ pub struct CutId(u64);
 pub(crate) struct Cuts {
     next: u64,
     active: BTreeMap<u64, Cut>,
-    filters: BTreeMap<usize, Filter>,
+    filters: Filters,
     down: BTreeSet<String>,
 }
 
@@ -102,38 +103,20 @@ impl Lab {
     /// Makes the kernel's state that of the cuts, after a change of these or of the stations.
     pub(crate) fn refresh_cuts(&mut self) -> Result<()> {
         self.refresh_links()?;
-        let mut wanted = self.wanted_pairs();
-        for (&host, filter) in &mut self.cuts.filters {
-            let pairs = wanted.remove(&host).unwrap_or_default();
-            filter.change(&self.hosts.get(host).namespace, pairs)?;
-        }
-        for (host, pairs) in wanted {
-            let mut filter = Filter::default();
-            filter.change(&self.hosts.get(host).namespace, pairs)?;
-            self.cuts.filters.insert(host, filter);
-        }
-        Ok(())
+        let wanted = self.wanted_sides();
+        self.cuts.filters.change(&self.hosts, wanted)
     }
 
-    /// Which (destination, source) pairs each host is to drop: a frame is dropped where its sender stands.
-    fn wanted_pairs(&self) -> BTreeMap<usize, BTreeSet<Pair>> {
-        let mut wanted: BTreeMap<usize, BTreeSet<Pair>> = BTreeMap::new();
-        for cut in self.cuts.active.values() {
-            let Cut::Silent { one, other } = cut else {
-                continue;
-            };
-            let members =
-                |side: &[Place]| -> Vec<&Station> { self.stations().filter(|station| holds(side, station)).collect() };
-            let others = members(other);
-            for a in members(one) {
-                for b in others.iter().filter(|b| b.name() != a.name()) {
-                    let pair = |to: &Station, from: &Station| (to.mac(), from.mac());
-                    wanted.entry(a.host_number()).or_default().insert(pair(b, a));
-                    wanted.entry(b.host_number()).or_default().insert(pair(a, b));
-                }
-            }
-        }
-        wanted
+    /// Who is on which side of each silent cut at this moment.
+    fn wanted_sides(&self) -> BTreeMap<u64, Sides> {
+        let members = |side: &[Place]| -> Vec<Mac> {
+            self.stations().filter(|station| holds(side, station)).map(Station::mac).collect()
+        };
+        let silent = self.cuts.active.iter().filter_map(|(&id, cut)| match cut {
+            Cut::Silent { one, other } => Some((id, (members(one), members(other)))),
+            Cut::LinkDown(_) => None,
+        });
+        silent.collect()
     }
 
     fn refresh_links(&mut self) -> Result<()> {

@@ -33,7 +33,7 @@ const SETTINGS: &[Setting] = &[
 ];
 
 pub(crate) const fn setting(path: &'static str, value: &'static str) -> Setting {
-    Setting { path, value }
+    Setting { path, value, otherwise: value }
 }
 
 /// One host.

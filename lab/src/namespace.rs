@@ -2,6 +2,7 @@
 //! entered by the calling thread for the length of one closure.
 
 use std::fs::{self, File};
+use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -17,6 +18,8 @@ pub(crate) struct Setting {
     pub(crate) path: &'static str,
     /// What to write.
     pub(crate) value: &'static str,
+    /// What to write where that is not valid: a user namespace does not know all groups.
+    pub(crate) otherwise: &'static str,
 }
 
 /// A network namespace; it vanishes with the last holder of its descriptor.
@@ -75,7 +78,11 @@ impl Setting {
     /// Writes the setting; one that this kernel or user namespace does not have is passed over.
     fn apply(&self) -> Result<()> {
         let path = format!("/proc/sys/net/{}", self.path);
-        match fs::write(&path, self.value) {
+        let written = fs::write(&path, self.value).or_else(|error| match error.kind() {
+            ErrorKind::InvalidInput => fs::write(&path, self.otherwise),
+            _ => Err(error),
+        });
+        match written {
             Ok(()) => Ok(()),
             Err(error) if is_withheld(&error) => {
                 tracing::debug!(path, %error, "kernel setting passed over");
@@ -86,13 +93,12 @@ impl Setting {
     }
 }
 
-fn is_withheld(error: &std::io::Error) -> bool {
-    use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
-    [NotFound, PermissionDenied, ReadOnlyFilesystem].contains(&error.kind())
+fn is_withheld(error: &io::Error) -> bool {
+    [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&error.kind())
 }
 
 /// The namespace of the calling thread.
-fn current() -> std::io::Result<File> {
+fn current() -> io::Result<File> {
     File::open("/proc/thread-self/ns/net")
 }
 

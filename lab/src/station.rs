@@ -25,7 +25,7 @@ const LOOPBACK: u32 = 1;
 const FIRST_PORT: u32 = 1000;
 
 const SETTINGS: &[Setting] = &[
-    setting("ipv4/ping_group_range", "0 2147483647"),
+    Setting { path: "ipv4/ping_group_range", value: "0 2147483647", otherwise: "0 0" },
     setting("ipv4/icmp_ratelimit", "0"),
     setting("ipv6/icmp/ratelimit", "0"),
     setting("ipv4/ip_forward", "0"),

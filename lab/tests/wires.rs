@@ -19,6 +19,7 @@ const TESTS: &[Test] = &[
     ("an_injected_frame_arrives", jailed::inject),
     ("a_moved_station_keeps_its_connection_and_its_tap", jailed::relocate),
     ("a_link_without_carrier_heals", jailed::link_down),
+    ("silent_cuts_cut_what_they_name_and_heal", jailed::cut),
     ("added_stations_talk_and_removed_ones_do_not", jailed::add_remove),
     ("addresses_change", jailed::set_addresses),
     ("programs_run_inside_their_station", jailed::spawn),

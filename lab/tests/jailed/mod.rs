@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lab::packet::{self, Family};
-use lab::{Cut, Direction, Lab, LabError, Neighbours, Plan, StationSpec};
+use lab::{Cut, Direction, Lab, LabError, Neighbours, Place, Plan, StationSpec};
 
 use crate::talk;
 
@@ -164,6 +164,49 @@ pub(crate) fn link_down() {
     talk::check(&lab, "a", "b", true);
     talk::check(&lab, "c", "b", true);
     assert!(matches!(lab.heal(cut), Err(LabError::NoCut(_))));
+}
+
+pub(crate) fn cut() {
+    let mut lab = trio();
+    let station = |name: &str| vec![Place::Station(name.to_owned())];
+    let host = |name: &str| vec![Place::Host(name.to_owned())];
+    // Which of the paths a-b, a-c, b-c each cut cuts.
+    let rows = [
+        (station("a"), station("b"), [true, false, false]),
+        (station("c"), station("a"), [false, true, false]),
+        (host("h1"), host("h2"), [false, true, true]),
+        (host("h1"), host("h1"), [true, false, false]),
+        (station("b"), vec![Place::Everyone], [true, false, true]),
+    ];
+    for (one, other, cut) in rows {
+        let mut from = lab.station("a").unwrap().tap().unwrap();
+        let id = lab.cut(Cut::Silent { one, other }).unwrap();
+        expect_cut(&lab, cut);
+        assert!(from.drain(|_| ()).unwrap().frames > 0, "what leaves is seen");
+        lab.heal(id).unwrap();
+        expect_cut(&lab, [false; 3]);
+    }
+    let first = lab.cut(Cut::Silent { one: station("a"), other: station("b") }).unwrap();
+    let second = lab.cut(Cut::Silent { one: host("h1"), other: station("b") }).unwrap();
+    expect_cut(&lab, [true, false, false]);
+    lab.heal(first).unwrap();
+    expect_cut(&lab, [true, false, false]);
+    lab.relocate("b", "h2").unwrap();
+    expect_cut(&lab, [true, false, false]);
+    lab.relocate("c", "h1").unwrap();
+    expect_cut(&lab, [true, false, true]);
+    lab.heal(second).unwrap();
+    expect_cut(&lab, [false; 3]);
+    let unknown = Cut::Silent { one: station("nobody"), other: vec![Place::Everyone] };
+    assert!(matches!(lab.cut(unknown), Err(LabError::NoStation(_))));
+}
+
+fn expect_cut(lab: &Lab, cut: [bool; 3]) {
+    for ((a, b), cut) in [("a", "b"), ("a", "c"), ("b", "c")].into_iter().zip(cut) {
+        assert_eq!(lab.path_is_cut(a, b), cut, "{a} {b}");
+        assert_eq!(lab.path_is_cut(b, a), cut, "{b} {a}");
+        talk::check(lab, a, b, !cut);
+    }
 }
 
 pub(crate) fn add_remove() {
