@@ -7,7 +7,9 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use policy::{Family, Inventory, Name, Vm};
 
-use crate::scenario::{Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, VmSpec};
+use crate::scenario::{
+    Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
+};
 
 /// What the center has published: an agent that it cannot reach keeps an older one.
 #[derive(Clone, Debug, PartialEq)]
@@ -47,13 +49,18 @@ impl State {
     /// The state before the first step.
     #[must_use]
     pub fn initial(scenario: &Scenario) -> Self {
-        let topology = &scenario.topology;
+        Self::of(&scenario.topology, scenario.policy.clone())
+    }
+
+    /// The state in which a topology stands and a policy is published.
+    #[must_use]
+    pub fn of(topology: &Topology, policy: Option<Arc<PolicyText>>) -> Self {
         let mut state = Self {
             hosts: topology.hosts.clone(),
             vms: topology.vms.clone(),
             outside: topology.outside.clone(),
             managed: topology.managed.clone(),
-            policy: scenario.policy.clone(),
+            policy,
             quarantined: BTreeSet::new(),
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),

@@ -4,6 +4,7 @@
 //! are resolved, default addresses are given. Globs of expectations stay, for the plan to resolve.
 
 mod expect;
+mod read;
 mod step;
 mod topology;
 
@@ -12,6 +13,7 @@ use std::sync::Arc;
 use policy::Policy;
 
 pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim};
+pub use read::{LoadError, ScenarioErrors, load, parse};
 pub use step::{Act, Action, Doing, Party, Process, Step, Stream};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
@@ -22,6 +24,8 @@ pub struct Scenario {
     pub name: String,
     /// The file as it was given.
     pub file: String,
+    /// Its text, for the places in it.
+    pub source: Arc<str>,
     /// It takes long: left out unless asked for.
     pub slow: bool,
     /// It runs while nothing else does (semantics 31).

@@ -1,6 +1,7 @@
 //! Steps: what is done, and what is expected then.
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use policy::{Family, FlowService, Key, Name};
@@ -38,6 +39,8 @@ pub struct Step {
 pub struct Doing {
     /// The line in the file, from 1.
     pub line: usize,
+    /// Where it stands in the scenario's text, in bytes.
+    pub place: Range<usize>,
     /// The item as people read it.
     pub text: String,
     /// What is to be done.

@@ -1,0 +1,134 @@
+//! Reading matrices: rows speak to columns, `+` allow, `x` deny, `!` reject, `?` no claim, `.` itself.
+
+use policy::yaml::{self, Entry, Node, Text};
+use policy::{FlowService, Problem, TextError};
+use reports::event::Word as Verb;
+
+use super::super::{Choice, Expectation};
+use super::Reader;
+use super::flow::{Word, Words, service};
+use super::lines;
+
+impl Reader<'_> {
+    /// The matrices of a step: their cells as expectations, their services with the line of each.
+    pub(super) fn matrices(&mut self, node: &Node) -> (Vec<Expectation>, Vec<(FlowService, usize)>) {
+        let (mut cells, mut services) = (Vec::new(), Vec::new());
+        for entry in yaml::pairs(node, "a matrix for each service", &mut self.problems).unwrap_or_default() {
+            let key = entry.key.as_str();
+            let read = service(key, &(0..key.len()));
+            if let Some(service) = self.taken(&entry.key, read) {
+                services.push((service, self.line(entry.key.span())));
+                cells.extend(self.matrix(entry, service));
+            }
+        }
+        (cells, services)
+    }
+
+    fn matrix(&mut self, entry: &Entry, service: FlowService) -> Vec<Expectation> {
+        let Some(text) = yaml::text(&entry.value, "a table, below `|`", &mut self.problems) else { return Vec::new() };
+        let mut lines = rows(text.as_str());
+        let Some(header) = lines.next() else {
+            self.wrong(text.span(), "the matrix is empty");
+            return Vec::new();
+        };
+        let Some(columns) = self.header(text, &header) else { return Vec::new() };
+        let mut cells = Vec::new();
+        let mut seen: Vec<&str> = Vec::new();
+        for row in lines {
+            let Some((name, place)) = row.first() else { continue };
+            if seen.contains(name) {
+                let error = TextError::new(place.clone(), format!("the row `{name}` stands here a second time"));
+                self.problems.report(Problem::within(text, error));
+            }
+            seen.push(name);
+            self.row(text, &row, &columns, service, &mut cells);
+        }
+        cells
+    }
+
+    fn header<'t>(&mut self, text: &Text, header: &[Word<'t>]) -> Option<Vec<&'t str>> {
+        match header.split_first() {
+            Some((("->", _), columns)) if !columns.is_empty() => {
+                self.columns_once(text, columns);
+                Some(columns.iter().map(|(name, _)| *name).collect())
+            }
+            Some((("->", place), _)) => {
+                self.problems.report(Problem::within(text, TextError::new(place.clone(), "the matrix has no columns")));
+                None
+            }
+            Some(((word, place), _)) => {
+                let error =
+                    TextError::new(place.clone(), format!("a matrix begins with the corner `->`, not `{word}`"));
+                self.problems.report(Problem::within(text, error));
+                None
+            }
+            None => None,
+        }
+    }
+
+    fn columns_once(&mut self, text: &Text, columns: &[Word<'_>]) {
+        for (index, (name, place)) in columns.iter().enumerate() {
+            if columns[..index].iter().any(|(other, _)| other == name) {
+                let error = TextError::new(place.clone(), format!("the column `{name}` stands here a second time"));
+                self.problems.report(Problem::within(text, error));
+            }
+        }
+    }
+
+    fn row(
+        &mut self,
+        text: &Text,
+        row: &[Word<'_>],
+        columns: &[&str],
+        service: FlowService,
+        cells: &mut Vec<Expectation>,
+    ) {
+        let Some(((source, place), marks)) = row.split_first() else { return };
+        if marks.len() != columns.len() {
+            let message = format!("the row `{source}` has {} cells for {} columns", marks.len(), columns.len());
+            self.problems.report(Problem::within(text, TextError::new(place.clone(), message)));
+            return;
+        }
+        for ((mark, place), destination) in marks.iter().zip(columns) {
+            let read = cell(mark, source == destination);
+            let read = read.map_err(|message| TextError::new(place.clone(), message));
+            let Some(Some(verb)) = self.taken(text, read) else { continue };
+            let span = text.place(place.clone());
+            let verdict = verb.map_or("?".to_owned(), |verb| format!("{verb:?}").to_lowercase());
+            cells.push(Expectation {
+                line: self.line(span),
+                place: span.start..span.end,
+                text: format!("{source} -> {destination} {service}: {verdict}"),
+                claim: lines::cell(source, destination, Choice::One(service), verb),
+            });
+        }
+    }
+}
+
+/// The lines that are not empty, as words.
+fn rows(text: &str) -> impl Iterator<Item = Vec<Word<'_>>> {
+    let mut at = 0;
+    let lines = text.split('\n').map(move |line| {
+        let start = at;
+        at += line.len() + 1;
+        (start, line)
+    });
+    lines.filter(|(_, line)| !line.trim().is_empty()).map(move |(start, line)| {
+        let mut words = Words::of(text, start..start + line.len());
+        std::iter::from_fn(|| words.next()).collect()
+    })
+}
+
+/// What a mark claims: nothing at all for a VM's own cell, `Some(None)` for `?`.
+fn cell(mark: &str, own: bool) -> Result<Option<Option<Verb>>, String> {
+    match (mark, own) {
+        (".", true) => Ok(None),
+        (".", false) => Err("`.` marks an endpoint's own cell, and this is another's".to_owned()),
+        (_, true) => Err(format!("an endpoint's own cell is `.`, not `{mark}`")),
+        ("+", false) => Ok(Some(Some(Verb::Allow))),
+        ("x", false) => Ok(Some(Some(Verb::Deny))),
+        ("!", false) => Ok(Some(Some(Verb::Reject))),
+        ("?", false) => Ok(Some(None)),
+        (other, false) => Err(format!("`{other}` is no mark: + allow, x deny, ! reject, ? no claim, . itself")),
+    }
+}

@@ -1,0 +1,191 @@
+//! Reading a scenario's text: everything that is wrong is told at once, each thing at its place.
+
+mod doing;
+mod flow;
+mod lines;
+mod matrix;
+mod policies;
+mod steps;
+mod topology;
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use policy::yaml::{self, Fields, Node};
+use policy::{Errors, Problem, Problems, Span, line_and_column};
+
+use self::topology::Pool;
+use super::Scenario;
+use crate::plan;
+use crate::state::State;
+
+/// The keys of a scenario.
+const KEYS: [&str; 7] = ["eastwest", "name", "topology", "policy", "steps", "slow", "exclusive"];
+/// Keys that the language has and this build does not.
+const LATER: [&str; 6] = ["include", "tiers", "placement", "families", "axes", "known"];
+
+/// All that is wrong in a scenario and in the policies that it names; at least one file.
+#[derive(Clone, Debug, thiserror::Error)]
+pub struct ScenarioErrors(Vec<Errors>);
+
+impl ScenarioErrors {
+    /// The errors of each file, the scenario's own first.
+    #[must_use]
+    pub fn files(&self) -> &[Errors] {
+        &self.0
+    }
+}
+
+impl fmt::Display for ScenarioErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let files: Vec<String> = self.0.iter().map(ToString::to_string).collect();
+        f.write_str(&files.join("; "))
+    }
+}
+
+/// Why a scenario cannot be had from a file.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// The file cannot be read.
+    #[error("cannot read {0}: {1}")]
+    Io(String, std::io::Error),
+    /// What it says is wrong.
+    #[error(transparent)]
+    Wrong(#[from] ScenarioErrors),
+}
+
+/// Reads a scenario from a file; policies are looked for beside it.
+///
+/// # Errors
+/// When the file cannot be read, or what it or a policy that it names says is wrong.
+pub fn load(path: &Path) -> Result<Scenario, LoadError> {
+    let shown = path.display().to_string();
+    let text = std::fs::read_to_string(path).map_err(|error| LoadError::Io(shown.clone(), error))?;
+    Ok(parse(&shown, &text, &mut beside(path))?)
+}
+
+/// Reads files that a scenario names, relative to its own.
+fn beside(path: &Path) -> impl FnMut(&str) -> Result<String, String> {
+    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
+    move |name| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())
+}
+
+/// Reads a scenario from its text. `file` is how it is named; `open` gives the text of a policy file that it names.
+///
+/// # Errors
+/// All that is wrong, in every file.
+pub fn parse(
+    file: &str,
+    text: &str,
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Scenario, ScenarioErrors> {
+    let mut reader = Reader { file, text, open, problems: Problems::default(), foreign: Vec::new() };
+    let scenario = reader.scenario();
+    let Reader { problems, foreign, .. } = reader;
+    let mut files: Vec<Errors> = problems.into_errors(file, text).into_iter().collect();
+    files.extend(foreign);
+    match scenario {
+        Some(scenario) if files.is_empty() => Ok(scenario),
+        _ if files.is_empty() => Err(ScenarioErrors(unread(file, text).into_iter().collect())),
+        _ => Err(ScenarioErrors(files)),
+    }
+}
+
+/// No scenario and no reason: said all the same.
+fn unread(file: &str, text: &str) -> Option<Errors> {
+    let mut problems = Problems::default();
+    problems.report(Problem::new(Span::default(), "this is no scenario"));
+    problems.into_errors(file, text)
+}
+
+/// What a reader holds while it goes through the text.
+struct Reader<'a> {
+    file: &'a str,
+    text: &'a str,
+    open: &'a mut dyn FnMut(&str) -> Result<String, String>,
+    problems: Problems,
+    /// Errors in policy files.
+    foreign: Vec<Errors>,
+}
+
+impl Reader<'_> {
+    fn scenario(&mut self) -> Option<Scenario> {
+        let root = yaml::tree(self.text, &mut self.problems)?;
+        let fields = self.fields(&root, "a scenario", &KEYS, &LATER)?;
+        self.version(&fields);
+        let stem = Path::new(self.file).file_stem().map_or(self.file, |stem| stem.to_str().unwrap_or(self.file));
+        let name = fields.get("name").and_then(|node| yaml::text(node, "a name", &mut self.problems));
+        let mut pool = Pool::default();
+        let topology = fields.require("topology", &mut self.problems);
+        let topology = topology.and_then(|node| self.topology(node, &mut pool));
+        let policy = fields.get("policy").and_then(|node| self.policy(node));
+        let mut scenario = Scenario {
+            name: name.map_or(stem, |name| name.as_str()).to_owned(),
+            file: self.file.to_owned(),
+            source: Arc::from(self.text),
+            slow: self.flag(&fields, "slow"),
+            exclusive: self.flag(&fields, "exclusive"),
+            topology: topology?,
+            policy,
+            steps: Vec::new(),
+        };
+        if let Some(steps) = fields.get("steps") {
+            let state = State::initial(&scenario);
+            scenario.steps = self.steps(steps, state, pool);
+            plan::check(&scenario, &mut self.problems);
+        }
+        Some(scenario)
+    }
+
+    fn version(&mut self, fields: &Fields<'_>) {
+        let Some(node) = fields.require("eastwest", &mut self.problems) else { return };
+        let Some(text) = yaml::text(node, "`scenario/v1`", &mut self.problems) else { return };
+        match text.as_str() {
+            "scenario/v1" => {}
+            "policy/v1" => self.wrong(text.span(), "this is a policy, not a scenario"),
+            other => {
+                let problem = Problem::new(text.span(), format!("`{other}` is no format of scenarios"));
+                self.problems.report(problem.help("write `eastwest: scenario/v1`"));
+            }
+        }
+    }
+
+    /// The fields of a mapping; keys of the language that this build does not have are told as such.
+    fn fields<'n>(&mut self, node: &'n Node, what: &'n str, known: &[&str], later: &[&str]) -> Option<Fields<'n>> {
+        let all: Vec<&str> = known.iter().chain(later).copied().collect();
+        let entries = yaml::pairs(node, what, &mut self.problems)?;
+        for entry in entries.iter().filter(|entry| !known.contains(&entry.key.as_str())) {
+            let key = entry.key.as_str();
+            match later.contains(&key) {
+                true => self.not_yet(entry.key.span(), key),
+                false => {
+                    let problem = Problem::new(entry.key.span(), format!("{what} has no key `{key}`"));
+                    self.problems.report(problem.maybe_help(policy::did_you_mean(key, known)));
+                }
+            }
+        }
+        Fields::of(node, what, &[&all[..], &keys(entries)].concat(), &mut self.problems)
+    }
+
+    fn flag(&mut self, fields: &Fields<'_>, key: &str) -> bool {
+        fields.get(key).and_then(|node| yaml::flag(node, &mut self.problems)).unwrap_or(false)
+    }
+
+    fn wrong(&mut self, span: Span, message: impl Into<String>) {
+        self.problems.report(Problem::new(span, message));
+    }
+
+    fn not_yet(&mut self, span: Span, what: &str) {
+        let problem = Problem::new(span, format!("not yet: `{what}`"));
+        self.problems.report(problem.help("the language has it, this build does not"));
+    }
+
+    fn line(&self, span: Span) -> usize {
+        line_and_column(self.text, span.start).0
+    }
+}
+
+fn keys(entries: &[yaml::Entry]) -> Vec<&str> {
+    entries.iter().map(|entry| entry.key.as_str()).collect()
+}

@@ -1,0 +1,288 @@
+//! Reading the topology, and giving addresses to VMs that have none.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use ipnet::IpNet;
+use policy::yaml::{self, Entry, Fields, Node, Value};
+use policy::{FlowService, Name, Problem};
+
+use super::super::{AgentKind, Neighbours, Outside, Topology, VmSpec};
+use super::Reader;
+
+/// The lab's pool of IPv4 addresses: 10.98.0.0/16.
+const POOL_V4: (u8, u8) = (10, 98);
+/// The lab's pool of IPv6 addresses: fd98::/48.
+const POOL_V6: u16 = 0xfd98;
+/// The last number of the pool that is given away; above it stand the lab's own.
+const LAST: u16 = 0xfdff;
+
+const KEYS: [&str; 5] = ["hosts", "vms", "outside", "neighbours", "managed"];
+const VM_KEYS: [&str; 5] = ["host", "labels", "serves", "addresses", "agent"];
+
+/// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    given: u16,
+    taken: BTreeSet<IpAddr>,
+}
+
+impl Pool {
+    fn next(&mut self) -> Option<Vec<IpAddr>> {
+        while self.given < LAST {
+            self.given += 1;
+            let [high, low] = self.given.to_be_bytes();
+            let v4 = IpAddr::V4(Ipv4Addr::new(POOL_V4.0, POOL_V4.1, high, low));
+            let v6 = IpAddr::V6(Ipv6Addr::new(POOL_V6, 0, 0, 0, 0, 0, 0, self.given));
+            if !self.taken.contains(&v4) && !self.taken.contains(&v6) {
+                return Some(vec![v4, v6]);
+            }
+        }
+        None
+    }
+
+    /// The managed networks of a lab whose scenario names none.
+    fn networks() -> Vec<IpNet> {
+        let v4 = ipnet::Ipv4Net::new(Ipv4Addr::new(POOL_V4.0, POOL_V4.1, 0, 0), 16).map(IpNet::V4);
+        let v6 = ipnet::Ipv6Net::new(Ipv6Addr::new(POOL_V6, 0, 0, 0, 0, 0, 0, 0), 48).map(IpNet::V6);
+        v4.into_iter().chain(v6).collect()
+    }
+}
+
+impl Reader<'_> {
+    pub(super) fn topology(&mut self, node: &Node, pool: &mut Pool) -> Option<Topology> {
+        let fields = self.fields(node, "a topology", &KEYS, &["links", "include"])?;
+        let hosts = self.hosts(&fields);
+        let mut topology = Topology {
+            managed: self.managed(&fields),
+            neighbours: self.neighbours(&fields),
+            vms: BTreeMap::new(),
+            outside: BTreeMap::new(),
+            hosts,
+        };
+        for node in ["vms", "outside"].iter().filter_map(|key| fields.get(key)) {
+            reserve(node, pool);
+        }
+        for entry in self.entries(&fields, "vms", "VMs") {
+            if let Some((name, vm)) = self.vm_entry(entry, &topology.hosts, pool) {
+                topology.vms.insert(name, vm);
+            }
+        }
+        for entry in self.entries(&fields, "outside", "outside endpoints") {
+            self.outside(entry, &mut topology);
+        }
+        self.no_address_twice(&topology, &fields);
+        Some(topology)
+    }
+
+    fn entries<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str) -> &'n [Entry] {
+        let node = fields.get(key).filter(|node| !node.is_absent());
+        node.and_then(|node| yaml::pairs(node, what, &mut self.problems)).unwrap_or_default()
+    }
+
+    fn hosts(&mut self, fields: &Fields<'_>) -> Vec<Name> {
+        let Some(node) = fields.require("hosts", &mut self.problems) else { return Vec::new() };
+        let mut hosts: Vec<Name> = Vec::new();
+        for item in yaml::items(node, "a list of hosts", &mut self.problems).unwrap_or_default() {
+            let Some(text) = yaml::text(item, "the name of a host", &mut self.problems) else { continue };
+            match yaml::name(text, "a host", &mut self.problems) {
+                Some(name) if name.as_str() == "center" => self.wrong(text.span(), "`center` is the control center"),
+                Some(name) if hosts.contains(&name) => {
+                    self.wrong(text.span(), format!("host `{name}` stands here a second time"));
+                }
+                Some(name) => hosts.push(name),
+                None => {}
+            }
+        }
+        if hosts.is_empty() {
+            self.wrong(node.span, "a topology needs a host");
+        }
+        hosts
+    }
+
+    fn managed(&mut self, fields: &Fields<'_>) -> Vec<IpNet> {
+        let Some(node) = fields.get("managed") else { return Pool::networks() };
+        let mut networks = Vec::new();
+        for item in yaml::items(node, "a list of networks", &mut self.problems).unwrap_or_default() {
+            let network = yaml::parsed::<IpNet>(item, "a network such as 10.98.0.0/16", &mut self.problems);
+            match network {
+                Some(network) if network.trunc() != network => {
+                    let problem = Problem::new(item.span, format!("`{network}` has bits below its prefix"));
+                    self.problems.report(problem.help(format!("write {}", network.trunc())));
+                }
+                Some(network) => networks.push(network),
+                None => {}
+            }
+        }
+        networks
+    }
+
+    fn neighbours(&mut self, fields: &Fields<'_>) -> Neighbours {
+        let words = [("permanent", Neighbours::Permanent), ("learned", Neighbours::Learned)];
+        let node = fields.get("neighbours");
+        node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
+    }
+
+    /// One `name: {…}` of VMs.
+    pub(super) fn vm_entry(&mut self, entry: &Entry, hosts: &[Name], pool: &mut Pool) -> Option<(Name, VmSpec)> {
+        let name = self.endpoint_name(entry, "a VM");
+        let later = ["interfaces", "ruleset", "exec", "dhcp", "cpu", "memory"];
+        let fields = self.fields(&entry.value, "a VM", &VM_KEYS, &later)?;
+        let host = self.host(&fields, hosts);
+        let mut labels = BTreeMap::new();
+        for label in self.entries(&fields, "labels", "labels") {
+            if let Some((key, value)) = self.label(label) {
+                labels.insert(key, value);
+            }
+        }
+        let serves = self.serves(&fields);
+        let addresses = match fields.get("addresses") {
+            Some(node) => self.addresses(node),
+            None => pool.next().unwrap_or_default(),
+        };
+        if addresses.is_empty() && fields.get("addresses").is_none() {
+            self.wrong(entry.key.span(), "the pool has no address left for this VM");
+        }
+        pool.taken.extend(&addresses);
+        let agent = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        Some((name?, VmSpec { host: host?, labels, serves, addresses, agent }))
+    }
+
+    fn endpoint_name(&mut self, entry: &Entry, what: &str) -> Option<Name> {
+        let text = entry.key.as_str();
+        if text.contains('[') {
+            self.not_yet(entry.key.span(), "generated names (web-[1..50])");
+            return None;
+        }
+        if text == "center" {
+            self.wrong(entry.key.span(), "`center` is the control center");
+            return None;
+        }
+        yaml::name(&entry.key, what, &mut self.problems)
+    }
+
+    /// A label; its value is the text as written.
+    pub(super) fn label(&mut self, entry: &Entry) -> Option<(String, String)> {
+        let value = match &entry.value.value {
+            Value::Scalar(text) => Some(text.as_str().to_owned()),
+            Value::Sequence(_) | Value::Mapping(_) => None,
+        };
+        if value.is_none() {
+            self.wrong(entry.value.span, format!("a label's value is a text, and this is {}", entry.value.kind()));
+        }
+        Some((entry.key.as_str().to_owned(), value?))
+    }
+
+    fn host(&mut self, fields: &Fields<'_>, hosts: &[Name]) -> Option<Name> {
+        let node = fields.require("host", &mut self.problems)?;
+        let text = yaml::text(node, "the name of a host", &mut self.problems)?;
+        let found = hosts.iter().find(|host| host.as_str() == text.as_str()).cloned();
+        if found.is_none() {
+            let known: Vec<&str> = hosts.iter().map(Name::as_str).collect();
+            let problem = Problem::new(text.span(), format!("there is no host `{}`", text.as_str()));
+            self.problems.report(problem.maybe_help(policy::did_you_mean(text.as_str(), &known)));
+        }
+        found
+    }
+
+    fn serves(&mut self, fields: &Fields<'_>) -> Vec<FlowService> {
+        let items = fields.get("serves").map(yaml::one_or_many).unwrap_or_default();
+        let mut serves = Vec::new();
+        for item in items {
+            let Some(text) = yaml::text(item, "a service", &mut self.problems) else { continue };
+            match text.as_str().parse::<FlowService>() {
+                Ok(service) => serves.push(service),
+                Err(error) => self.problems.report(Problem::within(text, error)),
+            }
+        }
+        serves
+    }
+
+    fn addresses(&mut self, node: &Node) -> Vec<IpAddr> {
+        let mut addresses: Vec<IpAddr> = Vec::new();
+        for item in yaml::one_or_many(node) {
+            let Some(address) = yaml::parsed::<IpAddr>(item, "an address", &mut self.problems) else { continue };
+            match unusable(address) {
+                Some(why) => self.wrong(item.span, format!("`{address}` is {why}")),
+                None if addresses.contains(&address) => {
+                    self.wrong(item.span, format!("`{address}` stands here a second time"));
+                }
+                None => addresses.push(address),
+            }
+        }
+        if matches!(&node.value, Value::Sequence(items) if items.is_empty()) {
+            self.wrong(node.span, "an endpoint needs an address");
+        }
+        addresses
+    }
+
+    fn agent(&mut self, node: &Node) -> Option<AgentKind> {
+        if let Value::Mapping(entries) = &node.value {
+            let what = entries.first().map_or("agent", |entry| entry.key.as_str());
+            self.not_yet(node.span, what);
+            return None;
+        }
+        yaml::word(node, &[("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)], &mut self.problems)
+    }
+
+    fn outside(&mut self, entry: &Entry, topology: &mut Topology) {
+        let name = self.endpoint_name(entry, "an outside endpoint");
+        let known = ["host", "addresses"];
+        let Some(fields) = self.fields(&entry.value, "an outside endpoint", &known, &["serves"]) else { return };
+        let host = self.host(&fields, &topology.hosts);
+        let addresses = fields.require("addresses", &mut self.problems).map(|node| self.addresses(node));
+        let (Some(name), Some(host), Some(addresses)) = (name, host, addresses) else { return };
+        if topology.vms.contains_key(&name) {
+            self.wrong(entry.key.span(), format!("`{name}` is a VM already"));
+            return;
+        }
+        topology.outside.insert(name, Outside { host, addresses });
+    }
+
+    fn no_address_twice(&mut self, topology: &Topology, fields: &Fields<'_>) {
+        let vms = topology.vms.iter().map(|(name, vm)| (name, &vm.addresses));
+        let outside = topology.outside.iter().map(|(name, outside)| (name, &outside.addresses));
+        let mut owners: BTreeMap<IpAddr, &Name> = BTreeMap::new();
+        for (name, addresses) in vms.chain(outside) {
+            for address in addresses {
+                let Some(first) = owners.insert(*address, name) else { continue };
+                let key =
+                    ["vms", "outside"].iter().filter_map(|key| fields.get(key)).find_map(|node| key_of(node, name));
+                let span = key.map_or(fields.span(), |entry| entry.key.span());
+                self.wrong(span, format!("`{name}` has the address {address} of `{first}`"));
+            }
+        }
+    }
+}
+
+fn key_of<'n>(node: &'n Node, name: &Name) -> Option<&'n Entry> {
+    match &node.value {
+        Value::Mapping(entries) => entries.iter().find(|entry| entry.key.as_str() == name.as_str()),
+        Value::Scalar(_) | Value::Sequence(_) => None,
+    }
+}
+
+/// Keeps the addresses that a mapping of endpoints names out of the pool.
+fn reserve(node: &Node, pool: &mut Pool) {
+    let Value::Mapping(entries) = &node.value else { return };
+    for entry in entries {
+        let Value::Mapping(fields) = &entry.value.value else { continue };
+        let addresses = fields.iter().filter(|field| field.key.as_str() == "addresses");
+        let items = addresses.flat_map(|field| yaml::one_or_many(&field.value));
+        pool.taken.extend(items.filter_map(|item| item.as_text()?.as_str().parse::<IpAddr>().ok()));
+    }
+}
+
+/// Why an address cannot be an endpoint's.
+fn unusable(address: IpAddr) -> Option<&'static str> {
+    let mapped = matches!(address, IpAddr::V6(address) if address.to_ipv4_mapped().is_some());
+    match address {
+        _ if mapped => Some("an IPv4 address in IPv6 clothes"),
+        _ if address.is_unspecified() => Some("no address of anyone"),
+        _ if address.is_loopback() => Some("a loopback address"),
+        _ if address.is_multicast() => Some("a multicast address"),
+        IpAddr::V4(address) if address.is_link_local() => Some("a link-local address"),
+        IpAddr::V6(address) if address.is_unicast_link_local() => Some("a link-local address"),
+        IpAddr::V4(_) | IpAddr::V6(_) => None,
+    }
+}
