@@ -327,7 +327,7 @@ impl State {
     }
 
     fn reset(&mut self, to: &Self) -> Result<(), String> {
-        let gone: Vec<Name> = self.vms.keys().filter(|vm| !to.vms.contains_key(vm)).cloned().collect();
+        let gone: Vec<Name> = self.vms.keys().filter(|vm| !to.vms.contains_key(*vm)).cloned().collect();
         gone.iter().try_for_each(|vm| self.forget(vm))?;
         self.vms.clone_from(&to.vms);
         self.policy.clone_from(&to.policy);

@@ -1,13 +1,35 @@
 //! The plan: every step's expectations as single cells, with what the oracle says of each. It is made before anything runs.
 
+mod cells;
+mod claims;
+mod complete;
+mod ends;
+mod fold;
+mod services;
+mod sessions;
+
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy::{Family, FlowService, Name, Verdict};
+use policy::{Family, FlowService, Name, Problems, Timestamp, Verdict};
 use reports::event::{Finding, Side};
 
-use crate::scenario::{Doing, Expectation, Expected, SessionClaim, Stream};
+use crate::scenario::{Doing, Expectation, Expected, Scenario, SessionClaim, Stream};
 use crate::state::{State, Transition};
+
+pub use ends::{ends, ruling};
+pub use services::probed;
+
+/// The whole plan of a scenario at an instant (`until` of rules is judged by it).
+#[must_use]
+pub fn plan(scenario: &Scenario, now: Timestamp) -> Vec<PlannedStep> {
+    fold::steps(scenario, now, &mut Problems::default())
+}
+
+/// Reports what is wrong with a scenario's expectations: names that are not there, conflicts, gaps in what is complete.
+pub(crate) fn check(scenario: &Scenario, problems: &mut Problems) {
+    fold::steps(scenario, Timestamp::UNIX_EPOCH, problems);
+}
 
 /// One step as it is to be run; a step with `repeat` makes several.
 #[derive(Clone, Debug, PartialEq)]

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use policy::yaml::{self, Node, Value};
-use policy::{Errors, Problem, line_and_column};
+use policy::yaml::{self, Fields, Node, Value};
+use policy::{Errors, Problem, Problems, line_and_column};
 
 use super::super::PolicyText;
 use super::Reader;
@@ -42,24 +42,19 @@ impl Reader<'_> {
         }
     }
 
-    /// A policy that is written in the scenario: the same text with all else blanked, so that its places are right.
+    /// A policy that is written in the scenario. It need not name its version; the text that is published does.
     fn inline(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
-        let blank = |part: &str| -> String {
-            part.chars().map(|c| if c == '\n' { "\n".into() } else { " ".repeat(c.len_utf8()) }).collect()
-        };
         let written = self.text.get(node.span.start..node.span.end)?;
-        let whole = format!("{}{written}\n", blank(&self.text[..node.span.start]));
-        match policy::parse(self.file, &whole) {
-            Ok(policy) => {
-                let column = line_and_column(self.text, node.span.start).1 - 1;
-                let text = dedented(written, column);
-                Some(Arc::new(PolicyText { source: self.file.to_owned(), text, policy }))
-            }
-            Err(errors) => {
-                errors.problems().for_each(|problem| self.problems.report(problem.clone()));
-                None
-            }
-        }
+        let policy = policy::parse_node(node, self.text, &mut self.problems)?;
+        let column = line_and_column(self.text, node.span.start).1 - 1;
+        let versioned =
+            Fields::of(node, "a policy", &[], &mut Problems::default()).is_some_and(|f| f.get("eastwest").is_some());
+        let text = match (versioned, written.strip_prefix('{')) {
+            (true, _) => dedented(written, column),
+            (false, Some(rest)) => format!("{{eastwest: {}, {rest}\n", policy::VERSION),
+            (false, None) => format!("eastwest: {}\n{}", policy::VERSION, dedented(written, column)),
+        };
+        Some(Arc::new(PolicyText { source: self.file.to_owned(), text, policy }))
     }
 }
 

@@ -1,0 +1,171 @@
+//! Going through the steps: states, cells, sessions and events of each.
+
+use std::sync::Arc;
+
+use policy::{Problems, Timestamp};
+
+use super::cells::{self, Listed, Table};
+use super::claims::Names;
+use super::sessions::{self, Sessions};
+use super::{PlannedAct, PlannedCell, PlannedStep, complete, ends};
+use crate::scenario::{Action, Claim, Expectation, Scenario, Step};
+use crate::state::{State, Transition};
+
+/// What the walk through the steps carries.
+struct Walk<'a> {
+    scenario: &'a Scenario,
+    now: Timestamp,
+    problems: &'a mut Problems,
+    state: Arc<State>,
+    history: Vec<State>,
+    sessions: Sessions,
+    planned: Vec<PlannedStep>,
+}
+
+/// Every step as it is to be run, `repeat` unrolled.
+pub(super) fn steps(scenario: &Scenario, now: Timestamp, problems: &mut Problems) -> Vec<PlannedStep> {
+    let mut walk = Walk {
+        scenario,
+        now,
+        problems,
+        state: Arc::new(State::initial(scenario)),
+        history: Vec::new(),
+        sessions: Sessions::default(),
+        planned: Vec::new(),
+    };
+    for (index, step) in scenario.steps.iter().enumerate() {
+        for round in 1..=step.repeat {
+            let name = match step.repeat {
+                1 => step.name.clone(),
+                rounds => format!("{} ({round} of {rounds})", step.name),
+            };
+            let planned = walk.step(index, step, Arc::from(name));
+            walk.planned.push(planned);
+        }
+        walk.history.push((*walk.state).clone());
+    }
+    walk.planned
+}
+
+impl Walk<'_> {
+    fn step(&mut self, index: usize, step: &Step, name: Arc<str>) -> PlannedStep {
+        let before = Arc::clone(&self.state);
+        let sessions_before = self.sessions.clone();
+        let acts = self.acts(step);
+        self.sessions.traffic(&self.state, self.now, |_| true);
+        let state = Arc::clone(&self.state);
+        let mut names = Names { source: &self.scenario.source, state: &state, problems: self.problems };
+        let mut table = cells::table(&mut names, step.expect.iter());
+        if let Some((earlier, line)) = step.same_as {
+            let place = cells::line_place(&self.scenario.source, line);
+            if let Some(earlier) = self.planned.iter().rev().find(|planned| planned.index == earlier) {
+                cells::same_as(&mut names, earlier, (line, place), &mut table);
+            }
+        }
+        complete::check(&self.scenario.source, step, &state, &table, names.problems);
+        let mut sessions = self.sessions.planned(&sessions_before, &state, &name, step.line);
+        let mut findings = sessions::claim(&mut names, step, &mut sessions);
+        let events = events(&mut names, step);
+        let (cells, left_out) = self.cells(step, &table, &name);
+        let throughout = self.throughout(step, &acts, &before, &name);
+        findings.extend(cells.iter().chain(&throughout).filter_map(cells::disagreement));
+        PlannedStep {
+            index,
+            name,
+            line: step.line,
+            before,
+            acts,
+            state,
+            cells,
+            throughout,
+            sessions,
+            events,
+            findings,
+            left_out,
+        }
+    }
+
+    fn acts(&mut self, step: &Step) -> Vec<PlannedAct> {
+        let mut acts = Vec::new();
+        for doing in &step.doing {
+            let mut next = (*self.state).clone();
+            if let Err(why) = next.apply(&doing.action, &self.history) {
+                let place = policy::Span::from(doing.place.clone());
+                self.problems.report(policy::Problem::new(place, why));
+                continue;
+            }
+            let transition = Transition::between(&self.state, &next);
+            self.state = Arc::new(next);
+            match &doing.action {
+                Action::Open { name, .. } => self.sessions.traffic(&self.state, self.now, |open| open == name),
+                Action::SendOn { names } => {
+                    self.sessions.traffic(&self.state, self.now, |open| names.iter().any(|name| name == open));
+                }
+                Action::Policy(_)
+                | Action::Label { .. }
+                | Action::Move { .. }
+                | Action::Add { .. }
+                | Action::Remove { .. }
+                | Action::Close { .. }
+                | Action::Send { .. }
+                | Action::Quarantine { .. }
+                | Action::Release { .. }
+                | Action::Process { .. }
+                | Action::Partition { .. }
+                | Action::Heal
+                | Action::Reset { .. } => {}
+            }
+            acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.state) });
+        }
+        acts
+    }
+
+    fn cells(&self, step: &Step, table: &Table, name: &Arc<str>) -> (Vec<PlannedCell>, usize) {
+        let plan = |listed: &Listed| cells::planned(&self.state, listed, name, self.now);
+        let mut planned: Vec<PlannedCell> = table.listed().iter().filter_map(plan).collect();
+        if step.expect.is_empty() && step.same_as.is_none() {
+            return (planned, 0);
+        }
+        let (more, left_out) = cells::unlisted(&self.state, table, step.line);
+        planned.extend(more.iter().filter_map(plan));
+        (planned, left_out)
+    }
+
+    /// Cells of `throughout`: between endpoints that are there all the while, with what is right on the way.
+    fn throughout(&mut self, step: &Step, acts: &[PlannedAct], before: &State, name: &Arc<str>) -> Vec<PlannedCell> {
+        let state = Arc::clone(&self.state);
+        let mut names = Names { source: &self.scenario.source, state: &state, problems: self.problems };
+        let table = cells::table(&mut names, step.throughout.iter());
+        let states: Vec<&State> = std::iter::once(before).chain(acts.iter().map(|act| act.state.as_ref())).collect();
+        let mut planned = Vec::new();
+        for listed in table.listed() {
+            let Some(mut cell) = cells::planned(&state, listed, name, self.now) else { continue };
+            let stays = states.iter().all(|state| {
+                state.addresses(&cell.source).contains(&cell.source_address)
+                    && state.addresses(&cell.destination).contains(&cell.destination_address)
+            });
+            if !stays {
+                continue;
+            }
+            let flow = ends::flow(cell.source_address, cell.destination_address, cell.service);
+            for state in &states {
+                let also = ends::ends(state, &cell.source, &cell.destination, &flow, self.now);
+                if also != cell.ends && !cell.also.contains(&also) {
+                    cell.also.push(also);
+                }
+            }
+            planned.push(cell);
+        }
+        planned
+    }
+}
+
+fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
+    let is_event = |expectation: &&Expectation| match &expectation.claim {
+        Claim::Flow(_) | Claim::Session { .. } => false,
+        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll => true,
+    };
+    let events: Vec<Expectation> = step.expect.iter().filter(is_event).cloned().collect();
+    events.iter().for_each(|expectation| names.event(expectation));
+    events
+}
