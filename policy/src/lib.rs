@@ -2,6 +2,7 @@
 //!
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
+mod check;
 mod flow;
 mod icmp;
 mod inventory;
@@ -16,6 +17,7 @@ mod suggest;
 mod verdict;
 pub mod yaml;
 
+pub use check::{Doubt, Warning, check};
 pub use flow::{Family, Flow, FlowService};
 pub use inventory::{Inventory, Vm};
 pub use name::{Key, Name, NameError};
