@@ -247,3 +247,28 @@ fn groups_do_not_explode() {
     let errors = render_plain(&parse("p", &text).unwrap_err());
     assert!(errors.contains("more than 5000 terms"), "{errors}");
 }
+
+#[test]
+fn ten_thousand_rules_are_read_with_their_lines() {
+    let rules: String =
+        (0..10_000).map(|i| format!("  - name: r{i}\n    allow: tcp/{i}\n    from: app = a{i} | g\n")).collect();
+    let policy = read(&format!("eastwest: policy/v1\ngroups: {{g: dept = hr}}\nrules:\n{rules}"));
+    assert_eq!(policy.rules[9_999].line, 4 + 3 * 9_999);
+}
+
+#[test]
+fn a_byte_order_mark_and_carriage_returns_do_no_harm() {
+    let policy = read("\u{feff}eastwest: policy/v1\r\nrules:\r\n  - name: a\r\n    deny: tcp/23\r\n");
+    assert_eq!((policy.rules[0].name.as_str(), policy.rules[0].line), ("a", 3));
+}
+
+#[test]
+fn errors_are_diagnostics_with_places() {
+    let errors = parse("p.yaml", "eastwest: policy/v1\nrulez: []\ndefault: drop\n").unwrap_err();
+    assert_eq!(errors.to_string(), "p.yaml has 2 mistakes");
+    let report = miette::Report::new(errors);
+    let related: Vec<_> = report.related().unwrap().collect();
+    let places: Vec<usize> = related.iter().map(|one| one.labels().unwrap().next().unwrap().offset()).collect();
+    assert_eq!(places, [20, 39]);
+    assert!(related.iter().all(|one| one.source_code().is_some()));
+}

@@ -53,6 +53,8 @@ fn texts_are_as_written_and_every_byte_has_its_place() {
     check("a: |\n  x\n    y\n\n  z\n", "a", "x\n  y\n\nz\n", "y", (3, 5));
     check("a: >-\n  x\n  y\n", "a", "x y", "y", (3, 3));
     check("a: &k [v]\nb: *k\n", "b/0", "v", "v", (1, 8));
+    check("a: b\r\nc: d e\r\n", "c", "d e", "e", (2, 6));
+    check("a: |\r\n  x\r\n  y\r\n", "a", "x\ny\n", "y", (3, 3));
     check("- a -> b tcp/1", "0", "a -> b tcp/1", "tcp", (1, 10));
 }
 
@@ -73,6 +75,9 @@ fn what_yaml_cannot_read_is_said_with_its_place() {
         ("a: [x = \"c, d\", f]", "quote this: YAML's flow style"),
         ("a: 1\nb: 2\na: 3\n", "`a` stands here a second time"),
         ("{a: 1, a: 3}", "`a` stands here a second time"),
+        ("a: \"b c\" = d", "quote this: YAML takes these quotes"),
+        ("- 'b' -> c tcp/1", "quote this: YAML takes these quotes"),
+        ("- \"*\" -> db tcp/1: deny", "quote this: YAML takes these quotes"),
         ("a: b: c", "a text that holds `: ` must be quoted"),
         ("a: [b", "not YAML"),
         ("a: \"b", "not YAML"),

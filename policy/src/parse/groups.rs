@@ -39,11 +39,10 @@ impl Groups {
             return None;
         }
         let text = yaml::text(node, "a selector", problems)?;
-        let names: Vec<&str> = self.right.keys().map(Name::as_str).collect();
         let read = selector::read(text.as_str(), &mut |word| match self.right.get(word) {
             Some(selector) => Found::Group(selector.clone()),
             None if self.wrong.iter().any(|name| name.as_str() == word) => Found::Broken,
-            None => selector::no_group(word, &names),
+            None => selector::no_group(word, &self.right.keys().map(Name::as_str).collect::<Vec<_>>()),
         });
         told(read, text, problems)
     }

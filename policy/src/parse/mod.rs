@@ -59,7 +59,8 @@ pub fn parse_node(root: &Node, source: &str, problems: &mut Problems) -> Option<
     }
     let services = Named::read(section(&fields, "services", problems), problems);
     let groups = Groups::read(section(&fields, "groups", problems), problems);
-    let context = rule::Context { source, services: &services, groups: &groups };
+    let newlines: Vec<usize> = source.match_indices('\n').map(|(at, _)| at).collect();
+    let context = rule::Context { newlines: &newlines, services: &services, groups: &groups };
     let mut rules = rules(&fields, &context, problems);
     let default = fields.get("default").map_or(Some(Action::Deny), |node| default(node, problems));
     let outage = fields.get("outage").map_or(Some(Outage::KeepLast), |node| outage(node, problems));

@@ -4,7 +4,7 @@ use super::groups::Groups;
 use super::lex::bare;
 use super::services::Named;
 use crate::yaml::{Entry, Fields, Node, Style};
-use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Timestamp, did_you_mean, line_and_column, yaml};
+use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Timestamp, did_you_mean, yaml};
 
 const ACTIONS: [(&str, Action); 3] = [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
 const KNOWN: [&str; 13] =
@@ -12,7 +12,8 @@ const KNOWN: [&str; 13] =
 
 /// What the rules of a policy refer to.
 pub(super) struct Context<'a> {
-    pub(super) source: &'a str,
+    /// Where the lines of the source end.
+    pub(super) newlines: &'a [usize],
     pub(super) services: &'a Named,
     pub(super) groups: &'a Groups,
 }
@@ -47,7 +48,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) 
             .get("note")
             .and_then(|node| yaml::text(node, "a text", problems))
             .map(|text| text.as_str().to_owned()),
-        line: line_and_column(context.source, node.span.start).0,
+        line: context.newlines.partition_point(|newline| *newline < node.span.start) + 1,
     };
     (problems.count() == before).then_some(rule)
 }

@@ -31,11 +31,10 @@ impl Named {
 
     /// Reads the services of a rule.
     pub(super) fn services(&self, node: &Node, problems: &mut Problems) -> Option<Services> {
-        let names: Vec<Name> = self.right.keys().chain(&self.wrong).cloned().collect();
         all(node, problems, &mut |word, _| match self.right.get(word) {
             Some(services) => Use::Services(services.clone()),
             None if self.wrong.iter().any(|name| name.as_str() == word) => Use::Broken,
-            None => unknown(word, &names),
+            None => unknown(word, &self.right.keys().cloned().collect::<Vec<_>>()),
         })
     }
 }

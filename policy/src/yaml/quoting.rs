@@ -3,6 +3,9 @@
 use super::{Entry, Node, Text, Value};
 use crate::{Problem, Problems, Span};
 
+/// How many pieces of a split text are looked at.
+const PIECES: usize = 32;
+
 /// A text begins with a character that means something else to YAML.
 pub(super) fn quote_this(source: &str, span: Span, mark: char) -> Problem {
     let line_start = source.get(..span.start).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
@@ -32,8 +35,17 @@ pub(super) fn not_yaml(source: &str, at: usize, complaint: &str) -> Problem {
     let at = (0..=at.min(source.len())).rev().find(|&at| source.is_char_boundary(at)).unwrap_or(0);
     let start = source[..at].rfind('\n').map_or(0, |newline| newline + 1);
     let line = source[start..].lines().next().unwrap_or_default();
-    if let Some((offset, mark)) = marked(line) {
+    let marks = ['*', '!', '&', '@', '`', '%'];
+    if let Some((offset, mark)) = values(line).find(|(_, first)| marks.contains(first)) {
         return quote_this(source, Span::from(start + offset..start + line.len()), mark);
+    }
+    if let Some((offset, quote)) = values(line).find(|(offset, first)| half_quoted(&line[*offset..], *first)) {
+        let problem = Problem::new(
+            Span::from(start + offset..start + line.len()),
+            "quote this: YAML takes these quotes for its own",
+        );
+        let other = if quote == '"' { '\'' } else { '"' };
+        return problem.help(format!("put the whole text in quotes of the other kind: {other}…{other}"));
     }
     let end = source[at..].chars().next().map_or(at, |c| at + c.len_utf8());
     let problem = Problem::new(Span::from(at..end), format!("not YAML: {complaint}"));
@@ -43,23 +55,29 @@ pub(super) fn not_yaml(source: &str, at: usize, complaint: &str) -> Problem {
     problem
 }
 
-/// The first value of a line that begins with one of YAML's marks.
-fn marked(line: &str) -> Option<(usize, char)> {
-    let indicators = |c: char| matches!(c, '*' | '!' | '&' | '@' | '`' | '%');
+/// Where values of a line may begin, with their first characters.
+fn values(line: &str) -> impl Iterator<Item = (usize, char)> {
     let mut opens = true;
-    for (offset, c) in line.char_indices() {
-        if opens && indicators(c) {
-            return Some((offset, c));
-        }
+    line.char_indices().filter(move |(offset, c)| {
+        let begins = opens && !matches!(c, ' ' | '-' | '[' | '{');
         let after = line[offset + c.len_utf8()..].starts_with(' ');
         opens = match c {
-            ' ' | '[' | '{' => opens || c != ' ',
+            ' ' | '[' | '{' => opens || *c != ' ',
             ':' | ',' => after,
             '-' => opens && after,
             _ => false,
         };
-    }
-    None
+        begins
+    })
+}
+
+/// Whether a value begins with quotes that end before it does.
+fn half_quoted(value: &str, quote: char) -> bool {
+    let rest = match quote {
+        '"' | '\'' => value[1..].split_once(quote).map(|(_, rest)| rest.trim_start()),
+        _ => None,
+    };
+    rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with([',', ']', '}', '#', ':', '\'']))
 }
 
 /// Whether a plain text ends inside a parenthesis or quotes: a comma of YAML's flow style ended it too early.
@@ -83,7 +101,7 @@ fn join(source: &str, whole: Span, problems: &mut Problems) -> Node {
 /// How many pieces from the first on make one finished text.
 fn pieces<'a>(first: &str, rest: impl Iterator<Item = Option<&'a str>>) -> Option<usize> {
     let mut joined = first.to_owned();
-    for (taken, piece) in rest.enumerate() {
+    for (taken, piece) in rest.take(PIECES).enumerate() {
         joined.push(',');
         joined.push_str(piece?);
         if !unfinished(&joined) {
