@@ -124,6 +124,8 @@ impl Words<'_> {
 
 /// Both directions' rows of one class.
 type Rows = (Vec<Cell>, Vec<Cell>);
+/// The same, as words.
+type WordRows = (Vec<Word>, Vec<Word>);
 
 /// All cells, before classes that turn out alike are joined.
 struct Matrix<'a> {
@@ -165,7 +167,7 @@ impl<'a> Matrix<'a> {
         let rows = self.words(words)?;
         let columns = joined(partition, &rows);
         columns.write(&mut ruleset, partition);
-        let mut classes: BTreeMap<&(Vec<Word>, Vec<Word>), Class> = BTreeMap::new();
+        let mut classes: BTreeMap<&WordRows, Class> = BTreeMap::new();
         let mut class = |index: usize, ruleset: &mut Ruleset| {
             let fresh = Class(FIRST_CLASS + u32::try_from(classes.len()).unwrap_or(u32::MAX));
             let row = &rows[index];
@@ -187,7 +189,7 @@ impl<'a> Matrix<'a> {
     }
 
     /// The rows as words.
-    fn words(&self, words: &mut Words<'_>) -> Result<Vec<(Vec<Word>, Vec<Word>)>, TooBig> {
+    fn words(&self, words: &mut Words<'_>) -> Result<Vec<WordRows>, TooBig> {
         let mut out = Vec::with_capacity(self.rows.len());
         for (inbound, outbound) in &self.rows {
             let inbound = inbound.iter().map(|cell| words.word(*cell, End::Destination)).collect::<Result<_, _>>()?;
@@ -207,7 +209,7 @@ struct Columns {
 }
 
 /// Joins service classes whose columns are alike; numbers follow the order of appearance.
-fn joined(partition: &Partition, rows: &[(Vec<Word>, Vec<Word>)]) -> Columns {
+fn joined(partition: &Partition, rows: &[WordRows]) -> Columns {
     let mut seen: BTreeMap<Vec<(Word, Word)>, Service> = BTreeMap::new();
     let mut numbers = vec![Service(0); partition.classes];
     let lists = [&partition.tcp, &partition.udp, &partition.icmp, &partition.icmpv6, &partition.protocols];
@@ -296,7 +298,7 @@ fn empty(default_in: Word, default_out: Word) -> Ruleset {
 }
 
 /// Lists every word that a packet may bear while an epoch lives, with its comment.
-fn name_outcomes(ruleset: &mut Ruleset, numbering: &Numbering) {
+pub(crate) fn name_outcomes(ruleset: &mut Ruleset, numbering: &Numbering) {
     for fixed in ruleset::Builtin::ALL {
         let comment = |end| Outcome::of_fixed(fixed, end).comment();
         ruleset.outcomes_in.insert(fixed.word(), comment(End::Destination));

@@ -64,14 +64,10 @@ impl Rules<'_> {
     /// The first rule of those that `matches` for each service class.
     fn first_matches(&self, matches: impl Fn(&ViewRule) -> bool) -> Vec<Decider> {
         let mut row = vec![Decider::End; self.services];
-        for (index, rule) in self.living.iter().enumerate() {
-            if !matches(rule) {
-                continue;
-            }
-            for &service in &self.covered[index] {
-                if row[service] == Decider::End {
-                    row[service] = Decider::Rule(index);
-                }
+        let living = self.living.iter().zip(self.covered).enumerate();
+        for (index, (_, covered)) in living.filter(|(_, (rule, _))| matches(rule)) {
+            for &service in covered {
+                settle(&mut row[service], index);
             }
         }
         row
@@ -108,6 +104,13 @@ impl Rules<'_> {
             Decider::Rule(index) => self.living[index].log,
             Decider::Builtin(_) | Decider::End => false,
         }
+    }
+}
+
+/// The first match stands.
+fn settle(decider: &mut Decider, index: usize) {
+    if *decider == Decider::End {
+        *decider = Decider::Rule(index);
     }
 }
 

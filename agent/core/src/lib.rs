@@ -5,14 +5,23 @@
 mod addresses;
 mod compile;
 mod decide;
+mod epochs;
 pub mod event;
+mod evidence;
+mod history;
+mod machine;
 mod outcome;
+pub mod packet;
 mod render;
 pub mod ruleset;
 mod services;
+mod spool;
 
 pub use compile::{MOST_ADDRESSES, MOST_PAIRS, Program, TooBig, closed, compile, next_change};
+pub use epochs::Epochs;
 pub use event::{Direction, LogEvent, LogKind};
+pub use machine::{Config, Facts, KernelRequest, Machine, State};
 pub use outcome::{Numbering, Outcome};
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
+pub use spool::CAPACITY;

@@ -144,7 +144,7 @@ impl Numbering {
     fn free(&self) -> u32 {
         let mut number = self.next;
         loop {
-            if number < Builtin::FIRST_FREE || number >= Word::NUMBER {
+            if !(Builtin::FIRST_FREE..Word::NUMBER).contains(&number) {
                 number = Builtin::FIRST_FREE;
             }
             if !self.by_number.contains_key(&number) {

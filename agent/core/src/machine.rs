@@ -1,0 +1,458 @@
+//! The agent as a machine without input and output: events go in by `handle_…`, deeds come out by `poll_…`.
+//!
+//! The one who drives it writes each [`State`] to disk before it asks for the next deed, and carries out one
+//! [`KernelRequest`] at a time.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, View};
+
+use crate::compile::{self, Program};
+use crate::epochs::Epochs;
+use crate::event::LogEvent;
+use crate::evidence::{Reader, Told};
+use crate::history::{self, History};
+use crate::outcome::Numbering;
+use crate::ruleset::{MAX_EPOCH, Ruleset};
+use crate::spool::Spool;
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This VM as its certificate names it; empty while unknown.
+    pub vm: String,
+    /// A random number in hex: this life of the agent.
+    pub boot: String,
+    /// This build.
+    pub version: String,
+    /// The center's address as this agent dials it; without it, the view's.
+    pub center: Option<SocketAddr>,
+    /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
+    pub max_epoch: u16,
+}
+
+/// What must outlive the process: written before the commit that relies on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The view in force, or about to be.
+    pub view: Option<View>,
+    /// The epoch counter.
+    pub epochs: Epochs,
+    /// The numbers that marks may hold.
+    pub numbering: Numbering,
+}
+
+/// What the kernel half shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelRequest {
+    /// Bring the kernel to this ruleset in one transaction. Words that it no longer lists are gone from every mark.
+    Apply {
+        /// What the kernel shall hold.
+        ruleset: Box<Ruleset>,
+        /// Addresses that have a new owner: after the commit their connections are to be forgotten (semantics 3).
+        forget: BTreeSet<IpAddr>,
+    },
+    /// Set the epoch of every connection's mark to 0.
+    Sweep {
+        /// The epoch in force, whose marks may stay; 0 for none.
+        except: u16,
+    },
+}
+
+/// Figures for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The generation in force; 0 for none (closed).
+    pub generation: u64,
+    /// The epoch in force; 0 for none.
+    pub epoch: u16,
+    /// Records made since the agent started.
+    pub records: u64,
+    /// Records that the center has not stored yet.
+    pub waiting: u64,
+    /// Packets whose records are lost.
+    pub lost: u64,
+    /// The last generation that was refused, and why.
+    pub refused: Option<(u64, String)>,
+}
+
+/// A ruleset on its way to the kernel, or in force.
+#[derive(Debug)]
+struct Deed {
+    program: Program,
+    /// The view from which it was made; `None` for closed.
+    view: Option<View>,
+    /// The counter before its epoch was given.
+    before: Epochs,
+}
+
+/// What the kernel half is busy with.
+#[derive(Debug)]
+enum Job {
+    Apply(Box<Deed>),
+    Sweep,
+}
+
+/// What is to be looked at next.
+#[derive(Debug)]
+enum Wish {
+    /// Nothing may pass but the center.
+    Closed,
+    /// A view; `ack`: the center waits for an answer.
+    View { view: Box<View>, ack: bool },
+}
+
+/// The agent's core.
+#[derive(Debug)]
+pub struct Machine {
+    config: Config,
+    epochs: Epochs,
+    numbering: Numbering,
+    history: History,
+    reader: Reader,
+    spool: Spool,
+    enforced: Option<Deed>,
+    wish: Option<Wish>,
+    job: Option<Job>,
+    /// The job was handed out.
+    asked: bool,
+    /// The center waits for an answer to the job.
+    ack: bool,
+    /// A sweep is due as soon as the job is done: what the marks hold is unknown.
+    unknown_marks: bool,
+    dirty: bool,
+    /// The center's time minus the agent's own, in milliseconds.
+    clock: Option<i64>,
+    connected: bool,
+    outbox: VecDeque<FromAgent>,
+    refused: Option<(u64, String)>,
+}
+
+impl Machine {
+    /// A machine that begins with what the last life kept. `stands`: the kernel's table is there already.
+    #[must_use]
+    pub fn new(config: Config, kept: Option<State>, stands: bool) -> Self {
+        let unknown_marks = stands && kept.is_none();
+        let State { view, epochs, numbering } = kept.unwrap_or_default();
+        let wish = view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack: false });
+        let spool = Spool::new(config.vm.clone(), config.boot.clone());
+        let mut machine = Self {
+            config,
+            epochs,
+            numbering,
+            history: History::default(),
+            reader: Reader::default(),
+            spool,
+            enforced: None,
+            wish: Some(wish),
+            job: None,
+            asked: false,
+            ack: false,
+            unknown_marks,
+            dirty: false,
+            clock: None,
+            connected: false,
+            outbox: VecDeque::new(),
+            refused: None,
+        };
+        machine.proceed(0);
+        machine
+    }
+
+    /// The center sent a view. `now` is the agent's own clock in milliseconds, here and below.
+    pub fn handle_view(&mut self, view: View, now: u64) {
+        self.clock = Some(view.now - signed(now));
+        self.spool.name(&view.vm);
+        self.wish = Some(Wish::View { view: Box::new(view), ack: true });
+        self.proceed(now);
+    }
+
+    /// The kernel committed the ruleset.
+    pub fn handle_committed(&mut self, now: u64) {
+        let Some(Job::Apply(deed)) = self.job.take() else { return };
+        self.asked = false;
+        self.epochs.commit();
+        if let Some(view) = deed.view.as_ref().filter(|_| self.ack) {
+            self.answer(view.generation, AckResult::InForce);
+        }
+        self.refused = self.refused.take().filter(|_| deed.view.is_none());
+        self.enforced = Some(*deed);
+        self.proceed(now);
+    }
+
+    /// The kernel refused the ruleset whole: the one before stays.
+    pub fn handle_refused(&mut self, reason: &str, now: u64) {
+        let Some(Job::Apply(deed)) = self.job.take() else { return };
+        self.asked = false;
+        self.history.forget_newest();
+        self.epochs.refuse(deed.before);
+        self.refuse(deed.view.as_ref().map_or(0, |view| view.generation), reason, self.ack);
+        self.dirty = true;
+        self.proceed(now);
+    }
+
+    /// Every mark was reset.
+    pub fn handle_swept(&mut self, now: u64) {
+        if !matches!(self.job, Some(Job::Sweep)) {
+            return;
+        }
+        self.job = None;
+        self.asked = false;
+        self.epochs.swept(self.config.max_epoch);
+        if self.crowded() {
+            let living = self.enforced.iter().flat_map(|deed| deed.program.outcomes.keys().copied()).collect();
+            self.numbering.retain(&living);
+        }
+        self.dirty = true;
+        self.proceed(now);
+    }
+
+    /// The kernel logged a packet. `stamp` is the agent's own clock in microseconds.
+    pub fn handle_log(&mut self, event: &LogEvent, stamp: u64) {
+        match self.reader.read(event, &self.history, &self.numbering, stamp) {
+            Told::Record(record) => self.spool.push(*record),
+            Told::Half => {}
+            Told::Unreadable => self.spool.lose(1, "a log message could not be read"),
+        }
+    }
+
+    /// The kernel lost this many log messages.
+    pub fn handle_lost(&mut self, messages: u64) {
+        self.spool.lose(messages, "the kernel's log queue was full");
+    }
+
+    /// A session with the center stands; `addresses` are those of this machine's interfaces.
+    pub fn handle_connected(&mut self, addresses: Vec<IpAddr>) {
+        self.connected = true;
+        self.spool.rewind();
+        self.outbox.clear();
+        self.outbox.push_back(FromAgent::Hello(self.hello(addresses)));
+    }
+
+    /// The center said what time it is.
+    pub fn handle_time(&mut self, center_now: i64, now: u64) {
+        self.clock = Some(center_now - signed(now));
+        self.handle_tick(now);
+    }
+
+    /// The session ended.
+    pub fn handle_disconnected(&mut self) {
+        self.connected = false;
+        self.outbox.clear();
+        self.spool.rewind();
+    }
+
+    /// The center stored all records of a boot up to a sequence number.
+    pub fn handle_stored(&mut self, boot: &str, up_to: u64) {
+        self.spool.stored(boot, up_to);
+    }
+
+    /// Time went by: a rule may have ended.
+    pub fn handle_tick(&mut self, now: u64) {
+        let view = self.enforced.as_ref().and_then(|deed| deed.view.as_ref());
+        if let (Some(view), None) = (view, &self.wish) {
+            self.wish = Some(Wish::View { view: Box::new(view.clone()), ack: false });
+            self.proceed(now);
+        }
+    }
+
+    /// When the next tick is due, by the agent's own clock.
+    #[must_use]
+    pub fn poll_timeout(&self, now: u64) -> Option<u64> {
+        let clock = self.clock?;
+        let view = self.enforced.as_ref()?.view.as_ref()?;
+        let change = compile::next_change(view, signed(now) + clock)?;
+        u64::try_from(change - clock).ok()
+    }
+
+    /// The state to write to disk, if it changed.
+    pub fn poll_persist(&mut self) -> Option<State> {
+        if !std::mem::take(&mut self.dirty) {
+            return None;
+        }
+        let deed = match &self.job {
+            Some(Job::Apply(deed)) => Some(&**deed),
+            Some(Job::Sweep) | None => self.enforced.as_ref(),
+        };
+        let view = deed.and_then(|deed| deed.view.clone());
+        Some(State { view, epochs: self.epochs, numbering: self.numbering.clone() })
+    }
+
+    /// What the kernel half shall do next; nothing while it is busy, or while a state is to be written first.
+    pub fn poll_kernel(&mut self) -> Option<KernelRequest> {
+        if self.dirty || self.asked {
+            return None;
+        }
+        let request = match self.job.as_ref()? {
+            Job::Apply(deed) => {
+                KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget: self.reborn(deed) }
+            }
+            Job::Sweep => {
+                KernelRequest::Sweep { except: self.enforced.as_ref().map_or(0, |deed| deed.program.ruleset.epoch) }
+            }
+        };
+        self.asked = true;
+        Some(request)
+    }
+
+    /// What to say to the center next.
+    pub fn poll_send(&mut self) -> Option<FromAgent> {
+        if !self.connected {
+            return None;
+        }
+        self.outbox.pop_front().or_else(|| self.spool.next_batch().map(FromAgent::Records))
+    }
+
+    /// Figures for people.
+    #[must_use]
+    pub fn facts(&self) -> Facts {
+        let enforced = self.enforced.as_ref();
+        Facts {
+            generation: self.generation(),
+            epoch: enforced.map_or(0, |deed| deed.program.ruleset.epoch),
+            records: self.spool.made(),
+            waiting: self.spool.waiting() as u64,
+            lost: self.spool.lost(),
+            refused: self.refused.clone(),
+        }
+    }
+
+    /// The program in force, for people.
+    #[must_use]
+    pub fn program(&self) -> Option<&Program> {
+        self.enforced.as_ref().map(|deed| &deed.program)
+    }
+
+    /// Addresses that another VM has by the next view than by the one in force.
+    fn reborn(&self, next: &Deed) -> BTreeSet<IpAddr> {
+        let held = self.enforced.as_ref().and_then(|deed| deed.view.as_ref()).map(history::identities);
+        let (Some(held), Some(view)) = (held, next.view.as_ref()) else { return BTreeSet::new() };
+        let new = |(address, vm): &(IpAddr, String)| held.get(address) != Some(vm);
+        history::identities(view).into_iter().filter(new).map(|(address, _)| address).collect()
+    }
+
+    fn generation(&self) -> u64 {
+        self.enforced.as_ref().and_then(|deed| deed.view.as_ref()).map_or(0, |view| view.generation)
+    }
+
+    fn hello(&self, addresses: Vec<IpAddr>) -> Hello {
+        Hello {
+            protocol: PROTOCOL,
+            capabilities: Vec::new(),
+            version: self.config.version.clone(),
+            boot: self.spool.boot().to_owned(),
+            addresses,
+            generation: self.generation(),
+        }
+    }
+
+    /// Looks at the newest wish, unless the kernel half is busy.
+    fn proceed(&mut self, now: u64) {
+        if self.job.is_some() {
+            return;
+        }
+        if self.unknown_marks && self.enforced.is_some() {
+            self.unknown_marks = false;
+            self.job = Some(Job::Sweep);
+            return;
+        }
+        match self.wish.take() {
+            None => {}
+            Some(Wish::Closed) => {
+                let program = compile::closed(self.config.center, &mut self.numbering);
+                self.consider(program, None, false);
+            }
+            Some(Wish::View { view, ack }) => {
+                let time = self.clock.map(|clock| signed(now) + clock);
+                let program = compile::compile(&view, time, &mut self.numbering).map(|mut program| {
+                    program.ruleset.center = self.config.center.or(view.center);
+                    program
+                });
+                self.consider(program, Some(*view), ack);
+            }
+        }
+    }
+
+    /// Decides what a compiled wish asks of the kernel.
+    fn consider(&mut self, program: Result<Program, compile::TooBig>, view: Option<View>, ack: bool) {
+        let crowded = self.crowded();
+        match program {
+            Ok(program) if self.stands(&program) => self.extend(view, ack),
+            Ok(_) | Err(_) if crowded || self.epochs.must_sweep(self.config.max_epoch) => {
+                self.wish = Some(view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack }));
+                self.job = Some(Job::Sweep);
+            }
+            Ok(program) => self.begin(program, view, ack),
+            Err(reason) => self.refuse(view.map_or(0, |view| view.generation), &reason.to_string(), ack),
+        }
+    }
+
+    /// Whether numbers run short, and most are held by words of the past alone. A sweep frees them then, and no
+    /// sooner: a swept mark still tells which rule had admitted its flow.
+    fn crowded(&self) -> bool {
+        let used = self.enforced.as_ref().map_or(0, |deed| deed.program.outcomes.len());
+        self.numbering.len() > Numbering::LIMIT / 2 && used < self.numbering.len() / 2
+    }
+
+    /// Whether a program asks of the kernel just what is in force.
+    fn stands(&self, program: &Program) -> bool {
+        self.enforced.as_ref().is_some_and(|deed| same_but_epoch(&deed.program.ruleset, &program.ruleset))
+    }
+
+    /// The ruleset in force serves a later generation too.
+    fn extend(&mut self, view: Option<View>, ack: bool) {
+        let Some(view) = view else { return };
+        let generation = view.generation;
+        self.history.extend(&view);
+        if let Some(deed) = &mut self.enforced {
+            self.dirty |= deed.view.as_ref() != Some(&view);
+            deed.view = Some(view);
+        }
+        self.refused = None;
+        if ack {
+            self.answer(generation, AckResult::InForce);
+        }
+    }
+
+    /// A new epoch begins.
+    fn begin(&mut self, mut program: Program, view: Option<View>, ack: bool) {
+        let before = self.epochs;
+        let epoch = self.epochs.give(self.config.max_epoch.min(MAX_EPOCH));
+        program.ruleset.epoch = epoch;
+        self.history.begin(epoch, view.as_ref(), program.outcomes.clone());
+        self.job = Some(Job::Apply(Box::new(Deed { program, view, before })));
+        self.ack = ack;
+        self.dirty = true;
+    }
+
+    fn refuse(&mut self, generation: u64, reason: &str, ack: bool) {
+        self.refused = Some((generation, reason.to_owned()));
+        if ack {
+            self.answer(generation, AckResult::Refused { reason: reason.to_owned() });
+        }
+    }
+
+    fn answer(&mut self, generation: u64, result: AckResult) {
+        if self.connected {
+            self.outbox.push_back(FromAgent::Ack(Ack { generation, result }));
+        }
+    }
+}
+
+/// Whether two rulesets differ in nothing but the epoch and the names of past words.
+fn same_but_epoch(one: &Ruleset, other: &Ruleset) -> bool {
+    let plain = |ruleset: &Ruleset| Ruleset {
+        epoch: 0,
+        outcomes_in: Default::default(),
+        outcomes_out: Default::default(),
+        ..ruleset.clone()
+    };
+    plain(one) == plain(other)
+}
+
+/// The agent's own clock as a signed number.
+fn signed(now: u64) -> i64 {
+    i64::try_from(now).unwrap_or(i64::MAX)
+}
