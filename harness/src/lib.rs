@@ -3,9 +3,12 @@
 pub mod evidence;
 pub mod jail;
 pub mod plan;
+mod probe;
 pub mod run;
 pub mod scenario;
 pub mod state;
+mod witness;
+mod world;
 
 pub use jail::jail_main;
 pub use run::{Job, RunError, RunOptions, RunOutcome, reach_packets, run};

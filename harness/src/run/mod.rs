@@ -1,9 +1,14 @@
 //! The outer side of a run: starts one jail per scenario, several at once, and forwards their events in order.
 
+mod pool;
+
 use std::path::PathBuf;
+use std::time::Instant;
 
 use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
+
+use self::pool::Pool;
 
 /// One scenario to run. The jail reads and parses the text again: both sides share the parser, not memory.
 #[derive(Clone, Debug)]
@@ -59,14 +64,20 @@ pub enum RunError {
 ///
 /// # Errors
 /// When no jail can be started.
-pub fn run(_jobs: Vec<Job>, _options: &RunOptions, _sink: &mut dyn FnMut(Event)) -> Result<RunOutcome, RunError> {
-    Err(RunError::Harness("packets are not wired up yet".into()))
+pub fn run(jobs: Vec<Job>, options: &RunOptions, sink: &mut dyn FnMut(Event)) -> Result<RunOutcome, RunError> {
+    let begun = Instant::now();
+    let at_once = options.jobs.unwrap_or_else(|| std::thread::available_parallelism().map_or(1, Into::into)).max(1);
+    let scenarios = jobs.iter().map(|job| job.scenario.clone()).collect();
+    sink(Event::RunStarted { version: 1, scenarios, seed: options.seed, jobs: at_once, model: false });
+    let outcome = Pool::new(options, at_once)?.work(jobs, sink)?;
+    sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: outcome.interrupted });
+    Ok(outcome)
 }
 
 /// Probes every ordered pair of a scenario's state before its first step with real packets.
 ///
 /// # Errors
 /// When the lab cannot be raised or the scenario cannot be carried out.
-pub fn reach_packets(_job: Job, _services: &[FlowService], _options: &RunOptions) -> Result<Vec<Cell>, RunError> {
-    Err(RunError::Harness("packets are not wired up yet".into()))
+pub fn reach_packets(job: Job, services: &[FlowService], options: &RunOptions) -> Result<Vec<Cell>, RunError> {
+    Pool::new(options, 1)?.reach(job, services.to_vec())
 }

@@ -1,0 +1,98 @@
+//! What is said on a jail's control socket: one order in, then events out, each a line of JSON of bounded length.
+
+use std::io::{BufRead, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+
+use policy::FlowService;
+use reports::event::{Cell, Event, ScenarioId};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+
+/// The longest line: the cells of a step with tens of thousands of probes.
+const LONGEST: u64 = 64 << 20;
+
+/// What a jail is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// How events name the scenario.
+    pub(crate) scenario: ScenarioId,
+    /// The file beside which policies are looked for.
+    pub(crate) path: PathBuf,
+    /// The scenario's text.
+    pub(crate) text: String,
+    /// Where logs are kept if it fails.
+    pub(crate) report_dir: Option<PathBuf>,
+    /// The binary with `center serve` and `agent run`.
+    pub(crate) exe: PathBuf,
+    /// The agents' binary.
+    pub(crate) agent: PathBuf,
+    /// Arguments before the agents' own.
+    pub(crate) agent_args: Vec<String>,
+    /// Only these services are probed between all endpoints, before the first step.
+    pub(crate) reach: Option<Vec<FlowService>>,
+}
+
+/// What a jail says.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum FromJail {
+    /// It stands, and waits for its order.
+    Ready,
+    /// Something happened.
+    Event(Box<Event>),
+    /// The answer to `reach`.
+    Cells(Vec<Cell>),
+    /// `reach` could not be answered.
+    Failed(String),
+}
+
+/// The writing half.
+#[derive(Debug)]
+pub(crate) struct Speaker<'a>(&'a UnixStream);
+
+impl<'a> Speaker<'a> {
+    /// Speaks on a stream.
+    pub(crate) fn new(stream: &'a UnixStream) -> Self {
+        Self(stream)
+    }
+
+    /// Says one thing.
+    pub(crate) fn say<T: Serialize>(&mut self, word: &T) -> Result<(), String> {
+        let mut line = serde_json::to_vec(word).map_err(|error| format!("write an event: {error}"))?;
+        line.push(b'\n');
+        self.0.write_all(&line).map_err(|error| format!("say an event: {error}"))
+    }
+
+    /// Says that something happened.
+    pub(crate) fn tell(&mut self, event: Event) -> Result<(), String> {
+        self.say(&FromJail::Event(Box::new(event)))
+    }
+}
+
+/// Reads one line; `None` at the end of the stream.
+pub(crate) fn read<T: DeserializeOwned>(stream: &mut impl BufRead) -> Result<Option<T>, String> {
+    let mut line = Vec::new();
+    let mut bounded = stream.take(LONGEST);
+    let length = bounded.read_until(b'\n', &mut line).map_err(|error| format!("hear on the control: {error}"))?;
+    if length == 0 {
+        return Ok(None);
+    }
+    serde_json::from_slice(&line).map(Some).map_err(|error| format!("understand the control: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Cursor;
+
+    use super::*;
+
+    #[test]
+    fn words_are_read_line_by_line_and_half_a_line_is_an_error() {
+        let text = "{\"Failed\":\"no\"}\n\"Ready\"\n\"Rea";
+        let mut stream = Cursor::new(text);
+        assert!(matches!(read(&mut stream), Ok(Some(FromJail::Failed(_)))));
+        assert!(matches!(read(&mut stream), Ok(Some(FromJail::Ready))));
+        assert!(read::<FromJail>(&mut stream).is_err());
+        assert!(matches!(read::<FromJail>(&mut stream), Ok(None)));
+    }
+}

@@ -1,0 +1,160 @@
+//! Listeners: one per probed address and service, made before the first probe and proven over loopback in each state.
+
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, Shutdown, SocketAddr, TcpListener, TcpStream, UdpSocket};
+
+use lab::Station;
+use policy::FlowService;
+use socket2::{Domain, SockAddr, Socket, Type};
+
+use super::nonce;
+
+/// Most connections or datagrams that one look takes; what is left waits for the next look.
+const MOST_AT_ONCE: usize = 256;
+const BACKLOG: i32 = 512;
+
+/// Where a listener stands.
+pub(crate) type Place = (IpAddr, FlowService);
+
+/// The listeners for TCP and UDP.
+#[derive(Debug, Default)]
+pub(crate) struct Listeners(HashMap<Place, Listener>);
+
+#[derive(Debug)]
+enum Listener {
+    Tcp { socket: TcpListener, open: Vec<TcpStream> },
+    Udp(UdpSocket),
+}
+
+impl Listeners {
+    /// Makes sure that a station listens at a place.
+    pub(crate) fn open(&mut self, station: &Station, place: Place) -> io::Result<()> {
+        match self.0.entry(place) {
+            Entry::Occupied(_) => Ok(()),
+            Entry::Vacant(vacant) => {
+                vacant.insert(station.enter(|| Listener::open(place)).map_err(io::Error::other)??);
+                Ok(())
+            }
+        }
+    }
+
+    /// Closes the listeners of an address.
+    pub(crate) fn close(&mut self, address: IpAddr) {
+        self.0.retain(|(own, _), _| *own != address);
+    }
+
+    /// Takes what has come to a place, answers it, and says whose questions it was.
+    pub(crate) fn serve(&mut self, place: Place) -> Vec<u64> {
+        match self.0.get_mut(&place) {
+            Some(Listener::Tcp { socket, open }) => serve_tcp(socket, open),
+            Some(Listener::Udp(socket)) => serve_udp(socket),
+            None => Vec::new(),
+        }
+    }
+
+    /// Hands over the connection of one client, for a session that keeps it.
+    pub(crate) fn accept(&mut self, place: Place, client: SocketAddr) -> Option<TcpStream> {
+        match self.0.get_mut(&place) {
+            Some(Listener::Tcp { socket, open }) => {
+                accept_all(socket, open);
+                let at = open.iter().position(|stream| stream.peer_addr().is_ok_and(|peer| peer == client))?;
+                Some(open.swap_remove(at))
+            }
+            Some(Listener::Udp(_)) | None => None,
+        }
+    }
+}
+
+impl Listener {
+    fn open((address, service): Place) -> io::Result<Self> {
+        match service {
+            FlowService::Tcp(port) => {
+                let socket = socket(address, Type::STREAM)?;
+                socket.set_reuse_address(true)?;
+                socket.bind(&SockAddr::from(SocketAddr::new(address, port)))?;
+                socket.listen(BACKLOG)?;
+                Ok(Self::Tcp { socket: TcpListener::from(socket), open: Vec::new() })
+            }
+            FlowService::Udp(port) => {
+                let socket = socket(address, Type::DGRAM)?;
+                // A session's own socket may stand at the same place.
+                socket.set_reuse_address(true)?;
+                socket.bind(&SockAddr::from(SocketAddr::new(address, port)))?;
+                Ok(Self::Udp(UdpSocket::from(socket)))
+            }
+            FlowService::Icmp(_) | FlowService::Icmpv6(_) | FlowService::Proto(_) => {
+                Err(io::Error::new(ErrorKind::Unsupported, "a raw protocol has no listener"))
+            }
+        }
+    }
+}
+
+/// A non-blocking socket of an address's family in the calling thread's namespace.
+pub(crate) fn socket(address: IpAddr, kind: Type) -> io::Result<Socket> {
+    let domain = if address.is_ipv4() { Domain::IPV4 } else { Domain::IPV6 };
+    Socket::new(domain, kind.nonblocking().cloexec(), None)
+}
+
+fn accept_all(socket: &TcpListener, open: &mut Vec<TcpStream>) {
+    for _ in 0..MOST_AT_ONCE {
+        let Ok((stream, _)) = socket.accept() else { break };
+        if stream.set_nonblocking(true).is_ok() {
+            open.push(stream);
+        }
+    }
+}
+
+fn serve_tcp(socket: &TcpListener, open: &mut Vec<TcpStream>) -> Vec<u64> {
+    accept_all(socket, open);
+    let mut delivered = Vec::new();
+    open.retain_mut(|stream| match read_question(stream) {
+        Reading::Asked(id) => {
+            delivered.push(id);
+            stream.write_all(&nonce::answer(id)).is_ok()
+        }
+        Reading::Nothing => true,
+        Reading::Closed => {
+            // The client has closed: an orderly end, so that no reset of ours is met by "no known flow".
+            let _ = stream.shutdown(Shutdown::Both);
+            false
+        }
+    });
+    delivered
+}
+
+enum Reading {
+    Asked(u64),
+    Nothing,
+    Closed,
+}
+
+fn read_question(stream: &mut TcpStream) -> Reading {
+    let mut buffer = [0; nonce::LENGTH];
+    match stream.read(&mut buffer) {
+        Ok(0) => Reading::Closed,
+        Ok(length) => nonce::asked(&buffer[..length]).map_or(Reading::Nothing, Reading::Asked),
+        Err(error) if error.kind() == ErrorKind::WouldBlock => Reading::Nothing,
+        Err(_) => Reading::Closed,
+    }
+}
+
+fn serve_udp(socket: &UdpSocket) -> Vec<u64> {
+    let mut delivered = Vec::new();
+    for _ in 0..MOST_AT_ONCE {
+        let mut buffer = [0; 64];
+        match socket.recv_from(&mut buffer) {
+            Ok((length, from)) => {
+                let Some(id) = nonce::asked(&buffer[..length]) else { continue };
+                delivered.push(id);
+                // A lost answer shows as one: the client then hears nothing.
+                let _ = socket.send_to(&nonce::answer(id), from);
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => break,
+            // An ICMP error for an earlier answer; the next look reads on.
+            Err(_) => {}
+        }
+    }
+    delivered
+}

@@ -1,0 +1,12 @@
+//! Probing: sockets inside the stations, listeners, fences, sessions. Everything here is synchronous and runs on one
+//! thread; nothing here knows what is expected.
+
+pub(crate) mod client;
+pub(crate) mod fence;
+pub(crate) mod listener;
+pub(crate) mod nonce;
+pub(crate) mod ports;
+pub(crate) mod prober;
+pub(crate) mod raw;
+pub(crate) mod session;
+pub(crate) mod tuple;

@@ -1,0 +1,172 @@
+//! Sessions: connections that stay open over steps, with numbered messages both ways. What arrives in order counts;
+//! resets are noted.
+
+use std::io::{ErrorKind, Read, Write};
+use std::net::SocketAddr;
+
+use lab::Station;
+use policy::FlowService;
+use socket2::{SockAddr, Socket, Type};
+
+use super::client::Client;
+use super::listener::{Listeners, Place, socket};
+use super::nonce;
+use super::ports::Ports;
+use super::tuple::Tuple;
+use crate::evidence::Probe;
+
+/// Looks at both ends that follow one message.
+const LOOKS: usize = 4;
+
+/// An open session.
+#[derive(Debug)]
+pub(crate) struct Session {
+    /// Its first probe.
+    pub(crate) probe: Probe,
+    /// Its tuple.
+    pub(crate) tuple: Tuple,
+    client: End,
+    server: End,
+}
+
+/// What one exchange came to.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Exchange {
+    /// Messages sent and accepted.
+    pub(crate) sent: u64,
+    pub(crate) received: u64,
+}
+
+#[derive(Debug)]
+struct End {
+    socket: Option<Socket>,
+    broken: bool,
+    sent: u64,
+    received: u64,
+    buffer: Vec<u8>,
+    datagrams: bool,
+}
+
+impl Session {
+    /// Opens a session: the handshake, if any, runs at once. A refused one is open in name, with both ends broken.
+    pub(crate) fn open(
+        probe: Probe,
+        (from, to): (&Station, &Station),
+        ports: &mut Ports,
+        listeners: &mut Listeners,
+    ) -> Result<Self, String> {
+        let place = (probe.destination_address, probe.service);
+        let make = || Client::new(ports, probe.source_address, probe.destination_address, probe.service);
+        let made = from.enter(make).map_err(|error| error.to_string())?;
+        let client = made.ok_or("a session is TCP or UDP")?.map_err(|error| format!("open a session: {error}"))?;
+        let port = client.port;
+        let source = SocketAddr::new(probe.source_address, port);
+        let datagrams = matches!(probe.service, FlowService::Udp(_));
+        let (client, server) = if datagrams {
+            let server = to.enter(|| answering_socket(place, source)).map_err(|error| error.to_string())?;
+            let client = client.connect().map_err(|error| format!("open a session: {error}"))?;
+            (Ok(client), Some(server.map_err(|error| format!("open a session: {error}"))?))
+        } else {
+            listeners.open(to, place).map_err(|error| format!("listen for a session: {error}"))?;
+            let client = client.connect();
+            (client, listeners.accept(place, source).map(Socket::from))
+        };
+        let tuple = Tuple::of_probe(&probe, port);
+        let client = End::new(client.ok(), datagrams);
+        Ok(Self { probe, tuple, client, server: End::new(server, datagrams) })
+    }
+
+    /// Looks again for the server's end, where the handshake was not through at once.
+    pub(crate) fn complete(&mut self, listeners: &mut Listeners) {
+        if self.server.socket.is_none() && !self.server.datagrams {
+            let place: Place = (self.probe.destination_address, self.probe.service);
+            let from = SocketAddr::new(self.probe.source_address, self.tuple.from);
+            self.server.socket = listeners.accept(place, from).map(Socket::from);
+        }
+    }
+
+    /// Sends numbered messages both ways.
+    pub(crate) fn send(&mut self, messages: u64) {
+        for _ in 0..messages {
+            self.client.send();
+            self.server.take();
+            self.server.send();
+            self.client.take();
+        }
+        self.look();
+    }
+
+    /// Takes what has come meanwhile.
+    pub(crate) fn look(&mut self) {
+        for _ in 0..LOOKS {
+            self.server.take();
+            self.client.take();
+        }
+    }
+
+    /// What went forward and backward since the last reckoning.
+    pub(crate) fn reckon(&mut self) -> (Exchange, Exchange) {
+        let forward = Exchange { sent: self.client.sent, received: self.server.received };
+        let backward = Exchange { sent: self.server.sent, received: self.client.received };
+        for end in [&mut self.client, &mut self.server] {
+            end.sent = 0;
+            end.received = 0;
+        }
+        (forward, backward)
+    }
+
+    /// Whether the client's and the server's socket have seen a reset or an error.
+    pub(crate) fn broken(&self) -> (bool, bool) {
+        (self.client.broken, self.server.broken)
+    }
+
+    /// Ends it in an orderly way: the client first, having read all.
+    pub(crate) fn close(mut self) {
+        self.look();
+        drop(self.client);
+        self.server.take();
+    }
+}
+
+impl End {
+    fn new(socket: Option<Socket>, datagrams: bool) -> Self {
+        let ready = socket.filter(|socket| socket.set_nonblocking(true).is_ok());
+        Self { socket: ready, broken: false, sent: 0, received: 0, buffer: Vec::new(), datagrams }
+    }
+
+    fn send(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        self.sent += 1;
+        let error = match (&mut &*socket).write(&nonce::question(self.sent)) {
+            Ok(_) => return,
+            Err(error) => error,
+        };
+        // A datagram that the own filter refuses is lost, and the socket lives on.
+        self.broken |= error.kind() != ErrorKind::WouldBlock && !self.datagrams;
+    }
+
+    fn take(&mut self) {
+        let Some(socket) = &self.socket else { return };
+        let mut bytes = [0; 1024];
+        match (&mut &*socket).read(&mut bytes) {
+            Ok(0) if !self.datagrams => self.broken = true,
+            Ok(length) => self.buffer.extend(&bytes[..length]),
+            Err(error) if error.kind() == ErrorKind::WouldBlock => {}
+            Err(_) => self.broken |= !self.datagrams,
+        }
+        while self.buffer.len() >= nonce::LENGTH {
+            let message: Vec<u8> = self.buffer.drain(..nonce::LENGTH).collect();
+            self.received += u64::from(nonce::asked(&message).is_some());
+        }
+    }
+}
+
+/// A datagram socket for one client alone: the kernel prefers it to the probes' listener at the same place.
+fn answering_socket((address, service): Place, client: SocketAddr) -> std::io::Result<Socket> {
+    let FlowService::Udp(port) = service else { return Err(ErrorKind::Unsupported.into()) };
+    let socket = socket(address, Type::DGRAM)?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&SockAddr::from(SocketAddr::new(address, port)))?;
+    socket.connect(&SockAddr::from(client))?;
+    Ok(socket)
+}

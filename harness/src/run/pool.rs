@@ -1,0 +1,240 @@
+//! The pool of jails: starts them, hears them all, and ends them all.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::io::BufReader;
+use std::os::unix::net::UnixStream;
+use std::process::Child;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use policy::FlowService;
+use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Job, RunError, RunOptions, RunOutcome};
+use crate::jail::protocol::{FromJail, Order, Speaker, read};
+
+/// A jail that says nothing for so long is ended: it hangs.
+const PATIENCE: Duration = Duration::from_secs(120);
+const LOOK: Duration = Duration::from_secs(1);
+const ENVIRONMENT: i32 = 3;
+
+/// What the pool hears.
+enum Heard {
+    Word(usize, FromJail),
+    /// A jail's stream has ended, in this way.
+    Silence(usize, Result<(), String>),
+    Interrupt,
+}
+
+struct Inmate {
+    scenario: ScenarioId,
+    process: Child,
+    exclusive: bool,
+    ready: bool,
+    finished: bool,
+    heard: Instant,
+}
+
+/// The pool.
+pub(super) struct Pool<'a> {
+    options: &'a RunOptions,
+    at_once: usize,
+    sender: Sender<Heard>,
+    words: Receiver<Heard>,
+    inmates: BTreeMap<usize, Inmate>,
+    next: usize,
+    ever_ready: bool,
+}
+
+impl<'a> Pool<'a> {
+    /// An empty pool. Interrupts from here on end all jails in an orderly way.
+    pub(super) fn new(options: &'a RunOptions, at_once: usize) -> Result<Self, RunError> {
+        let (sender, words) = channel();
+        let interrupts = sender.clone();
+        thread::Builder::new()
+            .name("interrupts".into())
+            .spawn(move || hear_interrupts(&interrupts))
+            .map_err(|error| RunError::Harness(format!("start a thread: {error}")))?;
+        Ok(Self { options, at_once, sender, words, inmates: BTreeMap::new(), next: 0, ever_ready: false })
+    }
+
+    /// Runs all jobs.
+    pub(super) fn work(mut self, jobs: Vec<Job>, sink: &mut dyn FnMut(Event)) -> Result<RunOutcome, RunError> {
+        let order: Vec<ScenarioId> = jobs.iter().map(|job| job.scenario.clone()).collect();
+        let mut queue: VecDeque<Job> = jobs.into();
+        let mut ended: BTreeMap<ScenarioId, ScenarioOutcome> = BTreeMap::new();
+        let mut interrupted = false;
+        while !interrupted && !(queue.is_empty() && self.inmates.is_empty()) {
+            while let Some(job) = self.admit(&mut queue) {
+                self.start(&job, None)?;
+            }
+            match self.words.recv_timeout(LOOK) {
+                Ok(Heard::Word(at, word)) => self.take(at, word, &mut ended, sink),
+                Ok(Heard::Silence(at, how)) => self.release(at, how, &mut ended, sink)?,
+                Ok(Heard::Interrupt) => interrupted = true,
+                Err(RecvTimeoutError::Timeout) => self.end_the_silent(),
+                Err(RecvTimeoutError::Disconnected) => break,
+            }
+        }
+        let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
+        Ok(RunOutcome { outcomes: outcomes.collect(), interrupted })
+    }
+
+    /// Asks one jail for its cells.
+    pub(super) fn reach(mut self, job: Job, services: Vec<FlowService>) -> Result<Vec<Cell>, RunError> {
+        self.start(&job, Some(services))?;
+        loop {
+            match self.words.recv_timeout(PATIENCE) {
+                Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
+                Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
+                Ok(Heard::Word(_, FromJail::Ready | FromJail::Event(_))) => {}
+                Ok(Heard::Interrupt) => return Err(RunError::Harness("it was interrupted".into())),
+                Ok(Heard::Silence(..)) | Err(_) => {
+                    return Err(RunError::Environment("the jail has ended (try `eastwest doctor`)".into()));
+                }
+            }
+        }
+    }
+
+    /// The next job, if there is room for it.
+    fn admit(&self, queue: &mut VecDeque<Job>) -> Option<Job> {
+        let alone = self.inmates.values().any(|inmate| inmate.exclusive);
+        let next = queue.front()?;
+        let room = if next.exclusive { self.inmates.is_empty() } else { self.inmates.len() < self.at_once };
+        if room && !alone { queue.pop_front() } else { None }
+    }
+
+    fn start(&mut self, job: &Job, reach: Option<Vec<FlowService>>) -> Result<(), RunError> {
+        let jail = lab::jail::start(&["jail"]).map_err(|error| RunError::Environment(error.to_string()))?;
+        let order = Order {
+            scenario: job.scenario.clone(),
+            path: job.path.clone(),
+            text: job.text.clone(),
+            report_dir: self.options.report_dir.clone(),
+            exe: self.options.exe.clone(),
+            agent: self.options.agent.clone().unwrap_or_else(|| self.options.exe.clone()),
+            agent_args: self.options.agent_args.clone(),
+            reach,
+        };
+        if let Err(error) = Speaker::new(&jail.control).say(&order) {
+            tracing::debug!(error, "a jail has ended before its order");
+        }
+        let at = self.next;
+        self.next += 1;
+        let sender = self.sender.clone();
+        let inmate = Inmate {
+            scenario: job.scenario.clone(),
+            process: jail.process,
+            exclusive: job.exclusive,
+            ready: false,
+            finished: false,
+            heard: Instant::now(),
+        };
+        self.inmates.insert(at, inmate);
+        let hearing = thread::Builder::new().name("jail".into()).spawn(move || hear(at, jail.control, &sender));
+        hearing.map(drop).map_err(|error| RunError::Harness(format!("start a thread: {error}")))
+    }
+
+    fn take(
+        &mut self,
+        at: usize,
+        word: FromJail,
+        ended: &mut BTreeMap<ScenarioId, ScenarioOutcome>,
+        sink: &mut dyn FnMut(Event),
+    ) {
+        let Some(inmate) = self.inmates.get_mut(&at) else { return };
+        inmate.heard = Instant::now();
+        match word {
+            FromJail::Ready => {
+                inmate.ready = true;
+                self.ever_ready = true;
+            }
+            FromJail::Event(event) => {
+                if let Event::ScenarioFinished { outcome, .. } = &*event {
+                    inmate.finished = true;
+                    ended.insert(inmate.scenario.clone(), *outcome);
+                }
+                sink(*event);
+            }
+            FromJail::Cells(_) | FromJail::Failed(_) => {}
+        }
+    }
+
+    /// A jail's stream has ended: its process has, or will at once.
+    fn release(
+        &mut self,
+        at: usize,
+        how: Result<(), String>,
+        ended: &mut BTreeMap<ScenarioId, ScenarioOutcome>,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), RunError> {
+        let Some(mut inmate) = self.inmates.remove(&at) else { return Ok(()) };
+        let status = inmate.process.wait().map_err(|error| RunError::Harness(format!("wait for a jail: {error}")))?;
+        if inmate.finished {
+            return Ok(());
+        }
+        if !inmate.ready && !self.ever_ready && status.code() == Some(ENVIRONMENT) {
+            return Err(RunError::Environment("a jail cannot be made here (try `eastwest doctor`)".into()));
+        }
+        let why = how.err().map_or(String::new(), |error| format!(": cannot {error}"));
+        let outcome = ScenarioOutcome::Error;
+        ended.insert(inmate.scenario.clone(), outcome);
+        sink(Event::ScenarioFinished {
+            scenario: inmate.scenario.clone(),
+            outcome,
+            seconds: 0.0,
+            reason: Some(format!("the jail ended with {status}{why}")),
+            findings: Vec::new(),
+        });
+        Ok(())
+    }
+
+    fn end_the_silent(&mut self) {
+        for inmate in self.inmates.values_mut().filter(|inmate| inmate.heard.elapsed() > PATIENCE) {
+            // Its stream ends with it, and that is heard.
+            if let Err(error) = inmate.process.kill() {
+                tracing::warn!(%error, "a jail that hangs could not be ended");
+            }
+        }
+    }
+}
+
+impl Drop for Pool<'_> {
+    fn drop(&mut self) {
+        for inmate in self.inmates.values_mut() {
+            if inmate.process.kill().and_then(|()| inmate.process.wait()).is_err() {
+                tracing::warn!(scenario = inmate.scenario.name, "a jail could not be ended");
+            }
+        }
+    }
+}
+
+fn hear(at: usize, control: UnixStream, sender: &Sender<Heard>) {
+    let mut stream = BufReader::new(control);
+    let how = loop {
+        match read(&mut stream) {
+            Ok(Some(word)) => match sender.send(Heard::Word(at, word)) {
+                Ok(()) => {}
+                Err(_) => break Ok(()),
+            },
+            Ok(None) => break Ok(()),
+            Err(error) => break Err(error),
+        }
+    };
+    // Nobody listens any more: the run is over.
+    let _ = sender.send(Heard::Silence(at, how));
+}
+
+fn hear_interrupts(sender: &Sender<Heard>) {
+    let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
+    runtime.block_on(async {
+        let (Ok(mut interrupt), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+            return;
+        };
+        tokio::select! { _ = interrupt.recv() => {}, _ = end.recv() => {} }
+        // Nobody listens any more: the run is over.
+        let _ = sender.send(Heard::Interrupt);
+    });
+}

@@ -1,0 +1,104 @@
+//! The account of what the center has told: records of the step, barriers, agents, generations.
+
+use std::collections::{BTreeMap, HashSet};
+use std::time::{Duration, Instant};
+
+use policy::Builtin;
+use wire::{AgentState, CenterEvent, Record};
+
+use super::operator::Operator;
+
+/// How long one wait for the center's word may last before it is given up and counted.
+pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
+/// How long one look at the stream lasts.
+const LOOK: Duration = Duration::from_millis(20);
+/// … and between two rounds of probes, so that agents get their share of the processor.
+const BREATH: Duration = Duration::from_millis(1);
+/// Alerts that are kept for a step.
+const MOST_ALERTS: usize = 1000;
+
+/// What the center has told.
+#[derive(Debug, Default)]
+pub(crate) struct Account {
+    /// The step's records but the barriers', in the center's order.
+    pub(crate) records: Vec<Record>,
+    /// What the center says of each agent.
+    pub(crate) agents: BTreeMap<String, AgentState>,
+    /// The newest generation.
+    pub(crate) published: u64,
+    /// Events that the watcher missed in this step.
+    pub(crate) missed: u64,
+    /// Alerts of this step: VM and text.
+    pub(crate) alerts: Vec<(String, String)>,
+    /// Waits that the last-resort clock ended in this step.
+    pub(crate) by_clock: u64,
+    barriers: HashSet<(String, String)>,
+}
+
+impl Account {
+    /// A new step begins.
+    pub(crate) fn turn(&mut self) {
+        self.records.clear();
+        self.alerts.clear();
+        self.barriers.clear();
+        self.missed = 0;
+        self.by_clock = 0;
+    }
+
+    /// Takes in what the center tells until something holds. `meanwhile` runs between two looks. `false`: the clock
+    /// ended the wait.
+    pub(crate) fn wait(
+        &mut self,
+        operator: &mut Operator,
+        patience: Duration,
+        mut holds: impl FnMut(&Self) -> bool,
+        mut meanwhile: impl FnMut(&Self) -> bool,
+    ) -> bool {
+        let begun = Instant::now();
+        loop {
+            while let Some(event) = operator.next(Duration::ZERO) {
+                self.take(event);
+            }
+            if holds(self) {
+                return true;
+            }
+            if begun.elapsed() > patience {
+                self.by_clock += 1;
+                return false;
+            }
+            let look = if meanwhile(self) { BREATH } else { LOOK };
+            if let Some(event) = operator.next(look) {
+                self.take(event);
+            }
+        }
+    }
+
+    /// Whether a VM's barrier with this nonce has come through.
+    pub(crate) fn has_barrier(&self, vm: &str, nonce: &str) -> bool {
+        self.barriers.contains(&(vm.to_owned(), nonce.to_owned()))
+    }
+
+    /// The generation that a VM's agent has acknowledged last.
+    pub(crate) fn acked(&self, vm: &str) -> u64 {
+        self.agents.get(vm).map_or(0, |agent| agent.acked)
+    }
+
+    fn take(&mut self, event: CenterEvent) {
+        match event {
+            CenterEvent::Record(record) => self.take_record(*record),
+            CenterEvent::Published { generation } => self.published = self.published.max(generation),
+            CenterEvent::Agent(agent) => drop(self.agents.insert(agent.vm.clone(), agent)),
+            CenterEvent::Alert { vm, detail } if self.alerts.len() < MOST_ALERTS => self.alerts.push((vm, detail)),
+            CenterEvent::Alert { .. } => {}
+            CenterEvent::Missed { count } => self.missed += count,
+        }
+    }
+
+    fn take_record(&mut self, record: Record) {
+        if record.rule == Builtin::Barrier.name() {
+            self.barriers.insert((record.key.vm, record.detail));
+        } else {
+            self.records.push(record);
+        }
+    }
+}

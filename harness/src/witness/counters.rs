@@ -1,0 +1,65 @@
+//! The kernel's witness: the agent's counters, read past the agent by the harness itself.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use lab::Station;
+use nft::{Family, Socket, Table, read_counters};
+use wire::Direction;
+
+/// What the outcomes of one VM have counted: by direction and comment (`deny no-telnet`).
+pub(crate) type Counts = BTreeMap<(Direction, String), u64>;
+
+/// A socket into each VM's namespace.
+#[derive(Debug, Default)]
+pub(crate) struct Counters(BTreeMap<String, Socket>);
+
+impl Counters {
+    /// Reads a VM's counters.
+    pub(crate) fn read(&mut self, station: &Station) -> Result<Counts, String> {
+        let socket = match self.0.entry(station.name().to_owned()) {
+            Entry::Occupied(open) => open.into_mut(),
+            Entry::Vacant(place) => {
+                let socket = station.enter(Socket::open).map_err(|error| error.to_string())?;
+                place.insert(socket.map_err(|error| error.to_string())?)
+            }
+        };
+        let table = Table::new(Family::Inet, "eastwest");
+        let mut counts = Counts::new();
+        for (direction, set) in [(Direction::In, "outcomes_in"), (Direction::Out, "outcomes_out")] {
+            for counted in read_counters(socket, &table, set).map_err(|error| error.to_string())? {
+                *counts.entry((direction, counted.comment)).or_default() += counted.packets;
+            }
+        }
+        Ok(counts)
+    }
+
+    /// Forgets a station that is gone.
+    pub(crate) fn close(&mut self, station: &str) {
+        self.0.remove(station);
+    }
+}
+
+/// By how much counters rose. One that fell was made anew, and counts from nothing.
+pub(crate) fn risen(before: &Counts, after: &Counts) -> Counts {
+    let rise = |(key, now): (&(Direction, String), &u64)| {
+        let then = before.get(key).copied().unwrap_or(0);
+        (key.clone(), if *now >= then { now - then } else { *now })
+    };
+    after.iter().map(rise).filter(|(_, rise)| *rise > 0).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rise_is_what_came_on_top() {
+        let counts = |rows: &[(&str, u64)]| -> Counts {
+            rows.iter().map(|(comment, n)| ((Direction::In, (*comment).to_owned()), *n)).collect()
+        };
+        let before = counts(&[("deny a", 3), ("allow b", 5), ("deny gone", 9), ("reject new", 7)]);
+        let after = counts(&[("deny a", 4), ("allow b", 5), ("deny fresh", 2), ("reject new", 1)]);
+        assert_eq!(risen(&before, &after), counts(&[("deny a", 1), ("deny fresh", 2), ("reject new", 1)]));
+    }
+}

@@ -1,0 +1,8 @@
+//! Witnesses: the wire, the kernel's counters, and the center's word. None of them asks an agent.
+
+pub(crate) mod account;
+pub(crate) mod barrier;
+pub(crate) mod counters;
+pub(crate) mod operator;
+pub(crate) mod taps;
+pub(crate) mod testimony;

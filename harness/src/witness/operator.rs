@@ -1,0 +1,110 @@
+//! The center's witness: the admin socket, by which the harness says what shall be and hears all that the center learns.
+
+use std::path::Path;
+use std::time::Duration;
+
+use tokio::runtime::{Builder, Runtime};
+use tokio::sync::mpsc::{Receiver, Sender, channel};
+use tokio::task::JoinHandle;
+use tokio_stream::StreamExt;
+use wire::admin::{AdminClient, AdminError, connect};
+use wire::{CenterEvent, InventoryFile};
+
+/// Events that may wait here; beyond it the center itself counts what its watcher misses.
+const QUEUE: usize = 1 << 16;
+/// How long a join token is good for: longer than any scenario.
+const TOKEN: Duration = Duration::from_secs(3600);
+
+/// A connection to the center, for a thread that is not asynchronous.
+#[derive(Debug)]
+pub(crate) struct Operator {
+    runtime: Runtime,
+    client: Option<AdminClient>,
+    watch: Option<JoinHandle<()>>,
+    sender: Sender<CenterEvent>,
+    events: Receiver<CenterEvent>,
+}
+
+impl Operator {
+    /// Starts the thread on which the connection lives.
+    pub(crate) fn new() -> std::io::Result<Self> {
+        let runtime = Builder::new_multi_thread().worker_threads(1).thread_name("operator").enable_all().build()?;
+        let (sender, events) = channel(QUEUE);
+        Ok(Self { runtime, client: None, watch: None, sender, events })
+    }
+
+    /// Connects to the center's admin socket and watches it.
+    pub(crate) fn connect(&mut self, socket: &Path) -> Result<(), AdminError> {
+        self.disconnect();
+        let sender = self.sender.clone();
+        let (client, watch) = self.runtime.block_on(async {
+            let mut client = connect(socket).await?;
+            let mut events = client.watch().await?;
+            let watch = tokio::spawn(async move {
+                while let Some(Ok(event)) = events.next().await {
+                    if sender.send(event).await.is_err() {
+                        break;
+                    }
+                }
+            });
+            Ok::<_, AdminError>((client, watch))
+        })?;
+        self.client = Some(client);
+        self.watch = Some(watch);
+        Ok(())
+    }
+
+    /// Lets go of a center that is about to go away.
+    pub(crate) fn disconnect(&mut self) {
+        self.client = None;
+        if let Some(watch) = self.watch.take() {
+            watch.abort();
+        }
+    }
+
+    /// The next event; `None` when none comes in this time.
+    pub(crate) fn next(&mut self, patience: Duration) -> Option<CenterEvent> {
+        if let Ok(event) = self.events.try_recv() {
+            return Some(event);
+        }
+        if patience.is_zero() {
+            return None;
+        }
+        let next = async { tokio::time::timeout(patience, self.events.recv()).await };
+        self.runtime.block_on(next).ok().flatten()
+    }
+
+    /// Replaces the inventory.
+    pub(crate) fn apply(&mut self, inventory: InventoryFile) -> Result<u64, AdminError> {
+        let client = self.client.as_mut().ok_or_else(away)?;
+        self.runtime.block_on(client.apply_inventory(inventory))
+    }
+
+    /// Publishes a policy.
+    pub(crate) fn publish(&mut self, text: &str) -> Result<u64, AdminError> {
+        let client = self.client.as_mut().ok_or_else(away)?;
+        self.runtime.block_on(client.publish(text))
+    }
+
+    /// Quarantines a VM or releases it.
+    pub(crate) fn quarantine(&mut self, vm: &str, on: bool) -> Result<u64, AdminError> {
+        let client = self.client.as_mut().ok_or_else(away)?;
+        self.runtime.block_on(async { if on { client.quarantine(vm).await } else { client.release(vm).await } })
+    }
+
+    /// Makes join tokens, one for each VM.
+    pub(crate) fn tokens(&mut self, vms: &[String]) -> Result<Vec<String>, AdminError> {
+        let client = self.client.as_mut().ok_or_else(away)?;
+        self.runtime.block_on(async {
+            let mut tokens = Vec::with_capacity(vms.len());
+            for vm in vms {
+                tokens.push(client.token(vm, TOKEN).await?);
+            }
+            Ok(tokens)
+        })
+    }
+}
+
+fn away() -> AdminError {
+    AdminError::Unavailable("it does not run".into())
+}

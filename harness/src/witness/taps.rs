@@ -1,0 +1,84 @@
+//! The wire's witness: what left each station and what came up to it, by tuple.
+
+use std::collections::{BTreeMap, HashMap};
+
+use lab::{Direction, Lab, Tap};
+
+use crate::probe::tuple::Tuple;
+
+const SYN: u8 = 2;
+const ACK: u8 = 16;
+
+/// What one station's tap saw of one tuple.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Seen {
+    /// Frames out of the station.
+    pub(crate) left: u64,
+    /// Frames up to the station.
+    pub(crate) reached: u64,
+    /// The initial sequence number.
+    pub(crate) sequence: Option<u32>,
+}
+
+/// A tap at every station.
+#[derive(Debug, Default)]
+pub(crate) struct Taps {
+    taps: BTreeMap<String, Tap>,
+    seen: HashMap<String, HashMap<Tuple, Seen>>,
+    lost: u64,
+}
+
+impl Taps {
+    /// Listens at a station; the center's own channel is left out.
+    pub(crate) fn open(&mut self, lab: &Lab, station: &str, except: u16) -> lab::Result<()> {
+        let tap = lab.station(station)?.tap_except(except)?;
+        self.taps.insert(station.to_owned(), tap);
+        Ok(())
+    }
+
+    /// Forgets a station that is gone.
+    pub(crate) fn close(&mut self, station: &str) {
+        self.taps.remove(station);
+    }
+
+    /// Forgets what was seen; a new step begins.
+    pub(crate) fn clear(&mut self) -> lab::Result<()> {
+        self.drain()?;
+        self.seen.clear();
+        self.lost = 0;
+        Ok(())
+    }
+
+    /// Takes in what the wires have carried since the last call.
+    pub(crate) fn drain(&mut self) -> lab::Result<()> {
+        for (station, tap) in &mut self.taps {
+            let seen = self.seen.entry(station.clone()).or_default();
+            let drained = tap.drain(|frame| {
+                if let Some(key) = lab::packet::parse(frame.bytes) {
+                    note(seen.entry(Tuple::of_frame(&key)).or_default(), frame.direction, key.tcp);
+                }
+            })?;
+            self.lost += drained.lost;
+        }
+        Ok(())
+    }
+
+    /// What a station's tap saw of a tuple in this step.
+    pub(crate) fn seen(&self, station: &str, tuple: &Tuple) -> Seen {
+        self.seen.get(station).and_then(|seen| seen.get(tuple)).copied().unwrap_or_default()
+    }
+
+    /// Frames lost in this step, over all taps.
+    pub(crate) fn lost(&self) -> u64 {
+        self.lost
+    }
+}
+
+fn note(seen: &mut Seen, direction: Direction, tcp: Option<lab::packet::Tcp>) {
+    match direction {
+        Direction::FromVm => seen.left += 1,
+        Direction::ToVm => seen.reached += 1,
+    }
+    let initial = tcp.filter(|tcp| tcp.flags & (SYN | ACK) == SYN);
+    seen.sequence = seen.sequence.or(initial.map(|tcp| tcp.sequence));
+}

@@ -1,0 +1,197 @@
+//! Doing the items of a step: each ends when the center has heard of it from every living, reachable agent.
+
+use std::sync::Arc;
+
+use lab::{Cut, Place};
+use policy::Name;
+
+use super::raise::{has_agent, station};
+use super::{CENTER, Wanted, World};
+use crate::plan::PlannedAct;
+use crate::probe::session::Session;
+use crate::scenario::{Act, Action, Party, Process, Stream};
+use crate::state::State;
+
+impl World {
+    /// Does one item of `do`.
+    pub(crate) fn act(&mut self, act: &PlannedAct) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.state, Arc::clone(&act.state));
+        match &act.doing.action {
+            Action::Policy(_)
+            | Action::Label { .. }
+            | Action::Move { .. }
+            | Action::Add { .. }
+            | Action::Remove { .. }
+            | Action::Quarantine { .. }
+            | Action::Release { .. }
+            | Action::Reset { .. } => self.transform(&before, act),
+            Action::Open { name, stream } => self.open(name, stream),
+            Action::Close { name } => self.close(name),
+            Action::SendOn { names } => self.send_on(names),
+            Action::Send { stream, times } => self.send(stream, *times),
+            Action::Process { act, process } => self.process(*act, process, &before),
+            Action::Partition { a, b } => self.partition(a, b),
+            Action::Heal => self.heal(),
+        }
+    }
+
+    /// Brings topology, inventory, quarantines and policy from one state to the next.
+    fn transform(&mut self, before: &State, act: &PlannedAct) -> Result<(), String> {
+        let transition = &act.transition;
+        transition.removed.iter().try_for_each(|vm| self.remove(before, vm))?;
+        transition.added.iter().try_for_each(|vm| self.add(vm))?;
+        for (vm, host) in &transition.moved {
+            self.lab.relocate(vm.as_str(), host.as_str()).map_err(|error| error.to_string())?;
+        }
+        if transition.inventory {
+            self.tell_inventory()?;
+            self.tell_quarantines(before)?;
+        }
+        if let Some(policy) = &transition.policy {
+            self.publish(&policy.text)?;
+        }
+        let agents: Vec<Name> = transition.added.iter().filter(|vm| has_agent(&self.state, vm)).cloned().collect();
+        self.enrol_agents(&agents)?;
+        self.await_agents()
+    }
+
+    fn remove(&mut self, before: &State, vm: &Name) -> Result<(), String> {
+        if let Some(mut agent) = self.agents.remove(vm) {
+            agent.kill().map_err(|error| format!("end the agent of {vm}: {error}"))?;
+        }
+        self.prober.forget(vm.as_str(), before.addresses(vm));
+        self.taps.close(vm.as_str());
+        self.counters.close(vm.as_str());
+        self.account.agents.remove(vm.as_str());
+        self.lab.remove(vm.as_str()).map_err(|error| error.to_string())
+    }
+
+    fn add(&mut self, vm: &Name) -> Result<(), String> {
+        let spec = station(&self.state, vm).ok_or_else(|| format!("find a host for {vm}"))?;
+        self.lab.add(spec).map_err(|error| error.to_string())?;
+        self.settle_in(vm.as_str())
+    }
+
+    fn tell_quarantines(&mut self, before: &State) -> Result<(), String> {
+        let (now, then) = (self.state.quarantined.clone(), &before.quarantined);
+        for vm in now.symmetric_difference(then).filter(|vm| self.state.vms.contains_key(*vm)) {
+            let told = self.operator.quarantine(vm.as_str(), now.contains(vm));
+            let generation = told.map_err(|error| format!("quarantine {vm}: {error}"))?;
+            self.generation = self.generation.max(generation);
+        }
+        Ok(())
+    }
+
+    fn open(&mut self, name: &str, stream: &Stream) -> Result<(), String> {
+        let probe = self.wanted(stream).map(|wanted| self.probe(wanted))?;
+        let station = |name: &str| self.lab.station(name).map_err(|error| error.to_string());
+        let ends = (station(&probe.source)?, station(&probe.destination)?);
+        let prober = &mut self.prober;
+        let mut session = Session::open(probe, ends, &mut prober.ports, &mut prober.listeners)?;
+        session.complete(&mut prober.listeners);
+        session.send(1);
+        self.known.insert(session.tuple);
+        self.sessions.insert(name.to_owned(), session);
+        Ok(())
+    }
+
+    fn close(&mut self, name: &str) -> Result<(), String> {
+        let session = self.sessions.remove(name).ok_or_else(|| format!("close session {name}: it is not open"))?;
+        session.close();
+        Ok(())
+    }
+
+    fn send_on(&mut self, names: &[String]) -> Result<(), String> {
+        for name in names {
+            let session = self.sessions.get_mut(name).ok_or_else(|| format!("send on {name}: it is not open"))?;
+            session.send(1);
+        }
+        Ok(())
+    }
+
+    fn send(&mut self, stream: &Stream, times: u32) -> Result<(), String> {
+        let wanted = self.wanted(stream)?;
+        let probes = (0..times).map(|_| self.probe(wanted.clone())).collect::<Vec<_>>();
+        self.prober.prepare(&self.lab, &probes)?;
+        let attempts = self.prober.run(&self.lab, probes);
+        self.known.extend(attempts.into_iter().map(|attempt| attempt.tuple));
+        Ok(())
+    }
+
+    fn wanted(&self, stream: &Stream) -> Result<Wanted, String> {
+        let address = |name: &Name| {
+            let found = self.state.address(name, stream.family);
+            found.ok_or_else(|| format!("find a {} address of {name}", stream.family))
+        };
+        Ok(Wanted {
+            source: stream.source.to_string(),
+            destination: stream.destination.to_string(),
+            from: address(&stream.source)?,
+            to: address(&stream.destination)?,
+            service: stream.service,
+        })
+    }
+
+    fn process(&mut self, act: Act, process: &Process, before: &State) -> Result<(), String> {
+        let running = !before.down.contains(process);
+        match process {
+            Process::Agent(vm) => self.agent_process(act, vm, running),
+            Process::Center => self.center_process(act, running),
+        }
+    }
+
+    fn agent_process(&mut self, act: Act, vm: &Name, running: bool) -> Result<(), String> {
+        let center_runs = !self.state.down.contains(&Process::Center);
+        if matches!(act, Act::Kill | Act::Stop | Act::Restart) && running {
+            let agent = self.agents.get_mut(vm).ok_or_else(|| format!("find the agent of {vm}"))?;
+            let ended = if act == Act::Kill { agent.kill() } else { agent.stop().map(drop) };
+            ended.map_err(|error| format!("end the agent of {vm}: {error}"))?;
+            if center_runs {
+                self.await_presence(vm, false)?;
+            }
+        }
+        if matches!(act, Act::Start | Act::Restart) {
+            let folder = self.agents.get(vm).map(|agent| agent.folder.clone());
+            let folder = folder.ok_or_else(|| format!("find the folder of {vm}'s agent"))?;
+            self.start_agent(vm, &folder, None)?;
+            self.await_agents()?;
+        }
+        Ok(())
+    }
+
+    fn center_process(&mut self, act: Act, running: bool) -> Result<(), String> {
+        if matches!(act, Act::Kill | Act::Stop | Act::Restart) && running {
+            self.operator.disconnect();
+            let center = self.center.as_mut().ok_or("find the center")?;
+            let ended = if act == Act::Kill { center.kill() } else { center.stop().map(drop) };
+            ended.map_err(|error| format!("end the center: {error}"))?;
+            self.account.agents.clear();
+        }
+        if matches!(act, Act::Start | Act::Restart) {
+            self.start_center()?;
+            self.await_agents()?;
+        }
+        Ok(())
+    }
+
+    fn partition(&mut self, a: &[Party], b: &[Party]) -> Result<(), String> {
+        let side = |parties: &[Party]| parties.iter().map(place).collect::<Vec<_>>();
+        let cut = Cut::Silent { one: side(a), other: side(b) };
+        self.cuts.push(self.lab.cut(cut).map_err(|error| error.to_string())?);
+        Ok(())
+    }
+
+    fn heal(&mut self) -> Result<(), String> {
+        self.cuts.clear();
+        self.lab.heal_all().map_err(|error| error.to_string())?;
+        self.await_agents()
+    }
+}
+
+fn place(party: &Party) -> Place {
+    match party {
+        Party::Host(host) => Place::Host(host.to_string()),
+        Party::Station(name) => Place::Station(name.to_string()),
+        Party::Center => Place::Station(CENTER.to_owned()),
+    }
+}

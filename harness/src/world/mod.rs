@@ -1,0 +1,117 @@
+//! The world of one scenario: a raised lab in which the real center and the real agents run, and what is done to them.
+
+mod act;
+mod observe;
+mod programs;
+mod raise;
+mod throughout;
+mod wait;
+
+use std::collections::{BTreeMap, HashSet};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use lab::{CutId, Lab};
+use policy::{Family, FlowService, Name};
+
+use crate::evidence::Probe;
+use crate::probe::prober::Prober;
+use crate::probe::session::Session;
+use crate::probe::tuple::Tuple;
+use crate::state::State;
+use crate::witness::account::Account;
+use crate::witness::counters::Counters;
+use crate::witness::operator::Operator;
+use crate::witness::taps::Taps;
+use crate::witness::testimony::Managed;
+
+pub(crate) use programs::Programs;
+use programs::Program;
+use throughout::Rounds;
+
+/// The center's station, on a host of its own; no endpoint can have this name.
+const CENTER: &str = "@center";
+/// The port on which it listens for agents.
+const PORT: u16 = 7443;
+const CENTER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 98, 255, 254));
+const CENTER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0xffff, 0xfffe));
+
+/// The world.
+#[derive(Debug)]
+pub(crate) struct World {
+    programs: Programs,
+    scratch: PathBuf,
+    state: Arc<State>,
+    lab: Lab,
+    center: Option<Program>,
+    agents: BTreeMap<Name, Program>,
+    operator: Operator,
+    account: Account,
+    prober: Prober,
+    taps: Taps,
+    counters: Counters,
+    sessions: BTreeMap<String, Session>,
+    cuts: Vec<CutId>,
+    /// Every tuple that the harness has used in this run.
+    known: HashSet<Tuple>,
+    rounds: Rounds,
+    /// What was known of the managed VMs behind the last batch.
+    last: BTreeMap<String, Managed>,
+    /// What the center refused in this step.
+    refused: Vec<String>,
+    /// The newest generation that the harness has brought about.
+    generation: u64,
+    next_probe: u64,
+    folders: u64,
+}
+
+/// A flow that is to be probed.
+#[derive(Debug, Clone)]
+pub(crate) struct Wanted {
+    /// The source's name.
+    pub(crate) source: String,
+    /// The destination's name.
+    pub(crate) destination: String,
+    /// The source's address.
+    pub(crate) from: IpAddr,
+    /// The destination's address.
+    pub(crate) to: IpAddr,
+    /// What is asked for.
+    pub(crate) service: FlowService,
+}
+
+impl World {
+    /// A probe with a number of its own.
+    fn probe(&mut self, wanted: Wanted) -> Probe {
+        self.next_probe += 1;
+        Probe {
+            id: self.next_probe,
+            source: wanted.source,
+            destination: wanted.destination,
+            source_address: wanted.from,
+            destination_address: wanted.to,
+            service: wanted.service,
+            family: Family::of(wanted.from),
+        }
+    }
+
+    /// A folder of its own for a program: the next life of a VM begins with an empty one.
+    fn folder(&mut self, of: &str) -> PathBuf {
+        self.folders += 1;
+        self.scratch.join(format!("{}-{of}", self.folders))
+    }
+
+    /// The address at which agents find the center.
+    fn center_address(&self, vm: &Name) -> SocketAddr {
+        let has_v4 = self.state.address(vm, Family::V4).is_some();
+        SocketAddr::new(if has_v4 { CENTER_V4 } else { CENTER_V6 }, PORT)
+    }
+
+    /// The logs of all programs, by name, with the folders in which they are.
+    pub(crate) fn logs(&self) -> Vec<(String, PathBuf)> {
+        let center = self.center.iter().map(|program| ("center".to_owned(), program.folder.join("log")));
+        let agents = self.agents.iter().map(|(vm, program)| (vm.to_string(), program.folder.join("log")));
+        center.chain(agents).collect()
+    }
+}

@@ -1,0 +1,264 @@
+//! Observing a step: sessions and probes, then barriers, then what every witness has to say.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use policy::Builtin;
+use reports::event::Figures;
+use wire::Kind;
+
+use super::throughout::managed;
+use super::{CENTER, CENTER_V4, CENTER_V6, Wanted, World};
+use crate::evidence::{Evidence, Fence, Observation, Probe, SessionEvidence};
+use crate::plan::{PlannedCell, PlannedStep};
+use crate::probe::prober::Attempt;
+use crate::probe::session::Session;
+use crate::probe::tuple::Tuple;
+use crate::witness::account::Account;
+use crate::witness::barrier::{self, Far, Nonce};
+use crate::witness::counters::{Counts, risen};
+use crate::witness::testimony::{Managed, Sources, evidence, is_undecided, testimony};
+
+/// How long a barrier may take; its absence makes `unproven`, never "denied".
+const BARRIER: Duration = Duration::from_secs(5);
+/// Messages each way on each session before it is judged.
+const MESSAGES: u64 = 2;
+
+impl World {
+    /// Begins a step: nothing of the one before is held against it.
+    pub(crate) fn begin(&mut self, step: &PlannedStep) -> Result<(), String> {
+        // Words of the step before that are still under way belong to it.
+        self.await_word(Duration::ZERO, |_| true);
+        self.account.turn();
+        self.refused.clear();
+        self.taps.clear().map_err(|error| error.to_string())?;
+        self.rounds.begin(step.throughout.iter().map(wanted).collect());
+        let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
+        self.prober.prepare(&self.lab, &probes)
+    }
+
+    /// Does the step's items in order, and probes `throughout` once more behind the last.
+    pub(crate) fn carry_out(&mut self, step: &PlannedStep) -> Result<(), String> {
+        for act in &step.acts {
+            self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
+        }
+        self.await_word(Duration::ZERO, |_| true);
+        let Self { account, rounds, lab, prober, known, next_probe, state, .. } = self;
+        rounds.go(&mut super::throughout::Hands { lab, prober, known, next_probe, state }, account);
+        Ok(())
+    }
+
+    /// Probes the step's cells, exercises its sessions, and gathers what the witnesses saw.
+    pub(crate) fn observe(&mut self, step: &PlannedStep) -> Result<(Observation, Figures), String> {
+        let sessions = self.exercise(step)?;
+        let probes: Vec<Probe> = step.cells.iter().map(|cell| self.probe(wanted(cell))).collect();
+        self.prober.prepare(&self.lab, &probes)?;
+        let begun = Instant::now();
+        let mut made = self.settle(probes)?;
+        let again = self.settle_again(&mut made)?;
+        let settle_seconds = begun.elapsed().as_secs_f64();
+        let throughout = self.gather_rounds();
+        let observation = Observation {
+            sessions: self.session_evidence(step, sessions),
+            throughout,
+            strays: self.strays(),
+            records: self.account.records.clone(),
+            agents: self.account.agents.values().cloned().collect(),
+            published: self.account.published,
+            refused: self.refused.clone(),
+            probes: made,
+        };
+        let figures = self.figures(&observation, again, settle_seconds);
+        Ok((observation, figures))
+    }
+
+    /// Sends one batch of probes and waits for its records.
+    fn settle(&mut self, probes: Vec<Probe>) -> Result<Vec<Evidence>, String> {
+        self.await_word(Duration::ZERO, |_| true);
+        let mut managed = managed(&self.state, &self.account);
+        let published = self.account.published;
+        let before = self.read_counters(&managed);
+        let attempts: Vec<Attempt> = self.prober.run(&self.lab, probes);
+        self.known.extend(attempts.iter().map(|attempt| attempt.tuple));
+        self.raise_barriers(&mut managed)?;
+        self.taps.drain().map_err(|error| error.to_string())?;
+        let after = self.read_counters(&managed);
+        for (vm, one) in &mut managed {
+            if let (Some(before), Some(after)) = (before.get(vm), after.get(vm)) {
+                one.risen = risen(before, after);
+            }
+        }
+        let sources = Sources { managed: &managed, taps: &self.taps, account: &self.account, published };
+        let made = evidence(attempts, &sources, true);
+        self.last = managed;
+        Ok(made)
+    }
+
+    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were.
+    fn settle_again(&mut self, made: &mut [Evidence]) -> Result<u64, String> {
+        let open: Vec<usize> = (0..made.len()).filter(|&at| is_undecided(&made[at])).collect();
+        if open.is_empty() {
+            return Ok(0);
+        }
+        let fresh = open.iter().map(|&at| {
+            self.next_probe += 1;
+            Probe { id: self.next_probe, ..made[at].probe.clone() }
+        });
+        let fresh: Vec<Probe> = fresh.collect();
+        for (&at, evidence) in open.iter().zip(self.settle(fresh)?) {
+            made[at] = Evidence { again: true, ..evidence };
+        }
+        Ok(open.len() as u64)
+    }
+
+    /// One sentinel per direction of every living, connected VM, and the wait for all of them.
+    fn raise_barriers(&mut self, managed: &mut BTreeMap<String, Managed>) -> Result<(), String> {
+        let center = self.lab.station(CENTER).map_err(|error| error.to_string())?;
+        let far = Far { mac: center.mac(), addresses: vec![CENTER_V4, CENTER_V6] };
+        let mut awaited: Vec<(String, String)> = Vec::new();
+        for vm in managed.iter().filter(|(_, one)| one.alive && one.connected).map(|(vm, _)| vm) {
+            let (out, into): (Nonce, Nonce) = (rand::random(), rand::random());
+            let station = self.lab.station(vm).map_err(|error| error.to_string())?;
+            barrier::send(station, &far, out, into).map_err(|error| format!("raise a barrier: {error}"))?;
+            awaited.extend([out, into].map(|nonce| (vm.clone(), barrier::hex(&nonce))));
+        }
+        let through = |account: &Account| awaited.iter().all(|(vm, nonce)| account.has_barrier(vm, nonce));
+        self.await_word(BARRIER, through);
+        for (vm, one) in managed {
+            let mut own = awaited.iter().filter(|(of, _)| of == vm).peekable();
+            one.barrier = own.peek().is_some() && own.all(|(vm, nonce)| self.account.has_barrier(vm, nonce));
+        }
+        Ok(())
+    }
+
+    fn read_counters(&mut self, managed: &BTreeMap<String, Managed>) -> BTreeMap<String, Counts> {
+        let mut all = BTreeMap::new();
+        for vm in managed.keys() {
+            let counts = self.lab.station(vm).map_err(|error| error.to_string());
+            match counts.and_then(|station| self.counters.read(station)) {
+                Ok(counts) => drop(all.insert(vm.clone(), counts)),
+                Err(error) => tracing::warn!(vm, error, "counters could not be read"),
+            }
+        }
+        all
+    }
+
+    /// Traffic both ways on each planned session, and a fence behind it.
+    fn exercise(&mut self, step: &PlannedStep) -> Result<BTreeMap<String, Fence>, String> {
+        let mut fences = BTreeMap::new();
+        for planned in &step.sessions {
+            let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
+            session.complete(&mut self.prober.listeners);
+            session.send(MESSAGES);
+            let (source, destination) = (session.probe.source.clone(), session.probe.destination.clone());
+            let fence = match self.lab.path_is_cut(&source, &destination) {
+                true => Fence::Lost,
+                false => self.prober.fences.run(&self.lab, &source, &destination).map_err(|error| error.to_string())?,
+            };
+            session.look();
+            fences.insert(planned.name.clone(), fence);
+        }
+        Ok(fences)
+    }
+
+    fn session_evidence(
+        &mut self,
+        step: &PlannedStep,
+        fences: BTreeMap<String, Fence>,
+    ) -> Vec<SessionEvidence> {
+        let mut made = Vec::new();
+        for planned in &step.sessions {
+            let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
+            let fence = fences.get(&planned.name).copied().unwrap_or(Fence::Lost);
+            made.push(one_session(&planned.name, session, fence, &self.last, &self.account));
+        }
+        made
+    }
+
+    /// The evidence of `throughout`; its barriers are those behind the step's probes.
+    fn gather_rounds(&mut self) -> Vec<Evidence> {
+        let mut all = Vec::new();
+        for mut round in std::mem::take(&mut self.rounds.done) {
+            for (vm, one) in &mut round.managed {
+                one.barrier = self.last.get(vm).is_some_and(|last| last.barrier);
+            }
+            let sources =
+                Sources { managed: &round.managed, taps: &self.taps, account: &self.account, published: round.published };
+            all.extend(evidence(round.attempts, &sources, false));
+        }
+        all
+    }
+
+    /// Records that nothing explains. Totals of `invalid` and declared gaps are none (semantics 20).
+    fn strays(&self) -> Vec<wire::Record> {
+        let explained = |record: &&wire::Record| {
+            let tuple = Tuple::of_record(record);
+            matches!(record.kind, Kind::Invalid | Kind::Gap | Kind::Barrier)
+                || self.known.contains(&tuple)
+                || self.known.contains(&tuple.reversed())
+        };
+        self.account.records.iter().filter(|record| !explained(record)).cloned().collect()
+    }
+
+    fn figures(&self, observation: &Observation, again: u64, settle_seconds: f64) -> Figures {
+        let probes = observation.probes.iter().chain(&observation.throughout);
+        let recorded = |one: &Evidence| {
+            let ends = [&one.source_end, &one.destination_end];
+            let mut records = ends.into_iter().flatten().flat_map(|end| &end.records);
+            records.any(|record| record.verdict != policy::Action::Allow)
+        };
+        let invalid = observation.records.iter().filter(|record| record.rule == Builtin::Invalid.name());
+        Figures {
+            change_seconds: 0.0,
+            settle_seconds,
+            probes: probes.clone().count() as u64,
+            intercepted: probes.clone().filter(|one| recorded(one)).count() as u64,
+            again,
+            by_clock: self.account.by_clock + probes.filter(|one| one.by_clock).count() as u64,
+            tap_losses: self.taps.lost(),
+            invalid: invalid.map(|record| record.packets).sum(),
+        }
+    }
+}
+
+fn wanted(cell: &PlannedCell) -> Wanted {
+    Wanted {
+        source: cell.source.to_string(),
+        destination: cell.destination.to_string(),
+        from: cell.source_address,
+        to: cell.destination_address,
+        service: cell.service,
+    }
+}
+
+fn one_session(
+    name: &str,
+    session: &mut Session,
+    fence: Fence,
+    managed: &BTreeMap<String, Managed>,
+    account: &Account,
+) -> SessionEvidence {
+    session.look();
+    let (forward, backward) = session.reckon();
+    let (client_reset, server_reset) = session.broken();
+    let about = |record: &&wire::Record| {
+        let tuple = Tuple::of_record(record);
+        tuple == session.tuple || tuple.reversed() == session.tuple
+    };
+    let records: Vec<&wire::Record> = account.records.iter().filter(about).collect();
+    let end = |vm: &String| managed.get(vm).map(|one| testimony(vm, one, &records, None));
+    SessionEvidence {
+        name: name.to_owned(),
+        probe: session.probe.clone(),
+        sent_forward: forward.sent,
+        received_forward: forward.received,
+        sent_backward: backward.sent,
+        received_backward: backward.received,
+        client_reset,
+        server_reset,
+        source_end: end(&session.probe.source),
+        destination_end: end(&session.probe.destination),
+        published: account.published,
+        fence,
+    }
+}

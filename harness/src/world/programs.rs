@@ -1,0 +1,133 @@
+//! The programs under test: how center and agents are started, and where they write.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::{self, Read};
+use std::net::SocketAddr;
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+/// How long the center may take until it says that it is ready.
+const LAST_RESORT: Duration = Duration::from_secs(10);
+/// The most that is read of a ready line.
+const LONGEST_LINE: usize = 4096;
+
+/// Where the programs are.
+#[derive(Debug, Clone)]
+pub(crate) struct Programs {
+    /// The binary with `center serve` and `agent run`.
+    pub(crate) exe: PathBuf,
+    /// The agents' binary.
+    pub(crate) agent: PathBuf,
+    /// Arguments before the agents' own.
+    pub(crate) agent_args: Vec<String>,
+}
+
+/// A running program with its folder.
+#[derive(Debug)]
+pub(crate) struct Program {
+    child: Child,
+    /// Its folder: state and log.
+    pub(crate) folder: PathBuf,
+}
+
+impl Programs {
+    /// The center's command line.
+    pub(crate) fn center(&self, folder: &Path, listen: SocketAddr) -> io::Result<Command> {
+        let mut command = logged(&self.exe, folder)?;
+        command.args(["center", "serve", "--listen", &listen.to_string(), "--state"]).arg(folder.join("state"));
+        command.stdout(Stdio::piped());
+        Ok(command)
+    }
+
+    /// An agent's command line; a token for the first start.
+    pub(crate) fn agent(&self, folder: &Path, center: SocketAddr, token: Option<&str>) -> io::Result<Command> {
+        let mut command = logged(&self.agent, folder)?;
+        command.args(&self.agent_args).args(["agent", "run", "--center", &center.to_string(), "--state"]);
+        command.arg(folder.join("state")).stdout(Stdio::null());
+        if let Some(token) = token {
+            command.args(["--token", token]);
+        }
+        Ok(command)
+    }
+}
+
+fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
+    fs::create_dir_all(folder.join("state"))?;
+    let log: File = OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
+    let mut command = Command::new(program);
+    command.stdin(Stdio::null()).stderr(log);
+    Ok(command)
+}
+
+impl Program {
+    /// Takes charge of a started program.
+    pub(crate) fn new(child: Child, folder: PathBuf) -> Self {
+        Self { child, folder }
+    }
+
+    /// Waits until the program has written a line on its standard output.
+    pub(crate) fn first_line(&mut self) -> Result<String, String> {
+        let Some(mut output) = self.child.stdout.take() else { return Err("hear a program without a voice".into()) };
+        let line = read_line(&mut output).map_err(|error| error.to_string())?;
+        // Kept open: a program that writes on must not be ended by it.
+        self.child.stdout = Some(output);
+        if line.is_empty() { Err(format!("start the center: {}", self.last_words())) } else { Ok(line) }
+    }
+
+    /// Whether it has ended by itself; then why, in its own words.
+    pub(crate) fn ended(&mut self) -> Option<String> {
+        let status = self.child.try_wait().ok().flatten()?;
+        Some(format!("{status}: {}", self.last_words()))
+    }
+
+    /// SIGKILL, and waits.
+    pub(crate) fn kill(&mut self) -> io::Result<()> {
+        self.child.kill()?;
+        self.child.wait().map(drop)
+    }
+
+    /// SIGTERM, and waits for its end; after the last resort, SIGKILL. `false`: it did not end by itself.
+    pub(crate) fn stop(&mut self) -> io::Result<bool> {
+        kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGTERM)?;
+        let begun = Instant::now();
+        while self.child.try_wait()?.is_none() {
+            if begun.elapsed() > LAST_RESORT {
+                self.kill()?;
+                return Ok(false);
+            }
+            // Waiting for a process by poll needs no more than a look now and then.
+            let _ = poll(&mut [], PollTimeout::from(2_u8));
+        }
+        Ok(true)
+    }
+
+    /// The end of its log.
+    fn last_words(&self) -> String {
+        let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
+        let lines: Vec<&str> = text.lines().rev().take(5).collect();
+        lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+fn read_line(output: &mut ChildStdout) -> io::Result<String> {
+    let begun = Instant::now();
+    let mut line = Vec::new();
+    while begun.elapsed() < LAST_RESORT && line.len() < LONGEST_LINE {
+        let mut ready = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        if poll(&mut ready, PollTimeout::from(100_u8))? == 0 {
+            continue;
+        }
+        let mut byte = [0];
+        if output.read(&mut byte)? == 0 || byte == *b"\n" {
+            break;
+        }
+        line.extend(byte);
+    }
+    Ok(String::from_utf8_lossy(&line).into_owned())
+}

@@ -1,0 +1,162 @@
+//! Raising the world: the lab from the state's value, then the center, then every agent at once.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use lab::{Lab, Neighbours, Plan, StationSpec};
+use policy::Name;
+use wire::{InventoryFile, InventoryVm};
+
+use super::programs::{Program, Programs};
+use super::{CENTER, CENTER_V4, CENTER_V6, PORT, World};
+use crate::scenario::{self, AgentKind};
+use crate::state::State;
+use crate::witness::operator::Operator;
+
+/// Where a VM's own programs find their source ports: above those of probes, below the sentinels'.
+const EPHEMERAL: (&str, &str) = ("/proc/sys/net/ipv4/ip_local_port_range", "61000 64900");
+
+impl World {
+    /// Raises a state: when this returns, every agent holds what is published.
+    pub(crate) fn raise(
+        state: Arc<State>,
+        neighbours: scenario::Neighbours,
+        programs: Programs,
+        scratch: &Path,
+    ) -> Result<Self, String> {
+        let operator = Operator::new().map_err(|error| format!("start the operator's thread: {error}"))?;
+        let lab = Lab::raise(&plan(&state, neighbours)).map_err(|error| error.to_string())?;
+        let mut world = Self {
+            programs,
+            scratch: scratch.to_owned(),
+            state: Arc::clone(&state),
+            lab,
+            center: None,
+            agents: std::collections::BTreeMap::new(),
+            operator,
+            account: Default::default(),
+            prober: Default::default(),
+            taps: Default::default(),
+            counters: Default::default(),
+            sessions: std::collections::BTreeMap::new(),
+            cuts: Vec::new(),
+            known: std::collections::HashSet::new(),
+            rounds: Default::default(),
+            last: Default::default(),
+            refused: Vec::new(),
+            generation: 0,
+            next_probe: 0,
+            folders: 0,
+        };
+        for name in state.endpoints() {
+            world.settle_in(name.as_str())?;
+        }
+        world.start_center()?;
+        world.tell_inventory()?;
+        if let Some(policy) = &state.policy {
+            world.publish(&policy.text)?;
+        }
+        let managed: Vec<Name> = state.vms.keys().filter(|vm| state.is_managed(vm)).cloned().collect();
+        world.enrol_agents(&managed)?;
+        world.await_agents()?;
+        Ok(world)
+    }
+
+    /// Makes a new station ready for probing.
+    pub(super) fn settle_in(&mut self, name: &str) -> Result<(), String> {
+        let station = self.lab.station(name).map_err(|error| error.to_string())?;
+        let (path, range) = EPHEMERAL;
+        let ports = station.enter(|| std::fs::write(path, range)).map_err(|error| error.to_string())?;
+        ports.map_err(|error| format!("set {path}: {error}"))?;
+        self.taps.open(&self.lab, name, PORT).map_err(|error| error.to_string())
+    }
+
+    /// Starts the center, with the state that it has, and connects to it.
+    pub(super) fn start_center(&mut self) -> Result<(), String> {
+        let folder = match self.center.take() {
+            Some(before) => before.folder,
+            None => self.folder("center"),
+        };
+        let listen = std::net::SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), PORT);
+        let command = self.programs.center(&folder, listen).map_err(|error| format!("start the center: {error}"))?;
+        let station = self.lab.station(CENTER).map_err(|error| error.to_string())?;
+        let child = station.spawn(command).map_err(|error| error.to_string())?;
+        let socket = folder.join("state").join("admin.sock");
+        let mut program = Program::new(child, folder);
+        let ready = program.first_line();
+        self.center = Some(program);
+        ready?;
+        self.operator.connect(&socket).map_err(|error| error.to_string())
+    }
+
+    /// Tells the center the inventory as the state has it.
+    pub(super) fn tell_inventory(&mut self) -> Result<(), String> {
+        let vm = |(name, vm): (&Name, &policy::Vm)| {
+            let vm = InventoryVm {
+                labels: vm.labels.clone(),
+                addresses: vm.addresses.clone(),
+                allowed: Vec::new(),
+                managed: vm.managed,
+            };
+            (name.clone(), vm)
+        };
+        let inventory = self.state.inventory();
+        let vms = inventory.vms.iter().map(vm).collect();
+        let file = InventoryFile { managed: inventory.managed, vms, record_all: true };
+        let generation = self.operator.apply(file).map_err(|error| format!("tell the inventory: {error}"))?;
+        self.generation = self.generation.max(generation);
+        Ok(())
+    }
+
+    /// Publishes a policy.
+    pub(super) fn publish(&mut self, text: &str) -> Result<(), String> {
+        let generation = self.operator.publish(text).map_err(|error| format!("publish the policy: {error}"))?;
+        self.generation = self.generation.max(generation);
+        Ok(())
+    }
+
+    /// Starts the agents of new VMs, each with a token of its own.
+    pub(super) fn enrol_agents(&mut self, vms: &[Name]) -> Result<(), String> {
+        let names: Vec<String> = vms.iter().map(Name::to_string).collect();
+        let tokens = self.operator.tokens(&names).map_err(|error| format!("make join tokens: {error}"))?;
+        for (vm, token) in vms.iter().zip(tokens) {
+            let folder = self.folder(vm.as_str());
+            self.start_agent(vm, &folder, Some(&token))?;
+        }
+        Ok(())
+    }
+
+    /// Starts one agent.
+    pub(super) fn start_agent(&mut self, vm: &Name, folder: &Path, token: Option<&str>) -> Result<(), String> {
+        let failed = |error: std::io::Error| format!("start the agent of {vm}: {error}");
+        let command = self.programs.agent(folder, self.center_address(vm), token).map_err(failed)?;
+        let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
+        let child = station.spawn(command).map_err(|error| error.to_string())?;
+        self.agents.insert(vm.clone(), Program::new(child, folder.to_owned()));
+        Ok(())
+    }
+}
+
+/// One endpoint's station.
+pub(super) fn station(state: &State, name: &Name) -> Option<StationSpec> {
+    let host = state.host(name)?.to_string();
+    Some(StationSpec { name: name.to_string(), host, addresses: state.addresses(name).to_vec() })
+}
+
+fn plan(state: &State, neighbours: scenario::Neighbours) -> Plan {
+    let center = StationSpec { name: CENTER.into(), host: CENTER.into(), addresses: vec![CENTER_V4, CENTER_V6] };
+    let endpoints = state.endpoints().filter_map(|name| station(state, name));
+    Plan {
+        hosts: state.hosts.iter().map(Name::to_string).chain([CENTER.to_owned()]).collect(),
+        stations: endpoints.chain([center]).collect(),
+        neighbours: match neighbours {
+            scenario::Neighbours::Permanent => Neighbours::Permanent,
+            scenario::Neighbours::Learned => Neighbours::Learned,
+        },
+    }
+}
+
+/// Whether the scenario runs our agent there.
+pub(super) fn has_agent(state: &State, vm: &Name) -> bool {
+    state.vms.get(vm).is_some_and(|spec| spec.agent == AgentKind::Eastwest)
+}

@@ -1,0 +1,95 @@
+//! `throughout:` — probes that go on, round by round, while a step's `do` runs.
+
+use std::collections::{BTreeMap, HashSet};
+use std::sync::Arc;
+
+use lab::Lab;
+use policy::Name;
+
+use super::Wanted;
+use crate::evidence::Probe;
+use crate::probe::prober::{Attempt, Prober};
+use crate::probe::tuple::Tuple;
+use crate::state::State;
+use crate::witness::account::Account;
+use crate::witness::testimony::Managed;
+
+/// The most probes that one step's rounds send.
+const MOST_PROBES: usize = 4000;
+
+/// One round: its probes, and what was known of the agents when it was sent.
+#[derive(Debug)]
+pub(crate) struct Round {
+    pub(crate) attempts: Vec<Attempt>,
+    pub(crate) managed: BTreeMap<String, Managed>,
+    pub(crate) published: u64,
+}
+
+/// The rounds of a step.
+#[derive(Debug, Default)]
+pub(crate) struct Rounds {
+    wanted: Vec<Wanted>,
+    pub(crate) done: Vec<Round>,
+    sent: usize,
+}
+
+/// What a round needs of the world.
+#[derive(Debug)]
+pub(crate) struct Hands<'a> {
+    pub(crate) lab: &'a Lab,
+    pub(crate) prober: &'a mut Prober,
+    pub(crate) known: &'a mut HashSet<Tuple>,
+    pub(crate) next_probe: &'a mut u64,
+    pub(crate) state: &'a Arc<State>,
+}
+
+impl Rounds {
+    /// A new step begins, with these flows to be probed throughout.
+    pub(crate) fn begin(&mut self, wanted: Vec<Wanted>) {
+        *self = Self { wanted, done: Vec::new(), sent: 0 };
+    }
+
+    /// One round, if there is anything to probe; whether there was.
+    pub(crate) fn go(&mut self, hands: &mut Hands<'_>, account: &Account) -> bool {
+        if self.wanted.is_empty() || self.sent >= MOST_PROBES {
+            return false;
+        }
+        let probes: Vec<Probe> = self.wanted.iter().map(|wanted| hands.probe(wanted)).collect();
+        self.sent += probes.len();
+        if let Err(error) = hands.prober.prepare(hands.lab, &probes) {
+            tracing::warn!(error, "a round of probes was left out");
+            return false;
+        }
+        let managed = managed(hands.state, account);
+        let attempts = hands.prober.run(hands.lab, probes);
+        hands.known.extend(attempts.iter().map(|attempt| attempt.tuple));
+        self.done.push(Round { attempts, managed, published: account.published });
+        true
+    }
+}
+
+impl Hands<'_> {
+    fn probe(&mut self, wanted: &Wanted) -> Probe {
+        *self.next_probe += 1;
+        Probe {
+            id: *self.next_probe,
+            source: wanted.source.clone(),
+            destination: wanted.destination.clone(),
+            source_address: wanted.from,
+            destination_address: wanted.to,
+            service: wanted.service,
+            family: policy::Family::of(wanted.from),
+        }
+    }
+}
+
+/// The managed VMs as they stand at this moment; barriers and counters come later.
+pub(crate) fn managed(state: &State, account: &Account) -> BTreeMap<String, Managed> {
+    let one = |vm: &Name| Managed {
+        alive: state.is_alive(vm),
+        connected: state.is_connected(vm),
+        acked: account.acked(vm.as_str()),
+        ..Managed::default()
+    };
+    state.vms.keys().filter(|vm| state.is_managed(vm)).map(|vm| (vm.to_string(), one(vm))).collect()
+}
