@@ -2,6 +2,7 @@
 
 pub mod evidence;
 pub mod jail;
+pub mod judge;
 pub mod plan;
 mod probe;
 pub mod run;

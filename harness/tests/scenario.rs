@@ -43,7 +43,9 @@ fn the_example_of_the_design_is_read_and_planned() {
     assert_eq!(steps.len(), 3);
     for step in &steps {
         println!("{} cells {} left {} findings {:#?}", step.name, step.cells.len(), step.left_out, step.findings);
-        for s in &step.sessions { println!("  {s:?}"); }
+        for s in &step.sessions {
+            println!("  {s:?}");
+        }
         assert!(step.findings.is_empty());
     }
     assert!(steps[0].cells.iter().any(|cell| cell.expected.verdict == Word::Reject));

@@ -244,10 +244,7 @@ pub(super) fn planned(state: &State, listed: &Listed, step: &Arc<str>, now: Time
     let flow = ends::flow(*from, destination_address, *service);
     let decided = ends::ends(state, source, destination, &flow, now);
     let cut = state.is_cut(source, destination);
-    let expected = match &listed.claimed {
-        Some(claimed) => ends::completed(claimed, &decided),
-        None => ends::side(&decided, cut),
-    };
+    let expected = ends::expected(listed.claimed.as_ref(), &decided, cut);
     Some(PlannedCell {
         source: source.clone(),
         destination: destination.clone(),

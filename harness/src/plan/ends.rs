@@ -94,6 +94,11 @@ pub(super) fn completed(claimed: &Expected, ends: &Ends) -> Side {
     Side { verdict: claimed.word, rule, end, would }
 }
 
+/// What is expected of a cell: what the scenario claims, else what the oracle says.
+pub(crate) fn expected(claimed: Option<&Expected>, ends: &Ends, cut: bool) -> Side {
+    claimed.map_or_else(|| side(ends, cut), |claimed| completed(claimed, ends))
+}
+
 /// How a claim differs from the oracle; `None` where it does not.
 pub(super) fn difference(claimed: &Expected, ends: &Ends, cut: bool) -> Option<String> {
     let ruling = ruling(ends);

@@ -3,10 +3,10 @@
 mod cells;
 mod claims;
 mod complete;
-mod ends;
+pub(crate) mod ends;
 mod fold;
 mod services;
-mod sessions;
+pub(crate) mod sessions;
 
 use std::net::IpAddr;
 use std::sync::Arc;

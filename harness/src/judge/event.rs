@@ -1,0 +1,164 @@
+//! Expectations about records, agents and generations.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use policy::{End, FlowService, Verdict};
+use reports::event::{Finding, FindingKind, Word};
+use wire::{FlowEnd, Kind, Presence, Record};
+
+use super::Fault;
+use crate::evidence::Observation;
+use crate::plan::PlannedStep;
+use crate::scenario::{Claim, Expectation, Glob, ReportClaim};
+use crate::state::State;
+
+/// Judges one such expectation.
+pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observation) -> Option<Finding> {
+    let fault = match &expectation.claim {
+        Claim::Report(claim) => report(&step.state, claim, seen),
+        Claim::Agent { vms, online } => agent(&step.state, vms, *online, seen),
+        Claim::AckedByAll => acked(&step.state, seen),
+        Claim::Flow(_) | Claim::Session { .. } => None,
+    }?;
+    Some(Finding {
+        kind: fault.kind,
+        step: step.name.to_string(),
+        expectation: expectation.text.clone(),
+        source: None,
+        destination: None,
+        service: None,
+        family: None,
+        expected: None,
+        observed: None,
+        line: expectation.line,
+        detail: fault.why,
+    })
+}
+
+fn unmet(why: String) -> Option<Fault> {
+    Some(Fault::new(FindingKind::Unmet, why))
+}
+
+fn agent(state: &State, vms: &Glob, online: bool, seen: &Observation) -> Option<Fault> {
+    for vm in state.vms.keys().filter(|vm| vms.matches(vm) && state.is_managed(vm)) {
+        let presence = seen.agents.iter().find(|agent| agent.vm == vm.as_str()).map(|agent| agent.presence);
+        let is_online = presence == Some(Presence::Online);
+        if presence.is_none() || is_online != online {
+            let found = presence.map_or("unknown to the center".to_owned(), |p| format!("{p:?}").to_lowercase());
+            return unmet(format!("the agent of `{vm}` is {found}"));
+        }
+    }
+    None
+}
+
+fn acked(state: &State, seen: &Observation) -> Option<Fault> {
+    let acked = |vm: &str| seen.agents.iter().find(|agent| agent.vm == vm).map_or(0, |agent| agent.acked);
+    let behind: Vec<String> = state
+        .vms
+        .keys()
+        .filter(|vm| state.is_managed(vm) && acked(vm.as_str()) != seen.published)
+        .map(|vm| format!("`{vm}` {}", acked(vm.as_str())))
+        .collect();
+    if behind.is_empty() && seen.published > 0 {
+        return None;
+    }
+    unmet(format!("generation {} is published; acknowledged: {}", seen.published, behind.join(", ")))
+}
+
+fn report(state: &State, claim: &ReportClaim, seen: &Observation) -> Option<Fault> {
+    let found: Vec<&Record> = seen.records.iter().filter(|record| matches(state, claim, record)).collect();
+    if claim.absent {
+        if let Some(record) = found.first() {
+            return unmet(format!("{} records tell of it, the first: {}", found.len(), words(record)));
+        }
+        return waits(seen).map(|why| Fault::new(FindingKind::Unproven, why));
+    }
+    if found.is_empty() {
+        return match waits(seen) {
+            Some(why) => Some(Fault::new(FindingKind::Unproven, why)),
+            None => unmet("no record of this step tells of it".to_owned()),
+        };
+    }
+    if !claim.once {
+        return None;
+    }
+    let mut counts: BTreeMap<String, u64> = BTreeMap::new();
+    for record in &found {
+        *counts.entry(words(record)).or_default() += 1;
+    }
+    let twice = counts.into_iter().find(|(_, count)| *count > 1);
+    twice.and_then(|(what, count)| unmet(format!("recorded {count} times: {what}")))
+}
+
+/// No absence is judged before the barrier is through.
+fn waits(seen: &Observation) -> Option<String> {
+    let probes = seen.probes.iter().flat_map(|probe| probe.source_end.iter().chain(&probe.destination_end));
+    let sessions = seen.sessions.iter().flat_map(|session| session.source_end.iter().chain(&session.destination_end));
+    let waits = probes.chain(sessions).any(|testimony| testimony.alive && !testimony.barrier);
+    waits.then(|| "no record tells of it, and a barrier did not come".to_owned())
+}
+
+fn matches(state: &State, claim: &ReportClaim, record: &Record) -> bool {
+    let is = |glob: &Option<Glob>, end: &FlowEnd| glob.as_ref().is_none_or(|glob| names(state, glob, end));
+    is(&claim.source, &record.source)
+        && is(&claim.destination, &record.destination)
+        && claim.service.is_none_or(|service| serves(service, record))
+        && kind(claim, record)
+        && claim.rule.as_deref().is_none_or(|rule| rule == record.rule)
+        && claim.end.is_none_or(|end| end == record.end)
+}
+
+fn names(state: &State, glob: &Glob, end: &FlowEnd) -> bool {
+    let owns = |address: &IpAddr| {
+        let mut owners = state.endpoints().filter(|name| state.addresses(name).contains(address));
+        owners.any(|name| glob.matches(name))
+    };
+    match &end.vm {
+        Some(vm) => vm.parse().is_ok_and(|vm| glob.matches(&vm)),
+        None => owns(&end.address),
+    }
+}
+
+fn serves(service: FlowService, record: &Record) -> bool {
+    let detail = match service {
+        FlowService::Tcp(port) | FlowService::Udp(port) => record.destination.port == port,
+        FlowService::Icmp(kind) | FlowService::Icmpv6(kind) => record.icmp_type == kind,
+        FlowService::Proto(_) => true,
+    };
+    record.protocol == service.protocol() && detail
+}
+
+/// Without a word, interceptions are meant; with a rule alone, whatever bears it.
+fn kind(claim: &ReportClaim, record: &Record) -> bool {
+    match claim.word {
+        Some(Word::Allow) => record.kind == Kind::Allow,
+        Some(Word::Deny) => record.kind == Kind::Deny && record.verdict == Verdict::Deny,
+        Some(Word::Reject) => record.kind == Kind::Deny && record.verdict == Verdict::Reject,
+        Some(Word::Cut) => record.kind == Kind::Cut,
+        Some(Word::Refused | Word::Unreachable | Word::Unproven) => false,
+        None if claim.rule.is_some() => !matches!(record.kind, Kind::Barrier | Kind::Gap),
+        None => matches!(record.kind, Kind::Deny | Kind::Cut | Kind::Invalid),
+    }
+}
+
+/// A record in words, the same for two of the same packet's flow.
+pub(super) fn words(record: &Record) -> String {
+    let end = |end: &FlowEnd| {
+        let name = end.vm.clone().unwrap_or_else(|| end.address.to_string());
+        if end.port > 0 { format!("{name}:{}", end.port) } else { name }
+    };
+    let at = match record.end {
+        End::Source => "source",
+        End::Destination => "destination",
+    };
+    format!(
+        "{} -> {} {:?} {} by {} at {at}, told by {}",
+        end(&record.source),
+        end(&record.destination),
+        record.protocol,
+        if record.kind == Kind::Cut { "cut".to_owned() } else { record.verdict.to_string() },
+        record.rule,
+        record.key.vm,
+    )
+}
