@@ -3,10 +3,14 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
 
 mod jailed;
+mod killed;
 mod talk;
 
+use std::panic::AssertUnwindSafe;
 use std::process::ExitCode;
 
+use killed::Victim;
+use lab::jail::JailContext;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 type Test = (&'static str, fn());
@@ -28,14 +32,28 @@ const TESTS: &[Test] = &[
     ("a_thousand_stations_rise", jailed::thousand),
 ];
 
+const DEATHS: &[(&str, Victim)] = &[
+    ("nothing_is_left_when_the_parent_is_killed", Victim::Parent),
+    ("nothing_is_left_when_the_outer_process_is_killed", Victim::Outer),
+    ("nothing_is_left_when_process_1_is_killed", Victim::Init),
+    ("nothing_is_left_when_the_world_is_killed", Victim::World),
+];
+
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().collect();
-    if arguments.get(1).is_some_and(|first| first == "jail") {
-        return inside(&arguments[2]);
+    match arguments.get(1).map(String::as_str) {
+        Some("jail") => return inside(arguments.get(2).map_or("", String::as_str)),
+        Some(killed::PARENT) => {
+            killed::parent();
+            return ExitCode::SUCCESS;
+        }
+        _ => {}
     }
     let mut arguments = Arguments::from_args();
     arguments.test_threads = Some(1);
-    let trials = TESTS.iter().map(|&(name, _)| Trial::test(name, move || outside(name))).collect();
+    let jailed = TESTS.iter().map(|&(name, _)| Trial::test(name, move || outside(name)));
+    let killed = DEATHS.iter().map(|&(name, victim)| Trial::test(name, move || killed::check(victim)));
+    let trials = jailed.chain(killed).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -46,12 +64,9 @@ fn outside(name: &str) -> Result<(), Failed> {
 }
 
 fn inside(name: &str) -> ExitCode {
-    let world = |_| {
-        let (_, test) = TESTS.iter().find(|(known, _)| *known == name).unwrap();
-        match std::panic::catch_unwind(test) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::from(101),
-        }
+    let world = |context| match std::panic::catch_unwind(AssertUnwindSafe(|| run(name, context))) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(_) => ExitCode::from(101),
     };
     match lab::jail::enter(world) {
         Ok(code) => code,
@@ -59,5 +74,12 @@ fn inside(name: &str) -> ExitCode {
             eprintln!("cannot {error}");
             ExitCode::from(3)
         }
+    }
+}
+
+fn run(name: &str, context: JailContext) {
+    match TESTS.iter().find(|(known, _)| *known == name) {
+        Some((_, test)) => test(),
+        None => killed::world(context),
     }
 }

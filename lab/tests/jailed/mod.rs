@@ -30,6 +30,11 @@ fn trio() -> Lab {
     Lab::raise(&plan(&[("a", "h1"), ("b", "h1"), ("c", "h2")])).unwrap()
 }
 
+/// Three stations on two hosts.
+pub(crate) fn small() -> Lab {
+    trio()
+}
+
 pub(crate) fn all_talk() {
     let mut plan = plan(&[("a", "h1"), ("b", "h1"), ("c", "h2"), ("far", "h2")]);
     plan.stations[3].addresses = vec![IpAddr::from([192, 0, 2, 7]), "2001:db8::7".parse().unwrap()];
