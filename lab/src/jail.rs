@@ -29,7 +29,7 @@ use nix::sys::wait::{WaitStatus, wait};
 use nix::unistd::{Gid, Uid, dup2_stdin};
 
 use crate::doctor;
-use crate::error::{Doing, Result};
+use crate::error::{Doing, LabError, Result};
 use crate::message::Link;
 use crate::netlink::{Batch, How, RouteSocket};
 
@@ -73,14 +73,21 @@ pub fn start(arguments: &[&str]) -> Result<Jail> {
 /// an error is to be told on the standard error.
 pub fn enter(world: impl FnOnce(JailContext) -> ExitCode) -> Result<ExitCode> {
     let (stage, purpose) = stage();
-    match stage {
-        Stage::Outer => outer(purpose),
-        Stage::Init => init(purpose),
-        Stage::World => match purpose {
-            Purpose::World => Ok(world(context()?)),
-            Purpose::Doctor => doctor::answer(context()?),
-        },
+    match (stage, purpose) {
+        (Stage::Outer, Purpose::World) => outer(purpose),
+        (Stage::Init, Purpose::World) => init(purpose),
+        (Stage::World, Purpose::World) => Ok(world(context()?)),
+        (Stage::Outer, Purpose::Doctor) => outer(purpose).or_else(|error| tell(io::stdin(), &error)),
+        (Stage::Init, Purpose::Doctor) => init(purpose).or_else(|error| tell(io::stdout(), &error)),
+        (Stage::World, Purpose::Doctor) => doctor::answer(context()?),
     }
+}
+
+/// Tells the doctor why there is no jail.
+fn tell(control: impl AsFd, error: &LabError) -> Result<ExitCode> {
+    let control = control.as_fd().try_clone_to_owned().doing("keep the control stream")?;
+    doctor::tell_failure(&mut UnixStream::from(control), &error.to_string())?;
+    Ok(ExitCode::FAILURE)
 }
 
 /// What a jail is for.

@@ -7,7 +7,7 @@
 //! What is absent: policy, probes, verdicts, delays and lossy wires.
 
 mod cut;
-pub mod doctor;
+mod doctor;
 mod error;
 mod filter;
 mod host;
@@ -25,6 +25,7 @@ mod sys;
 mod tap;
 
 pub use cut::{Cut, CutId, Place};
+pub use doctor::{Check, doctor};
 pub use error::{LabError, Result};
 pub use marker::{MARKER_ETHERTYPE, Marker};
 pub use message::Mac;

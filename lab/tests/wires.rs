@@ -53,7 +53,9 @@ fn main() -> ExitCode {
     arguments.test_threads = Some(1);
     let jailed = TESTS.iter().map(|&(name, _)| Trial::test(name, move || outside(name)));
     let killed = DEATHS.iter().map(|&(name, victim)| Trial::test(name, move || killed::check(victim)));
-    let trials = jailed.chain(killed).collect();
+    let doctor = Trial::test("the_doctor_finds_everything_here", healthy);
+    let codes = Trial::test("the_exit_code_is_the_worlds", exit_codes);
+    let trials = jailed.chain(killed).chain([doctor, codes]).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -63,7 +65,26 @@ fn outside(name: &str) -> Result<(), Failed> {
     if status.success() { Ok(()) } else { Err(format!("in the jail: {status}").into()) }
 }
 
+fn healthy() -> Result<(), Failed> {
+    let checks = lab::doctor(&["jail"]);
+    let missing: Vec<_> = checks.iter().filter(|check| !check.ok || check.detail.is_empty()).collect();
+    if checks.len() == 14 && missing.is_empty() { Ok(()) } else { Err(format!("{checks:#?}").into()) }
+}
+
+fn exit_codes() -> Result<(), Failed> {
+    for (name, code) in [("exit-0", 0), ("exit-7", 7), ("signal-9", 137)] {
+        let got = lab::jail::start(&["jail", name])?.process.wait()?.code();
+        if got != Some(code) {
+            return Err(format!("{name}: {got:?}").into());
+        }
+    }
+    Ok(())
+}
+
 fn inside(name: &str) -> ExitCode {
+    if let Some(code) = name.strip_prefix("exit-").and_then(|code| code.parse::<u8>().ok()) {
+        return lab::jail::enter(|_| ExitCode::from(code)).unwrap();
+    }
     let world = |context| match std::panic::catch_unwind(AssertUnwindSafe(|| run(name, context))) {
         Ok(()) => ExitCode::SUCCESS,
         Err(_) => ExitCode::from(101),
@@ -80,6 +101,7 @@ fn inside(name: &str) -> ExitCode {
 fn run(name: &str, context: JailContext) {
     match TESTS.iter().find(|(known, _)| *known == name) {
         Some((_, test)) => test(),
+        None if name == "signal-9" => nix::sys::signal::raise(nix::sys::signal::Signal::SIGKILL).unwrap(),
         None => killed::world(context),
     }
 }
