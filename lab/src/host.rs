@@ -5,6 +5,8 @@ use std::sync::Arc;
 
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, NewAddress, NewNeighbour};
 
+use rtnetlink::packet_route::neighbour::NeighbourMessage;
+
 use crate::error::{LabError, Result};
 use crate::message::{self, Link, Mac};
 use crate::namespace::{Namespace, Setting};
@@ -88,12 +90,7 @@ impl Hosts {
         for host in &self.hosts {
             let mut batch = Batch::default();
             for station in stations {
-                let home = self.get(station.host);
-                let entry = if home.number == host.number {
-                    message::behind_port(station.port, station.mac)
-                } else {
-                    message::behind_tunnel(TUNNEL, station.mac, home.tunnel_address())
-                };
+                let entry = self.whereabouts(host, *station);
                 batch.push("place a station", How::Replace, NewNeighbour(entry));
             }
             host.namespace.submit(batch)?;
@@ -103,18 +100,23 @@ impl Hosts {
 
     /// Makes every host forget a station that is on this host.
     pub(crate) fn forget(&self, station: Placed) -> Result<()> {
-        let home = self.get(station.host);
         for host in &self.hosts {
             let mut batch = Batch::default();
-            let entry = if home.number == host.number {
-                message::behind_port(station.port, station.mac)
-            } else {
-                message::behind_tunnel(TUNNEL, station.mac, home.tunnel_address())
-            };
+            let entry = self.whereabouts(host, station);
             batch.remove("forget a station", DelNeighbour(entry));
             host.namespace.submit(batch)?;
         }
         Ok(())
+    }
+
+    /// Where one host finds a station.
+    fn whereabouts(&self, host: &Host, station: Placed) -> NeighbourMessage {
+        let home = self.get(station.host);
+        if home.number == host.number {
+            message::behind_port(station.port, station.mac)
+        } else {
+            message::behind_tunnel(TUNNEL, station.mac, home.tunnel_address())
+        }
     }
 
     /// Makes one host forget that a station was elsewhere, since it arrives there.

@@ -142,10 +142,7 @@ pub(crate) fn on_link_default(interface: u32, family: AddressFamily) -> RouteMes
     message.header.table = RouteHeader::RT_TABLE_MAIN;
     message.header.protocol = RouteProtocol::Static;
     message.header.kind = RouteType::Unicast;
-    message.header.scope = match family {
-        AddressFamily::Inet => RouteScope::Link,
-        _ => RouteScope::Universe,
-    };
+    message.header.scope = if family == AddressFamily::Inet { RouteScope::Link } else { RouteScope::Universe };
     message.attributes = vec![RouteAttribute::Oif(interface)];
     message
 }

@@ -78,10 +78,10 @@ impl Setting {
     /// Writes the setting; one that this kernel or user namespace does not have is passed over.
     fn apply(&self) -> Result<()> {
         let path = format!("/proc/sys/net/{}", self.path);
-        let written = fs::write(&path, self.value).or_else(|error| match error.kind() {
-            ErrorKind::InvalidInput => fs::write(&path, self.otherwise),
-            _ => Err(error),
-        });
+        let mut written = fs::write(&path, self.value);
+        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
+            written = fs::write(&path, self.otherwise);
+        }
         match written {
             Ok(()) => Ok(()),
             Err(error) if is_withheld(&error) => {

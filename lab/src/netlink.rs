@@ -206,10 +206,10 @@ impl RouteSocket {
                 answer = NetlinkMessage::<RouteNetlinkMessage>::deserialize(bytes).ok();
             }
         })?;
-        Ok(answer.and_then(|message| match message.payload {
-            NetlinkPayload::InnerMessage(answer) => Some(answer),
-            _ => None,
-        }))
+        match answer.map(|message| message.payload) {
+            Some(NetlinkPayload::InnerMessage(answer)) => Ok(Some(answer)),
+            Some(_) | None => Ok(None),
+        }
     }
 
     /// The failures up to and with the acknowledgement of the newest request.
@@ -229,14 +229,8 @@ impl RouteSocket {
         let mut buffer = vec![0; CHUNK];
         for _ in 0..MOST_REPLIES {
             let length = socket::recv(self.fd.as_raw_fd(), &mut buffer, MsgFlags::empty())?;
-            let mut rest = &buffer[..length];
-            while let Some((reply, tail)) = next_reply(rest) {
-                rest = tail;
-                let last = matches!(reply, Reply::Code(sequence, _) if sequence == self.sequence);
-                take(reply);
-                if last {
-                    return Ok(());
-                }
+            if take_all(&buffer[..length], self.sequence, &mut take) {
+                return Ok(());
             }
         }
         Err(io::Error::other("no acknowledgement among the replies"))
@@ -248,6 +242,17 @@ enum Reply<'a> {
     Code(u32, i32),
     /// A whole message that answers a question.
     Answer(&'a [u8]),
+}
+
+/// Takes replies, and tells whether the one to this request was among them.
+fn take_all(mut bytes: &[u8], sequence: u32, take: &mut impl FnMut(Reply<'_>)) -> bool {
+    let mut last = false;
+    while let Some((reply, tail)) = next_reply(bytes) {
+        bytes = tail;
+        last |= matches!(reply, Reply::Code(of, _) if of == sequence);
+        take(reply);
+    }
+    last
 }
 
 /// Takes the first reply from the bytes.

@@ -1,6 +1,6 @@
 //! The lab itself: a plan raised into hosts, wires and stations, and what can be done to them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
 use crate::cut::Cuts;
 use crate::error::{LabError, Result};
 use crate::host::{BRIDGE, Hosts, Placed};
-use crate::message::{self, Link};
+use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
 use crate::plan::{Neighbours, Plan, StationSpec};
 use crate::spawner::Spawner;
@@ -111,7 +111,17 @@ impl Lab {
         self.settle(&station)
     }
 
+    /// Adds stations; if one cannot be added, none is.
     fn add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
+        let before: BTreeSet<String> = self.stations.keys().cloned().collect();
+        let outcome = self.try_add_all(specs);
+        if outcome.is_err() {
+            self.stations.retain(|name, _| before.contains(name));
+        }
+        outcome
+    }
+
+    fn try_add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
         let mut added: Vec<Station> = Vec::with_capacity(specs.len());
         for spec in specs {
             let station = self.create(spec)?;
@@ -185,10 +195,7 @@ impl Lab {
             let mut batch = Batch::default();
             let others = if is_new { &known } else { &new };
             for (mac, addresses) in others.iter().filter(|(mac, _)| *mac != station.mac()) {
-                for &address in addresses {
-                    let entry = message::neighbour(ETH0, address, *mac);
-                    batch.push("introduce a station", How::Replace, NewNeighbour(entry));
-                }
+                push_neighbours(&mut batch, *mac, addresses);
             }
             station.submit(batch)?;
         }
@@ -208,6 +215,13 @@ impl Lab {
             station.submit(batch)?;
         }
         Ok(())
+    }
+}
+
+fn push_neighbours(batch: &mut Batch, mac: Mac, addresses: &[IpAddr]) {
+    for &address in addresses {
+        let entry = message::neighbour(ETH0, address, mac);
+        batch.push("introduce a station", How::Replace, NewNeighbour(entry));
     }
 }
 

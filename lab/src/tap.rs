@@ -122,17 +122,19 @@ fn read_all(socket: &Socket, buffer: &mut [u8], take: &mut impl FnMut(Frame<'_>)
     Ok(MOST_FRAMES as u64)
 }
 
-fn read(socket: &Socket, buffer: &mut [u8], control: &mut Vec<u8>) -> nix::Result<(usize, Direction, u64)> {
+fn read(socket: &Socket, buffer: &mut [u8], control: &mut [u8]) -> nix::Result<(usize, Direction, u64)> {
     let mut slices = [IoSliceMut::new(buffer)];
     let flags = MsgFlags::empty();
     let got = packets::recvmsg::<LinkAddr>(socket.as_raw_fd(), &mut slices, Some(control), flags)?;
     let outgoing = got.address.is_some_and(|address| address.pkttype() == libc::PACKET_OUTGOING);
-    let stamp = got.cmsgs()?.find_map(|message| match message {
-        ControlMessageOwned::ScmTimestampns(time) => Some(nanoseconds(time)),
-        _ => None,
-    });
+    let mut stamp = 0;
+    for message in got.cmsgs()? {
+        if let ControlMessageOwned::ScmTimestampns(time) = message {
+            stamp = nanoseconds(time);
+        }
+    }
     let direction = if outgoing { Direction::ToVm } else { Direction::FromVm };
-    Ok((got.bytes, direction, stamp.unwrap_or(0)))
+    Ok((got.bytes, direction, stamp))
 }
 
 fn nanoseconds(time: TimeSpec) -> u64 {

@@ -1,6 +1,6 @@
 //! Real packets over the lab's wires. Each test runs in a jail of its own: this program starts itself again.
 
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "tests")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "tests")]
 
 mod jailed;
 mod killed;

@@ -23,10 +23,12 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const GROUP: u16 = 98;
 
 type Found = Result<String, String>;
+/// A check's name, its attempt, and its remedy.
+type Row = (&'static str, fn() -> Found, &'static str);
 
 /// Tries everything.
 pub(super) fn checks() -> Vec<Check> {
-    let rows: [(&str, fn() -> Found, &str); 9] = [
+    let rows: [Row; 9] = [
         (JAIL, || Ok("this runs in one".to_owned()), ""),
         ("network namespaces, veth and bridges", near, "load the kernel modules veth and bridge"),
         ("VXLAN between hosts", far, "load the kernel module vxlan"),

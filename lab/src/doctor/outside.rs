@@ -13,10 +13,12 @@ const DESCRIPTORS: u64 = 4096;
 const MEMORY: u64 = 512 << 10;
 
 type Found = Result<String, String>;
+/// A check's name, its attempt, and its remedy.
+type Row = (&'static str, fn() -> Found, &'static str);
 
 /// Reads everything.
 pub(super) fn checks() -> Vec<Check> {
-    let rows: [(&str, fn() -> Found, &str); 5] = [
+    let rows: [Row; 5] = [
         ("user namespaces", user_namespaces, "as root: sysctl -w user.max_user_namespaces=10000"),
         (
             "user namespaces for ordinary users",
