@@ -97,9 +97,10 @@ impl Course<'_, '_> {
         let folder = report.join("logs").join(self.order.scenario.name.chars().map(plain).collect::<String>());
         let made = fs::create_dir_all(&folder);
         for (name, log) in world.logs() {
-            let kept = made.as_ref().map_err(ToString::to_string).and_then(|()| {
-                fs::copy(&log, folder.join(format!("{name}.log"))).map_err(|error| error.to_string())
-            });
+            let kept = made
+                .as_ref()
+                .map_err(ToString::to_string)
+                .and_then(|()| fs::copy(&log, folder.join(format!("{name}.log"))).map_err(|error| error.to_string()));
             if let Err(error) = kept {
                 tracing::warn!(name, error, "a log could not be kept");
             }

@@ -72,9 +72,8 @@ impl Prober {
     /// Makes the listeners and markers that probes need. Done before anything is measured or sent.
     pub(crate) fn prepare(&mut self, lab: &Lab, probes: &[Probe]) -> Result<(), String> {
         for probe in probes {
-            self.listen(lab, probe).map_err(|error| {
-                format!("listen for {} on {}: {error}", describe(probe.service), probe.destination)
-            })?;
+            self.listen(lab, probe)
+                .map_err(|error| format!("listen for {} on {}: {error}", describe(probe.service), probe.destination))?;
             let markers = [&probe.source, &probe.destination];
             markers.into_iter().try_for_each(|name| self.fences.open(lab, name)).map_err(|error| error.to_string())?;
         }
@@ -85,9 +84,7 @@ impl Prober {
         let station = lab.station(&probe.destination).map_err(std::io::Error::other)?;
         let protocol = probe.service.protocol();
         match protocol {
-            Protocol::Tcp | Protocol::Udp => {
-                self.listeners.open(station, (probe.destination_address, probe.service))
-            }
+            Protocol::Tcp | Protocol::Udp => self.listeners.open(station, (probe.destination_address, probe.service)),
             Protocol::Icmp | Protocol::Icmpv6 | Protocol::Other(_) => {
                 let source = lab.station(&probe.source).map_err(std::io::Error::other)?;
                 self.raw.open(source, probe.source_address, protocol)?;

@@ -230,7 +230,8 @@ fn hear(at: usize, control: UnixStream, sender: &Sender<Heard>) {
 fn hear_interrupts(sender: &Sender<Heard>) {
     let Ok(runtime) = tokio::runtime::Builder::new_current_thread().enable_all().build() else { return };
     runtime.block_on(async {
-        let (Ok(mut interrupt), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate())) else {
+        let (Ok(mut interrupt), Ok(mut end)) = (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
+        else {
             return;
         };
         tokio::select! { _ = interrupt.recv() => {}, _ = end.recv() => {} }

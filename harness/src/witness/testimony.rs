@@ -66,7 +66,8 @@ pub(crate) fn is_undecided(evidence: &Evidence) -> bool {
 }
 
 fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&Record>>) -> Evidence {
-    let Attempt { probe, tuple, source_port, learned, delivered, listener_proven, fence, path_cut, settle_us } = attempt;
+    let Attempt { probe, tuple, source_port, learned, delivered, listener_proven, fence, path_cut, settle_us } =
+        attempt;
     let left = sources.taps.seen(&probe.source, &tuple);
     let reached = sources.taps.seen(&probe.destination, &tuple);
     let tcp_sequence = left.sequence.or(reached.sequence);

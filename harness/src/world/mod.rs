@@ -26,8 +26,8 @@ use crate::witness::operator::Operator;
 use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
-pub(crate) use programs::Programs;
 use programs::Program;
+pub(crate) use programs::Programs;
 use throughout::Rounds;
 
 /// The center's station, on a host of its own; no endpoint can have this name.

@@ -161,11 +161,7 @@ impl World {
         Ok(fences)
     }
 
-    fn session_evidence(
-        &mut self,
-        step: &PlannedStep,
-        fences: BTreeMap<String, Fence>,
-    ) -> Vec<SessionEvidence> {
+    fn session_evidence(&mut self, step: &PlannedStep, fences: BTreeMap<String, Fence>) -> Vec<SessionEvidence> {
         let mut made = Vec::new();
         for planned in &step.sessions {
             let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
@@ -182,8 +178,12 @@ impl World {
             for (vm, one) in &mut round.managed {
                 one.barrier = self.last.get(vm).is_some_and(|last| last.barrier);
             }
-            let sources =
-                Sources { managed: &round.managed, taps: &self.taps, account: &self.account, published: round.published };
+            let sources = Sources {
+                managed: &round.managed,
+                taps: &self.taps,
+                account: &self.account,
+                published: round.published,
+            };
             all.extend(evidence(round.attempts, &sources, false));
         }
         all
