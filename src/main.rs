@@ -1,2 +1,56 @@
-//! The eastwest command.
-fn main() {}
+//! The eastwest command: thin callers of the libraries, and the one place that prints.
+
+mod args;
+mod check;
+mod discover;
+mod ending;
+mod inventory;
+mod list;
+mod output;
+mod reach;
+mod render;
+mod run;
+mod tellers;
+mod why;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use crate::args::{Args, Command, ReportCommand};
+use crate::ending::{Ending, Outcome};
+
+fn main() -> ExitCode {
+    let args = Args::parse();
+    log_to_stderr();
+    // A second installation fails harmlessly: the first provider stays.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let ending = outcome(args.command).unwrap_or_else(|failure| {
+        output::complain(&failure);
+        failure.ending()
+    });
+    ending.code()
+}
+
+fn outcome(command: Command) -> Outcome {
+    match command {
+        Command::Run(args) => run::run(args),
+        Command::List(args) => list::list(&args),
+        Command::Why(args) => why::why(&args),
+        Command::Reach(args) => reach::reach(&args),
+        Command::Check(args) => check::check(&args),
+        Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
+        Command::Jail => Ok(Ending::Other(harness::jail_main())),
+    }
+}
+
+/// The log of the program itself, apart from its output: `EASTWEST_LOG=debug` shows more.
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("EASTWEST_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(output::colour_on_stderr())
+        .init();
+}

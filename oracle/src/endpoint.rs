@@ -75,3 +75,10 @@ pub(crate) fn link_local(address: IpAddr) -> bool {
         IpAddr::V6(address) => address.is_unicast_link_local(),
     }
 }
+
+/// The VMs of an inventory that a selector matches, in the order of their names.
+#[must_use]
+pub fn members<'a>(selector: &Selector, inventory: &'a Inventory) -> Vec<&'a Name> {
+    let vms = inventory.vms.iter().filter(|(name, vm)| Endpoint::Vm(name, vm).is(selector));
+    vms.map(|(name, _)| name).collect()
+}

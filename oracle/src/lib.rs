@@ -9,5 +9,6 @@ mod endpoint;
 mod judge;
 mod why;
 
+pub use endpoint::members;
 pub use judge::{EndVerdict, Judgement, Reason, evaluate, judge};
 pub use why::{EndExplanation, Explanation, Passed, why};

@@ -1,0 +1,203 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Parser, Subcommand, ValueEnum};
+
+/// Firewall policy between virtual machines, proven on real packets.
+#[derive(Debug, Parser)]
+#[command(name = "eastwest", version, arg_required_else_help = true, after_help = EXIT_CODES)]
+pub(crate) struct Args {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 all as expected; 1 something was not; 2 the input is wrong; 3 the environment cannot do it (`eastwest doctor` \
+says what to do about it); 130 interrupted, the evidence is kept.
+Environment: NO_COLOR, EASTWEST_LOG (error, warn, info, debug, trace).";
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run scenarios and say what was not as expected
+    Run(RunArgs),
+    /// List scenarios
+    List(ListArgs),
+    /// Explain the verdict on one flow: the rule that decided, and the rules passed over
+    Why(WhyArgs),
+    /// Show who can speak to whom in a scenario's state before its first step
+    Reach(ReachArgs),
+    /// Look for mistakes in a policy
+    Check(CheckArgs),
+    /// Render the reports of a recorded run again
+    Report {
+        #[command(subcommand)]
+        command: ReportCommand,
+    },
+    /// The process that holds a scenario's world (started by `run`)
+    #[command(hide = true)]
+    Jail,
+}
+
+/// The form of what is written to standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest run scenarios
+  eastwest run scenarios --filter 'move*' --jobs 1
+  eastwest run my.yaml --report out && eastwest report render out
+  eastwest run scenarios --model            by the oracle alone, without privileges
+  generate-scenario | eastwest run -        the scenario comes from standard input
+
+Of a folder, every `*.yaml` that begins with `eastwest: scenario/v1` is run, save those that say `slow: true`.")]
+pub(crate) struct RunArgs {
+    /// Scenario files or folders of them; `-` for standard input
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name or file holds this text, or matches it where it has `*` or `?`
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// How many scenarios run at once [default: the number of CPUs]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
+    pub(crate) jobs: Option<u16>,
+    /// The seed of every random choice [default: another each time, and shown]
+    #[arg(long, value_name = "N")]
+    pub(crate) seed: Option<u64>,
+    /// Keep the run in this folder: events.jsonl, junit.xml, report.txt
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write JUnit XML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+    /// Judge by the oracle alone: no packets, no privileges
+    #[arg(long)]
+    pub(crate) model: bool,
+    /// Another build of the agent to run in the VMs
+    #[arg(long, value_name = "PATH", conflicts_with = "model")]
+    pub(crate) agent: Option<PathBuf>,
+    /// An argument to put before the other build's own
+    #[arg(long, hide = true, value_name = "ARG", allow_hyphen_values = true, requires = "agent")]
+    pub(crate) agent_arg: Vec<String>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  eastwest list scenarios --filter ipv6")]
+pub(crate) struct ListArgs {
+    /// Scenario files or folders of them; `-` for standard input
+    #[arg(value_name = "PATH", default_value = "scenarios")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// Only scenarios whose name or file holds this text, or matches it where it has `*` or `?`
+    #[arg(long, value_name = "EXPR")]
+    pub(crate) filter: Option<String>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest why departments.yaml hr-1 fin-db tcp/5432 --inventory scenario.yaml
+  eastwest why departments.yaml dept=hr dept=finance,app=db tcp/5432
+  eastwest why departments.yaml 10.9.0.7 app=web tcp/443")]
+pub(crate) struct WhyArgs {
+    /// The policy file
+    pub(crate) policy: PathBuf,
+    /// The source: a VM's name (with --inventory), an address, or a list of labels
+    #[arg(value_name = "SRC")]
+    pub(crate) source: String,
+    /// The destination: a VM's name (with --inventory), an address, or a list of labels
+    #[arg(value_name = "DST")]
+    pub(crate) destination: String,
+    /// One service, such as tcp/443, udp/53, icmp/echo-request
+    pub(crate) service: String,
+    /// A scenario, or a file with a `topology:` alone, that says which VMs there are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<policy::Timestamp>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest reach scenario.yaml --services tcp/80,udp/53
+  eastwest reach scenario.yaml --services tcp/443 --packets --format json")]
+pub(crate) struct ReachArgs {
+    /// A scenario; one without steps will do
+    pub(crate) file: PathBuf,
+    /// The services to ask about
+    #[arg(long, required = true, value_delimiter = ',', value_name = "SERVICE,…")]
+    pub(crate) services: Vec<String>,
+    /// By the oracle (this is the default)
+    #[arg(long, conflicts_with = "packets")]
+    pub(crate) model: bool,
+    /// By real packets in a lab of the scenario's topology
+    #[arg(long)]
+    pub(crate) packets: bool,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest check departments.yaml
+  eastwest check departments.yaml --inventory scenario.yaml   also selectors that match no VM")]
+pub(crate) struct CheckArgs {
+    /// The policy file
+    pub(crate) policy: PathBuf,
+    /// A scenario, or a file with a `topology:` alone, that says which VMs there are
+    #[arg(long, value_name = "FILE")]
+    pub(crate) inventory: Option<PathBuf>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ReportCommand {
+    /// Render a recorded run from its events.jsonl alone
+    Render(RenderArgs),
+}
+
+/// The forms in which a recorded run is rendered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum RenderFormat {
+    /// For people
+    Human,
+    /// For programs, as `run --format json` writes it
+    Json,
+    /// For CI systems
+    Junit,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest report render out
+  eastwest report render out --format junit > junit.xml")]
+pub(crate) struct RenderArgs {
+    /// The folder given to `run --report`
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: RenderFormat,
+}

@@ -1,0 +1,52 @@
+//! `eastwest list`: which scenarios there are.
+
+use serde::Serialize;
+
+use crate::args::{Format, ListArgs};
+use crate::discover::{Found, discover};
+use crate::ending::{Ending, Outcome};
+use crate::output;
+
+#[derive(Serialize)]
+struct Object<'a> {
+    scenarios: Vec<Listed<'a>>,
+}
+
+#[derive(Serialize)]
+struct Listed<'a> {
+    name: &'a str,
+    file: &'a str,
+    steps: usize,
+    slow: bool,
+    exclusive: bool,
+}
+
+impl<'a> Listed<'a> {
+    fn of(found: &'a Found) -> Self {
+        let scenario = &found.scenario;
+        Self {
+            name: &scenario.name,
+            file: &scenario.file,
+            steps: scenario.steps.len(),
+            slow: scenario.slow,
+            exclusive: scenario.exclusive,
+        }
+    }
+
+    fn line(&self) -> String {
+        let steps = if self.steps == 1 { "1 step".to_owned() } else { format!("{} steps", self.steps) };
+        let slow = if self.slow { ", slow" } else { "" };
+        let exclusive = if self.exclusive { ", runs alone" } else { "" };
+        format!("{}  ({}: {steps}{slow}{exclusive})\n", self.name, self.file)
+    }
+}
+
+pub(crate) fn list(args: &ListArgs) -> Outcome {
+    let found = discover(&args.paths, args.filter.as_deref())?;
+    let scenarios: Vec<Listed<'_>> = found.iter().map(Listed::of).collect();
+    match args.format {
+        Format::Human => scenarios.iter().for_each(|listed| output::say(&listed.line())),
+        Format::Json => output::say_json(&Object { scenarios })?,
+    }
+    Ok(Ending::AsExpected)
+}

@@ -1,0 +1,88 @@
+//! `eastwest run`: scenarios in labs of their own, or by the oracle alone.
+
+use std::hash::{BuildHasher, Hasher};
+use std::path::{Path, PathBuf};
+
+use harness::{Job, RunError, RunOptions};
+use reports::event::{Event, ScenarioId, ScenarioOutcome};
+
+use crate::args::RunArgs;
+use crate::discover::{Found, discover};
+use crate::ending::{Ending, Failure, Outcome};
+use crate::tellers::Tellers;
+
+pub(crate) fn run(args: RunArgs) -> Outcome {
+    let found = discover(&args.paths, args.filter.as_deref())?;
+    let options = options(&args)?;
+    let mut tellers = Tellers::new(args.format, args.report.as_deref(), args.junit.as_deref())?;
+    let (left_out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| found.left_out().is_some());
+    let mut sink = |event: Event| with_left_out(event, &left_out).iter().for_each(|event| tellers.event(event));
+    let interrupted = if args.model {
+        return Err(Failure::Fault("run by the oracle alone in this build".to_owned()));
+    } else {
+        harness::run(chosen.iter().map(job).collect(), &options, &mut sink).map_err(failure)?.interrupted
+    };
+    let ending = tellers.finish()?;
+    Ok(if interrupted { Ending::Interrupted } else { ending })
+}
+
+fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
+    let agent = args.agent.as_deref().map(program).transpose()?;
+    Ok(RunOptions {
+        jobs: args.jobs.map(usize::from),
+        seed: args.seed.unwrap_or_else(any_seed),
+        report_dir: args.report.clone(),
+        exe: own_program()?,
+        agent,
+        agent_args: args.agent_arg.clone(),
+    })
+}
+
+/// This very program: it holds the jail, the center and the agent as well.
+pub(crate) fn own_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| Failure::Environment(format!("find this very program: {error}")))
+}
+
+fn program(path: &Path) -> Result<PathBuf, Failure> {
+    let wrong = |cause: String| Failure::Input(format!("use {} as the agent: {cause}", path.display()));
+    let full = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
+    if full.is_file() { Ok(full) } else { Err(wrong("it is no file".to_owned())) }
+}
+
+/// A seed that differs from run to run, short enough to type.
+pub(crate) fn any_seed() -> u64 {
+    std::collections::hash_map::RandomState::new().build_hasher().finish() % 1_000_000
+}
+
+pub(crate) fn failure(error: RunError) -> Failure {
+    match error {
+        RunError::Environment(cause) => {
+            Failure::Environment(format!("{cause}\n(`eastwest doctor` tries each thing that is needed)"))
+        }
+        RunError::Harness(cause) => Failure::Fault(cause),
+    }
+}
+
+pub(crate) fn job(found: &Found) -> Job {
+    Job { scenario: id(found), path: found.path.clone(), text: found.text.clone(), exclusive: found.scenario.exclusive }
+}
+
+fn id(found: &Found) -> ScenarioId {
+    ScenarioId { name: found.scenario.name.clone(), file: found.scenario.file.clone() }
+}
+
+/// The event, and behind the run's first one what there is to say of the scenarios that are left out.
+fn with_left_out(event: Event, left_out: &[Found]) -> Vec<Event> {
+    let Event::RunStarted { version, mut scenarios, seed, jobs, model } = event else { return vec![event] };
+    scenarios.extend(left_out.iter().map(id));
+    let skipped = left_out.iter().map(|found| Event::ScenarioFinished {
+        scenario: id(found),
+        outcome: ScenarioOutcome::Skipped,
+        seconds: 0.0,
+        reason: found.left_out().map(str::to_owned),
+        findings: Vec::new(),
+    });
+    let mut events = vec![Event::RunStarted { version, scenarios, seed, jobs, model }];
+    events.extend(skipped);
+    events
+}
