@@ -41,10 +41,12 @@ pub(crate) struct Cell {
 impl Rules<'_> {
     /// The row of a class: one cell for each service class. `end` is where this machine stands in the flow.
     pub(crate) fn row(&self, standing: &Standing, end: End) -> Vec<Cell> {
+        if self.view.quarantined {
+            return self.denied(Builtin::Quarantine);
+        }
         match standing {
             Standing::Unknown => self.denied(Builtin::Unknown),
             Standing::LinkLocal => self.denied(Builtin::LinkLocal),
-            Standing::Member(_) if self.view.quarantined => self.denied(Builtin::Quarantine),
             Standing::Member(sets) => {
                 let matches = |rule: &ViewRule| side(rule, end).is_some_and(|set| sets.contains(&set));
                 let acts = |rule: &ViewRule| self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce;

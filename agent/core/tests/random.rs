@@ -16,6 +16,9 @@ const NOW: i64 = 100;
 
 /// The slow, obvious definition.
 fn naive(view: &View, inbound: bool, peer: IpAddr, service: FlowService) -> String {
+    if view.quarantined {
+        return "deny eastwest/quarantine".to_owned();
+    }
     if is("169.254.0.0/16", peer) || is("fe80::/10", peer) {
         return "deny eastwest/link-local".to_owned();
     }
@@ -23,9 +26,6 @@ fn naive(view: &View, inbound: bool, peer: IpAddr, service: FlowService) -> Stri
     let group = is("224.0.0.0/4", peer) || is("255.255.255.255/32", peer) || is("ff00::/8", peer);
     if vm.is_none() && !group && view.managed.iter().any(|net| net.contains(&peer)) {
         return "deny eastwest/unknown".to_owned();
-    }
-    if view.quarantined {
-        return "deny eastwest/quarantine".to_owned();
     }
     let matches = |rule: &&ViewRule| {
         let set = if inbound { rule.inbound } else { rule.outbound };

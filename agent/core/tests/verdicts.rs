@@ -135,6 +135,8 @@ fn a_monitor_rule_is_told_and_does_not_act() {
     check(&view, Some(0), expected);
     let view = View { quarantined: true, ..view };
     let expected = "in 10.98.0.2 tcp/80: deny eastwest/quarantine
+         in 10.98.0.9 tcp/80: deny eastwest/quarantine
+         in fe80::1 tcp/80: deny eastwest/quarantine
          out 8.8.8.8 udp/1: deny eastwest/quarantine";
     check(&view, Some(0), expected);
 }
