@@ -24,7 +24,6 @@ const UNDERLAY_MTU: u32 = 9000;
 const MOST_HOSTS: usize = 1000;
 
 const SETTINGS: &[Setting] = &[
-    setting("ipv6/conf/all/disable_ipv6", "1"),
     setting("ipv6/conf/default/disable_ipv6", "1"),
     setting("ipv4/ip_forward", "0"),
     setting("ipv4/conf/all/rp_filter", "0"),

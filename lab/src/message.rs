@@ -5,8 +5,8 @@ use std::os::fd::RawFd;
 
 use rtnetlink::packet_route::address::{AddressAttribute, AddressHeaderFlags, AddressMessage};
 use rtnetlink::packet_route::link::{
-    InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData, InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute,
-    LinkFlags, LinkInfo, LinkMessage,
+    AfSpecInet6, AfSpecUnspec, In6AddrGenMode, InfoBridge, InfoBridgePort, InfoData, InfoKind, InfoPortData,
+    InfoPortKind, InfoVeth, InfoVxlan, LinkAttribute, LinkFlags, LinkInfo, LinkMessage,
 };
 use rtnetlink::packet_route::neighbour::{
     NeighbourAddress, NeighbourAttribute, NeighbourFlags, NeighbourMessage, NeighbourState,
@@ -80,6 +80,13 @@ impl Link {
     pub(crate) fn down(mut self) -> Link {
         self.message.header.change_mask |= LinkFlags::Up;
         self
+    }
+
+    /// Without an IPv6 address that nobody gave it. (The kernel setting of that name waits, by trying again and
+    /// again, for a lock that any other namespace may hold.)
+    pub(crate) fn without_link_local(self) -> Link {
+        let mode = AfSpecInet6::AddrGenMode(In6AddrGenMode::None);
+        self.with(LinkAttribute::AfSpecUnspec(vec![AfSpecUnspec::Inet6(vec![mode])]))
     }
 
     /// As a bridge without spanning tree, snooping or a packet filter behind its back.

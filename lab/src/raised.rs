@@ -132,7 +132,7 @@ impl Lab {
         let places: Vec<Placed> = added.iter().map(placed).collect();
         self.hosts.place(&places)?;
         for station in &added {
-            station.configure()?;
+            station.configure(self.neighbours)?;
         }
         self.introduce(&added)?;
         for station in &added {

@@ -35,11 +35,8 @@ const SETTINGS: &[Setting] = &[
 ];
 
 /// With permanent neighbours nothing is learned from the wire, so nothing need be said on it.
-const QUIET: &[Setting] = &[
-    setting("ipv6/conf/default/accept_ra", "0"),
-    setting("ipv6/conf/default/router_solicitations", "0"),
-    setting("ipv6/conf/default/addr_gen_mode", "1"),
-];
+const QUIET: &[Setting] =
+    &[setting("ipv6/conf/default/accept_ra", "0"), setting("ipv6/conf/default/router_solicitations", "0")];
 
 /// A VM, an outside endpoint or the center. Clones are handles to the same station.
 #[derive(Debug, Clone)]
@@ -175,8 +172,12 @@ impl Station {
     }
 
     /// Switches the interfaces on, and gives them addresses and routes.
-    pub(crate) fn configure(&self) -> Result<()> {
+    pub(crate) fn configure(&self, neighbours: Neighbours) -> Result<()> {
         let mut batch = Batch::default();
+        if neighbours == Neighbours::Permanent && has_ipv6() {
+            let quiet = Link::existing(ETH0).without_link_local().request();
+            batch.push("keep a station's interface quiet", How::Change, quiet);
+        }
         for interface in [LOOPBACK, ETH0] {
             let up = Link::existing(interface).up().request();
             batch.push("switch on a station's interface", How::Change, up);

@@ -17,6 +17,7 @@ type Test = (&'static str, fn());
 
 const TESTS: &[Test] = &[
     ("stations_on_one_host_and_on_two_talk_in_every_protocol", jailed::all_talk),
+    ("permanent_neighbours_are_quiet", jailed::quiet),
     ("learned_neighbours_talk", jailed::learned),
     ("a_marker_makes_the_round", jailed::marker),
     ("taps_see_both_directions_and_not_the_excepted_port", jailed::taps),

@@ -44,6 +44,25 @@ pub(crate) fn all_talk() {
     }
 }
 
+/// With permanent neighbours no station says anything by itself, and has no address that nobody gave it.
+pub(crate) fn quiet() {
+    let mut lab = trio();
+    let read = || std::fs::read_to_string("/proc/thread-self/net/if_inet6").unwrap();
+    for station in lab.stations() {
+        let addresses = station.enter(read).unwrap();
+        assert!(!addresses.contains("fe80"), "{addresses}");
+    }
+    let mut tap = lab.station("b").unwrap().tap().unwrap();
+    lab.relocate("b", "h2").unwrap();
+    talk::check(&lab, "a", "b", true);
+    tap.drain(|frame| {
+        let key = packet::parse(frame.bytes).unwrap();
+        let is_membership_report = key.protocol == 58 && key.destination_port == 143 << 8;
+        assert!(key.destination.is_multicast() == is_membership_report, "{key:?}");
+    })
+    .unwrap();
+}
+
 pub(crate) fn learned() {
     let mut plan = plan(&[("a", "h1"), ("b", "h1"), ("c", "h2")]);
     plan.neighbours = Neighbours::Learned;
