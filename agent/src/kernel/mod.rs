@@ -1,0 +1,14 @@
+//! The kernel half: the chains that stay, the maps and marks that change, the log that comes back.
+//!
+//! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
+mod apply;
+mod log;
+mod marks;
+mod rules;
+mod skeleton;
+mod sysctls;
+
+pub use apply::Kernel;
+pub use log::{KernelBatch, KernelLog};
+pub use rules::{BARRIER_PORT, GROUP, table};
+pub use sysctls::prepare;

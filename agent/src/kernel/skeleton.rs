@@ -1,0 +1,304 @@
+//! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
+//!
+//! `in` and `out` let loopback, neighbours and the center through, pass what the current epoch has judged, and send the
+//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch`, `stamp`, `default_*`
+//! and `center_*` are empty here: they change with each ruleset.
+use agent_core::Builtin;
+use nft::{Batch, CtKey, Direction, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Table, Type};
+
+use super::rules::{
+    ALLOW, BARRIER_PORT, CLASSED, CUT, FOUND, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED,
+    Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
+};
+
+const LOOPBACK: u16 = 772;
+/// Messages a second; counters stay exact beyond.
+const LOG_RATE: u64 = 20_000;
+const SAMPLE_RATE: u64 = 1_000;
+const RELATED_RATE: u64 = 1_000;
+
+const BASES: [(&str, HookPoint); 3] =
+    [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
+/// Chains whose rules change with each ruleset.
+pub(crate) const LIVING: [&str; 6] = ["epoch", "stamp", "default_in", "default_out", "center_in", "center_out"];
+
+/// The two directions of flows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    In,
+    Out,
+}
+
+impl Side {
+    fn name(self, what: &str) -> String {
+        match self {
+            Self::In => format!("{what}_in"),
+            Self::Out => format!("{what}_out"),
+        }
+    }
+
+    fn outcomes(self) -> String {
+        self.name("outcomes")
+    }
+}
+
+/// The sets and maps.
+pub(crate) fn sets() -> Vec<SetSpec> {
+    vec![
+        SetSpec::map("peers4", &[Type::Ipv4], Type::Mark),
+        SetSpec::map("peers6", &[Type::Ipv6], Type::Mark),
+        SetSpec::ranges("networks4", Type::Ipv4, Type::Mark),
+        SetSpec::ranges("networks6", Type::Ipv6, Type::Mark),
+        SetSpec::ranges("tcp", Type::Port, Type::Mark),
+        SetSpec::ranges("udp", Type::Port, Type::Mark),
+        SetSpec::ranges("icmp", Type::Port, Type::Mark),
+        SetSpec::ranges("icmpv6", Type::Port, Type::Mark),
+        SetSpec::ranges("protocols", Type::Protocol, Type::Mark),
+        SetSpec::map("inbound", &[Type::Mark, Type::Mark], Type::Mark),
+        SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
+        SetSpec::counted("outcomes_in", Type::Mark),
+        SetSpec::counted("outcomes_out", Type::Mark),
+    ]
+}
+
+/// Lays table, sets and chains. What stands of them is kept: base chains, elements, the changing chains' rules.
+pub(crate) fn lay(batch: &mut Batch) {
+    let table = table();
+    batch.add_table(&table);
+    for (name, point) in BASES {
+        batch.add_base_chain(&table, name, &Hook { point, priority: 0, policy: Policy::Drop });
+    }
+    for set in sets() {
+        batch.add_set(&table, &set);
+    }
+    for chain in LIVING {
+        batch.add_chain(&table, chain);
+    }
+    let chains = chains();
+    for (name, _) in &chains {
+        batch.add_chain(&table, name).flush_chain(&table, name);
+    }
+    for (name, _) in BASES {
+        batch.flush_chain(&table, name);
+    }
+    for (name, rules) in chains {
+        fill(batch, &table, &name, &rules);
+    }
+    fill(batch, &table, "in", &entry(Side::In));
+    fill(batch, &table, "out", &entry(Side::Out));
+    fill(batch, &table, "forward", &forward());
+}
+
+fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
+    for rule in rules {
+        batch.add_rule(table, chain, &rule.0);
+    }
+}
+
+/// All chains but the base chains and the changing ones.
+fn chains() -> Vec<(String, Vec<Rule>)> {
+    let mut all = vec![
+        ("neighbours".to_owned(), neighbours()),
+        ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
+        ("center".to_owned(), center()),
+        ("answers".to_owned(), answers()),
+        ("late".to_owned(), late()),
+        ("refuse".to_owned(), refuse()),
+    ];
+    for side in [Side::In, Side::Out] {
+        all.extend([
+            (side.name("barrier"), barrier(side)),
+            (side.name("invalid"), invalid(side)),
+            (side.name("related"), related(side)),
+            (side.name("nat"), nat(side)),
+            (side.name("judge"), judge(side)),
+            (side.name("decide"), decide(side)),
+            (side.name("admit"), admit(side)),
+            (side.name("cut"), cut(side)),
+        ]);
+    }
+    all
+}
+
+fn entry(side: Side) -> Vec<Rule> {
+    let device = match side {
+        Side::In => MetaKey::InType,
+        Side::Out => MetaKey::OutType,
+    };
+    let own_answers = match side {
+        Side::In => None,
+        Side::Out => Some(Rule::new().jump("answers")),
+    };
+    let (forth, back) = match side {
+        Side::In => ("judge_in", "judge_out"),
+        Side::Out => ("judge_out", "judge_in"),
+    };
+    let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
+    let mut rules = vec![
+        Rule::new().device(device, LOOPBACK).accept(),
+        sentinel.bytes(Header::Transport, 8, b"EWB1").goto(&side.name("barrier")),
+        Rule::new().jump("neighbours"),
+        Rule::new().ct_any(CtKey::State, INVALID | UNTRACKED).goto(&side.name("invalid")),
+        Rule::new().ct_any(CtKey::State, RELATED).jump(&side.name("related")),
+        Rule::new().jump(&side.name("center")),
+    ];
+    rules.extend(own_answers);
+    rules.extend([
+        Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP).goto("late"),
+        Rule::new().jump("epoch"),
+        Rule::new().ct_any(CtKey::Status, TRANSLATED).goto(&side.name("nat")),
+        Rule::new().direction(Direction::Original).goto(forth),
+        Rule::new().direction(Direction::Reply).goto(back),
+        Rule::new().counter().drop(),
+    ]);
+    rules
+}
+
+/// Neighbour and router discovery, group membership; never a redirect.
+fn neighbours() -> Vec<Rule> {
+    let six = || Rule::new().family(IPV6).transport(ICMPV6);
+    vec![
+        six().bytes(Header::Network, 7, &[255]).icmp_type(133..=136).accept(),
+        six().icmp_type(130..=132).accept(),
+        six().icmp_type(143..=143).accept(),
+        Rule::new().family(IPV4).transport(IGMP).accept(),
+    ]
+}
+
+/// Errors about a flow go on with it; redirects and source quench do not.
+fn related(side: Side) -> Vec<Rule> {
+    let invalid = side.name("invalid");
+    vec![
+        Rule::new().transport(ICMP).icmp_type(3..=3).goto("related_rate"),
+        Rule::new().transport(ICMP).icmp_type(11..=12).goto("related_rate"),
+        Rule::new().transport(ICMPV6).icmp_type(1..=4).goto("related_rate"),
+        Rule::new().transport(ICMP).goto(&invalid),
+        Rule::new().transport(ICMPV6).goto(&invalid),
+    ]
+}
+
+fn center() -> Vec<Rule> {
+    let first = Rule::new().ct_any(CtKey::State, NEW).count_builtin(Builtin::Center, "outcomes_out");
+    vec![first, Rule::new().accept()]
+}
+
+/// What this machine answers to what it refuses: an empty reset, "administratively prohibited".
+fn answers() -> Vec<Rule> {
+    let related = || Rule::new().ct_any(CtKey::State, RELATED);
+    vec![
+        related().reset().family(IPV4).bytes(Header::Network, 2, &40_u16.to_be_bytes()).accept(),
+        related().reset().family(IPV6).bytes(Header::Network, 4, &20_u16.to_be_bytes()).accept(),
+        related().transport(ICMP).bytes(Header::Transport, 0, &[3, 13]).accept(),
+        related().transport(ICMPV6).bytes(Header::Transport, 0, &[1, 1]).accept(),
+    ]
+}
+
+/// Packets of a flow after the one that was cut.
+fn late() -> Vec<Rule> {
+    vec![Rule::new().counter(), Rule::new().transport(TCP).answer(Reject::TcpReset), Rule::new().drop()]
+}
+
+fn refuse() -> Vec<Rule> {
+    vec![
+        Rule::new().transport(TCP).answer(Reject::TcpReset),
+        Rule::new().transport(TCP).drop(),
+        Rule::new().answer(Reject::Prohibited),
+        Rule::new().drop(),
+    ]
+}
+
+fn barrier(side: Side) -> Vec<Rule> {
+    vec![
+        Rule::new().set_builtin(Builtin::Barrier),
+        Rule::new().count(&side.outcomes()),
+        Rule::new().log_at_once("barrier"),
+        Rule::new().drop(),
+    ]
+}
+
+fn invalid(side: Side) -> Vec<Rule> {
+    vec![
+        Rule::new().set_builtin(Builtin::Invalid),
+        Rule::new().count(&side.outcomes()),
+        Rule::new().limit(SAMPLE_RATE, false).log("invalid"),
+        Rule::new().drop(),
+    ]
+}
+
+fn nat(side: Side) -> Vec<Rule> {
+    builtin_deny(Builtin::Nat, &side.outcomes())
+}
+
+fn forward() -> Vec<Rule> {
+    builtin_deny(Builtin::Forwarded, &Side::In.outcomes())
+}
+
+fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
+    vec![
+        Rule::new().set_builtin(builtin),
+        Rule::new().count(outcomes),
+        Rule::new().limit(LOG_RATE, false).log("deny"),
+        Rule::new().drop(),
+    ]
+}
+
+/// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
+fn judge(side: Side) -> Vec<Rule> {
+    let (four, six, pairs) = match side {
+        Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
+        Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
+    };
+    let unknown = || Rule::new().mark_bits(u32::MAX, 0);
+    let service = |protocol, map| {
+        let decide = side.name("decide");
+        Rule::new().protocol(protocol).judge(CtKey::DestinationPort, map, pairs).goto(&decide)
+    };
+    let others = Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]);
+    vec![
+        Rule::new().set_mark(0),
+        Rule::new().classify(four, "peers4"),
+        Rule::new().classify(six, "peers6"),
+        unknown().classify(four, "networks4"),
+        unknown().classify(six, "networks6"),
+        Rule::new().mark_bits(CLASSED, 0).counter().drop(),
+        service(TCP, "tcp"),
+        service(UDP, "udp"),
+        service(ICMP, "icmp"),
+        service(ICMPV6, "icmpv6"),
+        others.judge(CtKey::Protocol, "protocols", pairs).goto(&side.name("decide")),
+        Rule::new().goto(&side.name("decide")),
+    ]
+}
+
+fn decide(side: Side) -> Vec<Rule> {
+    vec![
+        Rule::new().mark_bits(FOUND, 0).jump(&side.name("default")),
+        Rule::new().mark_bits(FOUND, 0).counter().drop(),
+        Rule::new().jump("stamp"),
+        Rule::new().action(ALLOW).goto(&side.name("admit")),
+        Rule::new().living().goto(&side.name("cut")),
+        Rule::new().count(&side.outcomes()),
+        Rule::new().limit(LOG_RATE, false).log("deny"),
+        Rule::new().action(REJECT).goto("refuse"),
+        Rule::new().drop(),
+    ]
+}
+
+fn admit(side: Side) -> Vec<Rule> {
+    let first = || Rule::new().unjudged().ct_any(CtKey::State, NEW);
+    vec![
+        first().count(&side.outcomes()),
+        first().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
+        Rule::new().keep(),
+        Rule::new().set_mark(0).accept(),
+    ]
+}
+
+fn cut(side: Side) -> Vec<Rule> {
+    vec![
+        Rule::new().count(&side.outcomes()),
+        Rule::new().cut(),
+        Rule::new().transport(TCP).answer(Reject::TcpReset),
+        Rule::new().drop(),
+    ]
+}

@@ -1,0 +1,64 @@
+//! The datapath on real packets: a virtual machine's namespace with our tables, a peer's, a wire between them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test binary without harness"
+)]
+mod flows;
+mod life;
+mod rulesets;
+mod world;
+
+use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
+use nix::unistd::Pid;
+use world::World;
+
+type Case = (&'static str, fn(&mut World));
+
+const CASES: [Case; 16] = [
+    ("before the first ruleset nothing passes", flows::nothing_yet),
+    ("every verdict, direction, family and protocol", flows::table),
+    ("near misses: port, peer, direction", flows::near_misses),
+    ("the center alone passes a closed machine", flows::center),
+    ("a mark that a process set opens nothing", flows::spoofed_mark),
+    ("errors about an allowed flow reach it, in old epochs too", flows::related),
+    ("a redirect that quotes a living flow is invalid", flows::redirect),
+    ("the middle of an unknown stream is invalid", flows::unknown_stream),
+    ("a cut is recorded once, resets both ends and is final", life::cut_tcp),
+    ("an outbound stream is cut likewise", life::cut_outbound),
+    ("a datagram flow is cut until the next epoch", life::cut_udp),
+    ("fifty epochs lose nothing and record nothing", life::epochs),
+    ("swept marks are judged again, and forgotten flows are unknown", life::sweep),
+    ("a refused change leaves everything as it was", life::refused),
+    ("a second start keeps policy, flows and counters", life::restart),
+    ("outcomes come and go by difference, with a large map", life::difference),
+];
+
+/// On one CPU everything on this wire has happened when a system call returns.
+fn pin() {
+    let mut cpus = CpuSet::new();
+    cpus.set(0).unwrap();
+    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+}
+
+fn main() {
+    pin();
+    let user = nix::unistd::geteuid();
+    if !user.is_root() {
+        let group = nix::unistd::getegid();
+        unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+        std::fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
+        std::fs::write("/proc/self/setgroups", "deny").unwrap();
+        std::fs::write("/proc/self/gid_map", format!("0 {group} 1")).unwrap();
+    }
+    let only = std::env::args().skip(1).find(|word| !word.starts_with('-'));
+    for (name, case) in CASES {
+        if only.as_ref().is_some_and(|word| !name.contains(word.as_str())) {
+            continue;
+        }
+        case(&mut World::new());
+        println!("ok: {name}");
+    }
+}

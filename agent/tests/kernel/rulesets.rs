@@ -1,0 +1,70 @@
+//! Small rulesets: three classes of peers, a service of each protocol.
+use std::collections::BTreeMap;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use agent_core::{Action, Builtin, Class, IpRange, Ruleset, Service, Word};
+
+use crate::world::{OTHER, PEER};
+
+pub(crate) const DENY: Word = Word::new(Action::Deny, false, 16);
+pub(crate) const REJECT: Word = Word::new(Action::Reject, false, 17);
+pub(crate) const ALLOW: Word = Word::new(Action::Allow, true, 18);
+pub(crate) const QUIET: Word = Word::new(Action::Allow, false, 19);
+pub(crate) const DEFAULT: Word = Word::new(Action::Deny, false, 20);
+
+pub(crate) const PORT: u16 = 7000;
+pub(crate) const REST: Service = Service(0);
+pub(crate) const TCP: Service = Service(1);
+pub(crate) const UDP: Service = Service(2);
+pub(crate) const ECHO: Service = Service(3);
+pub(crate) const ECHO6: Service = Service(4);
+pub(crate) const PEERS: Class = Class(1);
+
+/// Everything is denied by the default.
+pub(crate) fn closed(epoch: u16) -> Ruleset {
+    let mut outcomes: BTreeMap<_, _> =
+        Builtin::ALL.into_iter().map(|one| (one.word(), format!("deny {}", one.rule()))).collect();
+    for (word, comment) in
+        [(DENY, "deny d"), (REJECT, "reject r"), (ALLOW, "allow a"), (QUIET, "allow q"), (DEFAULT, "deny default")]
+    {
+        outcomes.insert(word, comment.to_owned());
+    }
+    let peer = |all: [&str; 2], class| all.map(|ip| (ip.parse::<IpAddr>().unwrap(), class));
+    let port = |service| vec![(0..=PORT - 1, REST), (PORT..=PORT, service), (PORT + 1..=u16::MAX, REST)];
+    let kind = |kind: u8, service| vec![(0..=kind - 1, REST), (kind..=kind, service), (kind + 1..=255, REST)];
+    Ruleset {
+        epoch,
+        center: None,
+        own: Vec::new(),
+        peers: peer(PEER, PEERS).into_iter().chain(peer(OTHER, Class(2))).collect(),
+        networks: vec![
+            whole(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into()),
+            whole(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from([255; 16]).into()),
+        ],
+        tcp: port(TCP),
+        udp: port(UDP),
+        icmp: kind(8, ECHO),
+        icmpv6: kind(128, ECHO6),
+        protocols: vec![(0..=255, REST)],
+        inbound: BTreeMap::new(),
+        outbound: BTreeMap::new(),
+        default_in: DEFAULT,
+        default_out: DEFAULT,
+        outcomes_in: outcomes.clone(),
+        outcomes_out: outcomes,
+    }
+}
+
+fn whole(start: IpAddr, end: IpAddr) -> (IpRange, Class) {
+    (IpRange { start, end }, Class(0))
+}
+
+/// The peer's four services get this word, in both directions.
+pub(crate) fn open(epoch: u16, inbound: Word, outbound: Word) -> Ruleset {
+    let mut ruleset = closed(epoch);
+    for service in [TCP, UDP, ECHO, ECHO6] {
+        ruleset.inbound.insert((PEERS, service), inbound);
+        ruleset.outbound.insert((PEERS, service), outbound);
+    }
+    ruleset
+}
