@@ -1,14 +1,17 @@
 //! The course of one scenario: raise its world, go through its steps, judge each, and tell everything as it happens.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use policy::Timestamp;
-use reports::event::{Event, Finding, ScenarioOutcome};
+use reports::event::{Event, Figures, Finding, ScenarioOutcome};
 
 use super::protocol::{Order, Speaker};
+use crate::evidence::Observation;
+use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::plan::{PlannedStep, plan};
 use crate::scenario::{Scenario, parse};
 use crate::state::State;
@@ -17,16 +20,20 @@ use crate::world::{Programs, World};
 /// Runs a scenario to its end, whatever that is.
 pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
     let begun = Instant::now();
-    let mut course = Course { order, speaker, begun, findings: 0 };
+    let mut course = Course { order, speaker, begun, findings: 0, pending: VecDeque::new() };
     let ended = course.go(scratch);
-    let (outcome, reason) = match ended {
-        Ok(()) if course.findings == 0 => (ScenarioOutcome::Passed, None),
-        Ok(()) => (ScenarioOutcome::Failed, None),
-        Err(reason) => (ScenarioOutcome::Error, Some(reason)),
+    let (reason, findings) = match ended {
+        Ok(findings) => (None, findings),
+        Err(stopped) => (Some(stopped.reason), stopped.findings),
+    };
+    let outcome = match (&reason, course.findings + findings.len()) {
+        (Some(_), _) => ScenarioOutcome::Error,
+        (None, 0) => ScenarioOutcome::Passed,
+        (None, _) => ScenarioOutcome::Failed,
     };
     let scenario = order.scenario.clone();
     let seconds = begun.elapsed().as_secs_f64();
-    speaker.tell(Event::ScenarioFinished { scenario, outcome, seconds, reason, findings: Vec::new() })
+    speaker.tell(Event::ScenarioFinished { scenario, outcome, seconds, reason, findings })
 }
 
 /// Reads the scenario and the policies beside it.
@@ -49,22 +56,52 @@ struct Course<'a, 'b> {
     speaker: &'a mut Speaker<'b>,
     begun: Instant,
     findings: usize,
+    /// Steps that wait for agents' words, and those behind them.
+    pending: VecDeque<Seen>,
+}
+
+/// A step that was gone through.
+struct Seen {
+    step: PlannedStep,
+    observation: Observation,
+    figures: Figures,
+}
+
+/// A course that was not run to its end.
+struct Stopped {
+    reason: String,
+    findings: Vec<Finding>,
+}
+
+impl From<String> for Stopped {
+    fn from(reason: String) -> Self {
+        Self { reason, findings: Vec::new() }
+    }
 }
 
 impl Course<'_, '_> {
-    fn go(&mut self, scratch: &Path) -> Result<(), String> {
+    fn go(&mut self, scratch: &Path) -> Result<Vec<Finding>, Stopped> {
         let scenario = read(self.order)?;
         let steps = plan(&scenario, Timestamp::now());
         let names = steps.iter().map(|step| step.name.to_string()).collect();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names })?;
-        let mut world = raise(self.order, &scenario, scratch)?;
+        let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
+        let mut world = raise(self.order, &scenario, scratch)
+            .map_err(|reason| Stopped { reason: format!("cannot {reason}"), findings: never(0) })?;
         self.speaker.tell(Event::LabReady {
             scenario: self.order.scenario.clone(),
             seconds: self.begun.elapsed().as_secs_f64(),
             vms: scenario.topology.vms.len(),
             hosts: scenario.topology.hosts.len(),
         })?;
-        let ended = steps.iter().try_for_each(|step| self.step(&mut world, step));
+        let mut ended = Ok(without_expectations(&scenario).into_iter().collect());
+        for (at, step) in steps.iter().enumerate() {
+            if let Err(reason) = self.step(&mut world, step) {
+                ended = Err(Stopped { reason, findings: never(at) });
+                break;
+            }
+        }
+        self.finish(&mut world)?;
         if ended.is_err() || self.findings > 0 {
             self.keep_logs(&world);
         }
@@ -78,16 +115,49 @@ impl Course<'_, '_> {
         let change_seconds = begun.elapsed().as_secs_f64();
         let (observation, mut figures) = world.observe(step)?;
         figures.change_seconds = change_seconds;
-        let (cells, findings): (_, Vec<Finding>) = super::naive::judge(step, &observation);
-        self.findings += findings.len();
-        self.speaker.tell(Event::StepFinished {
-            scenario: self.order.scenario.clone(),
-            step: step.name.to_string(),
-            generation: observation.published,
-            cells,
-            findings,
-            figures,
-        })
+        self.complete(world);
+        self.pending.push_back(Seen { step: step.clone(), observation, figures });
+        self.judge(false)
+    }
+
+    /// What is left is judged once every agent can speak again; and if none can, as it is.
+    fn finish(&mut self, world: &mut World) -> Result<(), String> {
+        if self.pending.is_empty() {
+            return Ok(());
+        }
+        if let Err(error) = world.recover() {
+            tracing::warn!(error, "agents could not tell the rest");
+        }
+        self.complete(world);
+        self.judge(true)
+    }
+
+    /// Lets earlier steps hear what has been told in this one.
+    fn complete(&mut self, world: &World) {
+        for seen in &mut self.pending {
+            world.complete(&mut seen.observation);
+        }
+    }
+
+    /// Judges the steps for which all words are there, in their order; at the end, all.
+    fn judge(&mut self, all: bool) -> Result<(), String> {
+        while let Some(seen) = self.pending.pop_front() {
+            if seen.observation.is_pending() && !all {
+                self.pending.push_front(seen);
+                break;
+            }
+            let (cells, findings) = judge_step(&seen.step, &seen.observation);
+            self.findings += findings.len();
+            self.speaker.tell(Event::StepFinished {
+                scenario: self.order.scenario.clone(),
+                step: seen.step.name.to_string(),
+                generation: seen.observation.published,
+                cells,
+                findings,
+                figures: seen.figures,
+            })?;
+        }
+        Ok(())
     }
 
     /// Copies the programs' logs to where they outlive the jail.

@@ -1,7 +1,6 @@
 //! The inner side of a run: the process that owns one scenario's world, and what it says on its control socket.
 
 mod course;
-mod naive;
 pub(crate) mod protocol;
 mod reach;
 

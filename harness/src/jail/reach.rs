@@ -1,11 +1,16 @@
 //! Who can speak to whom, by packets: every ordered pair, in the state before the first step.
 
 use std::path::Path;
+use std::sync::Arc;
 
-use policy::FlowService;
+use policy::{Flow, FlowService, Timestamp};
+use reports::event::Cell;
 
 use super::course;
 use super::protocol::{FromJail, Order, Speaker};
+use crate::judge::judge_step;
+use crate::plan::{Origin, PlannedCell, PlannedStep, ends};
+use crate::state::State;
 
 /// Answers with cells, or with why there are none.
 pub(super) fn run(
@@ -21,9 +26,61 @@ pub(super) fn run(
     speaker.say(&answer)
 }
 
-fn cells(order: &Order, services: &[FlowService], scratch: &Path) -> Result<Vec<reports::event::Cell>, String> {
+fn cells(order: &Order, services: &[FlowService], scratch: &Path) -> Result<Vec<Cell>, String> {
     let scenario = course::read(order)?;
+    let state = Arc::new(State::initial(&scenario));
+    let step = step(&state, services);
     let mut world = course::raise(order, &scenario, scratch)?;
-    let _ = (&mut world, services);
-    Err("reach by packets is not there yet".into())
+    world.begin(&step)?;
+    let (observation, _) = world.observe(&step)?;
+    let (cells, _) = judge_step(&step, &observation);
+    Ok(cells)
+}
+
+/// A step that does nothing and claims nothing, and probes every ordered pair.
+fn step(state: &Arc<State>, services: &[FlowService]) -> PlannedStep {
+    let name: Arc<str> = "before the first step".into();
+    let origin = Origin { step: Arc::clone(&name), line: 1, text: "".into() };
+    let mut cells = Vec::new();
+    for source in state.endpoints() {
+        for destination in state.endpoints().filter(|destination| *destination != source) {
+            for family in state.families(source, destination) {
+                let flows = services.iter().filter(|service| service.exists_in(family));
+                cells.extend(flows.filter_map(|&service| {
+                    let (from, to) = (state.address(source, family)?, state.address(destination, family)?);
+                    let flow = Flow { source: from, destination: to, service };
+                    let ends = ends(state, source, destination, &flow, Timestamp::now());
+                    Some(PlannedCell {
+                        source: source.clone(),
+                        destination: destination.clone(),
+                        service,
+                        family,
+                        source_address: from,
+                        destination_address: to,
+                        expected: ends::expected(None, &ends, false),
+                        claimed: None,
+                        ends,
+                        also: Vec::new(),
+                        cut: false,
+                        origin: origin.clone(),
+                    })
+                }));
+            }
+        }
+    }
+    let (before, state) = (Arc::clone(state), Arc::clone(state));
+    PlannedStep {
+        index: 0,
+        name,
+        line: 1,
+        before,
+        acts: Vec::new(),
+        state,
+        cells,
+        throughout: Vec::new(),
+        sessions: Vec::new(),
+        events: Vec::new(),
+        findings: Vec::new(),
+        left_out: 0,
+    }
 }

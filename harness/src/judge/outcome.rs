@@ -101,7 +101,10 @@ pub(super) fn is_of(record: &Record, evidence: &Evidence) -> bool {
         FlowService::Proto(_) => true,
     };
     let identified = !icmp || record.icmp_id == evidence.source_port;
-    let sequenced = !matches!(probe.service, FlowService::Tcp(_)) || record.tcp_sequence == evidence.tcp_sequence;
+    // What never left its source has a sequence number that no tap could see.
+    let unseen = evidence.tcp_sequence.is_none() && evidence.left_source == 0;
+    let sequenced =
+        !matches!(probe.service, FlowService::Tcp(_)) || unseen || record.tcp_sequence == evidence.tcp_sequence;
     record.source.address == probe.source_address
         && record.destination.address == probe.destination_address
         && record.family == probe.family

@@ -2,6 +2,7 @@
 
 mod act;
 mod observe;
+mod pending;
 mod programs;
 mod raise;
 mod throughout;

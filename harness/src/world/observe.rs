@@ -73,7 +73,7 @@ impl World {
     }
 
     /// Sends one batch of probes and waits for its records.
-    fn settle(&mut self, probes: Vec<Probe>) -> Result<Vec<Evidence>, String> {
+    pub(super) fn settle(&mut self, probes: Vec<Probe>) -> Result<Vec<Evidence>, String> {
         self.await_word(Duration::ZERO, |_| true);
         let mut managed = managed(&self.state, &self.account);
         let published = self.account.published;
