@@ -207,7 +207,6 @@ fn without_fence<'e>(cell: &PlannedCell, evidence: &'e Evidence) -> Option<Outco
         Fence::Returned => None,
         Fence::NotNeeded if answered => None,
         Fence::NotNeeded => Some(Outcome::Unproven("nothing came back, and no fence was sent".into())),
-        Fence::Lost if answered && !evidence.path_cut => None,
         Fence::Lost if evidence.path_cut && evidence.tap_losses == 0 => cut_path(cell, evidence),
         Fence::Lost => Some(Outcome::Unproven("the fence did not come back".into())),
     }
