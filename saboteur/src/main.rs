@@ -1,2 +1,58 @@
 //! `eastwest-saboteur`: the same command line as `eastwest agent run`, and `--kind`.
-fn main() {}
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use saboteur::{Kind, Liar};
+
+/// The agent with a lie in it, for tests.
+#[derive(Debug, Parser)]
+#[command(name = "eastwest-saboteur", version)]
+struct Command {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    /// Runs the agent.
+    Agent {
+        #[command(subcommand)]
+        agent: Agent,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+enum Agent {
+    /// Runs an agent that lies in one way.
+    Run {
+        /// How it lies.
+        #[arg(long)]
+        kind: Kind,
+        #[command(flatten)]
+        options: agent::Options,
+    },
+}
+
+fn main() -> ExitCode {
+    let What::Agent { agent: Agent::Run { kind, options } } = Command::parse().what;
+    // Another provider may have been installed before; it is ring too.
+    let _installed = rustls::crypto::ring::default_provider().install_default();
+    match agent::run(&options, Liar::new(kind), || say("ready")) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&format!("cannot {error}"));
+            ExitCode::from(3)
+        }
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "the program's output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[expect(clippy::print_stderr, reason = "the program's output")]
+fn complain(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,54 @@
+//! Waits between tries: short first, doubled each time, jittered so that many agents do not return at once.
+
+use std::time::Duration;
+
+const FIRST: Duration = Duration::from_millis(50);
+const LONGEST: Duration = Duration::from_secs(5);
+
+/// The waits of one agent.
+#[derive(Clone, Debug)]
+pub(crate) struct Backoff {
+    wait: Duration,
+    seed: u64,
+}
+
+impl Backoff {
+    pub(crate) fn new(seed: u64) -> Self {
+        Self { wait: FIRST, seed: seed | 1 }
+    }
+
+    /// A try succeeded: begin with the shortest wait again.
+    pub(crate) fn reset(&mut self) {
+        self.wait = FIRST;
+    }
+
+    /// The next wait: between half and all of a time that doubles.
+    pub(crate) fn next_wait(&mut self) -> Duration {
+        self.seed ^= self.seed << 13;
+        self.seed ^= self.seed >> 7;
+        self.seed ^= self.seed << 17;
+        let share = u32::try_from(self.seed % 1000).unwrap_or(0);
+        let wait = self.wait / 2 + self.wait / 2 * share / 1000;
+        self.wait = (self.wait * 2).min(LONGEST);
+        wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn waits_double_up_to_the_longest_and_begin_again() {
+        let mut backoff = Backoff::new(7);
+        let mut whole = FIRST;
+        for _ in 0..12 {
+            let wait = backoff.next_wait();
+            assert!(whole / 2 <= wait && wait <= whole, "{wait:?} of {whole:?}");
+            whole = (whole * 2).min(LONGEST);
+        }
+        assert_eq!(whole, LONGEST);
+        backoff.reset();
+        assert!(backoff.next_wait() <= FIRST);
+    }
+}

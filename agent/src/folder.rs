@@ -1,0 +1,150 @@
+//! The state folder: key, certificate, kept policy, status. Only its owner can read it.
+
+use std::fs::{self, File, OpenOptions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::path::{Path, PathBuf};
+
+use agent_core::State;
+use nix::fcntl::{Flock, FlockArg};
+use wire::channel::{Credentials, Enrolled};
+
+use crate::error::Error;
+use crate::status::Status;
+
+const KEY: &str = "key.der";
+const CERTIFICATE: &str = "certificate.der";
+const AUTHORITY: &str = "authority.der";
+const VM: &str = "vm";
+const STATE: &str = "state.json";
+const STATUS: &str = "status.json";
+const LOCK: &str = "lock";
+
+/// An agent's state folder, held by one agent at a time.
+#[derive(Debug)]
+pub(crate) struct Folder {
+    path: PathBuf,
+    _lock: Flock<File>,
+}
+
+/// Who this agent is.
+#[derive(Clone)]
+pub(crate) struct Identity {
+    /// The VM that the center enrolled.
+    pub(crate) vm: String,
+    /// What opens a session.
+    pub(crate) credentials: Credentials,
+}
+
+impl Folder {
+    /// Opens the folder, made if it is not there, and holds it until dropped.
+    pub(crate) fn open(path: &Path) -> Result<Self, Error> {
+        let failed = |what| move |error| Error::File { what, path: path.to_owned(), error };
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("make the state folder"))?;
+        let lock = private(&path.join(LOCK)).map_err(failed("lock the state folder"))?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Busy(path.to_owned()))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Who this agent is, if it was enrolled.
+    pub(crate) fn identity(&self) -> Result<Option<Identity>, Error> {
+        let (Some(certificate), Some(authority)) = (self.read(CERTIFICATE)?, self.read(AUTHORITY)?) else {
+            return Ok(None);
+        };
+        let (Some(key), Some(vm)) = (self.read(KEY)?, self.read(VM)?) else { return Ok(None) };
+        let vm = String::from_utf8_lossy(&vm).into_owned();
+        Ok(Some(Identity { vm, credentials: Credentials { certificate, authority, key } }))
+    }
+
+    /// The agent's own key (PKCS#8 DER), if it was made.
+    pub(crate) fn key(&self) -> Result<Option<Vec<u8>>, Error> {
+        self.read(KEY)
+    }
+
+    /// Keeps the agent's own key.
+    pub(crate) fn keep_key(&self, key: &[u8]) -> Result<(), Error> {
+        self.write(KEY, key)
+    }
+
+    /// Keeps what an enrolment gave. The certificate comes last: with it, the enrolment counts.
+    pub(crate) fn keep_enrolment(&self, enrolled: &Enrolled) -> Result<(), Error> {
+        let Enrolled { vm, certificate, authority } = enrolled;
+        self.write(VM, vm.as_bytes())?;
+        self.write(AUTHORITY, authority)?;
+        self.write(CERTIFICATE, certificate)
+    }
+
+    /// What the last life kept. A state that cannot be read counts as lost: it never opens anything.
+    pub(crate) fn state(&self) -> Result<Option<State>, Error> {
+        let Some(text) = self.read(STATE)? else { return Ok(None) };
+        match serde_json::from_slice(&text) {
+            Ok(state) => Ok(Some(state)),
+            Err(error) => {
+                tracing::warn!("the kept policy cannot be read and is not used: {error}");
+                Ok(None)
+            }
+        }
+    }
+
+    /// Keeps the state, before the commit that relies on it.
+    pub(crate) fn keep_state(&self, state: &State) -> Result<(), Error> {
+        self.write(STATE, &self.json(STATE, state)?)
+    }
+
+    /// Writes the status for `eastwest agent status`.
+    pub(crate) fn keep_status(&self, status: &Status) -> Result<(), Error> {
+        self.write(STATUS, &self.json(STATUS, status)?)
+    }
+
+    fn json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<Vec<u8>, Error> {
+        serde_json::to_vec(value)
+            .map_err(|error| Error::Content { path: self.path.join(name), reason: error.to_string() })
+    }
+
+    fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {
+        read(&self.path.join(name))
+    }
+
+    /// Writes a file whole or not at all.
+    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Error> {
+        let path = self.path.join(name);
+        let fresh = self.path.join(format!("{name}.new"));
+        let write = || {
+            let mut file = private(&fresh)?;
+            file.set_len(0)?;
+            file.write_all(bytes)?;
+            file.sync_data()?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(|error| Error::File { what: "write", path: path.clone(), error })
+    }
+}
+
+/// The status that the agent of a state folder wrote last, and whether that agent runs.
+pub(crate) fn status(folder: &Path) -> Result<Status, Error> {
+    let path = folder.join(STATUS);
+    let missing = || std::io::Error::from(std::io::ErrorKind::NotFound);
+    let text = read(&path)?.ok_or_else(|| Error::File { what: "read", path: path.clone(), error: missing() })?;
+    let mut status: Status =
+        serde_json::from_slice(&text).map_err(|error| Error::Content { path, reason: error.to_string() })?;
+    status.running = is_held(&folder.join(LOCK));
+    Ok(status)
+}
+
+fn is_held(lock: &Path) -> bool {
+    let Ok(file) = File::open(lock) else { return false };
+    Flock::lock(file, FlockArg::LockSharedNonblock).is_err()
+}
+
+fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Error::File { what: "read", path: path.to_owned(), error }),
+    }
+}
+
+/// A file that only its owner can read.
+fn private(path: &Path) -> std::io::Result<File> {
+    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+}

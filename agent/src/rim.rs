@@ -1,0 +1,209 @@
+//! What surrounds the core: writes its states, carries out its requests to the kernel, says its words to the center.
+
+use std::net::IpAddr;
+
+use agent_core::{KernelRequest, LogEvent, Machine, Ruleset};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+use wire::{FromAgent, FromCenter, View};
+
+use crate::edge::Edge;
+use crate::error::Error;
+use crate::folder::Folder;
+use crate::kernel::{Kernel, KernelBatch};
+use crate::link::LinkEvent;
+use crate::status::{Connection, Status};
+
+/// The agent but for its waiting.
+pub(crate) struct Rim<E> {
+    pub(crate) machine: Machine,
+    pub(crate) folder: Folder,
+    edge: E,
+    kernel: Kernel,
+    /// What the kernel holds; `None` before the first commit of this life.
+    held: Option<Ruleset>,
+    queue: Option<mpsc::Sender<FromAgent>>,
+    started: Instant,
+    pub(crate) status: Status,
+    written: Status,
+}
+
+impl<E: Edge> Rim<E> {
+    pub(crate) fn new(machine: Machine, folder: Folder, kernel: Kernel, edge: E) -> Self {
+        Self {
+            machine,
+            folder,
+            edge,
+            kernel,
+            held: None,
+            queue: None,
+            started: Instant::now(),
+            status: Status { pid: std::process::id(), ..Status::default() },
+            written: Status::default(),
+        }
+    }
+
+    /// The agent's own clock, in milliseconds.
+    pub(crate) fn now(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    /// When the core wants to be woken.
+    pub(crate) fn wake(&self) -> Option<Instant> {
+        let due = self.machine.poll_timeout(self.now())?;
+        Some(self.started + std::time::Duration::from_millis(due))
+    }
+
+    /// Hands the core a view from a file.
+    pub(crate) fn view(&mut self, view: View) {
+        let now = self.now();
+        self.machine.handle_view(self.edge.view(view), now);
+    }
+
+    /// Hands the core what the kernel logged.
+    pub(crate) fn logged(&mut self, batch: &KernelBatch) {
+        let stamp = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        if batch.lost > 0 {
+            self.machine.handle_lost(batch.lost);
+        }
+        batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
+    }
+
+    /// Hands the core what the link told.
+    pub(crate) fn linked(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up(queue) => {
+                self.queue = Some(queue);
+                self.machine.handle_connected(addresses());
+                self.status.connection = Connection::Connected;
+            }
+            LinkEvent::Down(reason) => {
+                tracing::info!("cannot {reason}");
+                self.queue = None;
+                self.machine.handle_disconnected();
+                self.status.connection = Connection::Lost { reason };
+            }
+            LinkEvent::Heard(message) => self.heard(message),
+        }
+    }
+
+    fn heard(&mut self, message: FromCenter) {
+        let now = self.now();
+        match message {
+            FromCenter::Welcome { protocol: _, now: center } => self.machine.handle_time(center, now),
+            FromCenter::View(view) => self.view(*view),
+            FromCenter::Stored { boot, up_to } => self.machine.handle_stored(&boot, up_to),
+            FromCenter::Heartbeat { now: _ } | FromCenter::Refused { reason: _ } => {}
+        }
+    }
+
+    /// Carries out all that the core asks for. Gives whether words wait for room in the queue to the center.
+    pub(crate) fn pump(&mut self) -> Result<bool, Error> {
+        loop {
+            if let Some(state) = self.machine.poll_persist() {
+                self.folder.keep_state(&state)?;
+            }
+            match self.machine.poll_kernel() {
+                None => break,
+                Some(request) => self.carry_out(request)?,
+            }
+        }
+        let waits = self.speak();
+        self.show()?;
+        Ok(waits)
+    }
+
+    fn carry_out(&mut self, request: KernelRequest) -> Result<(), Error> {
+        match request {
+            KernelRequest::Sweep { except } => {
+                self.kernel.sweep(except)?;
+                self.machine.handle_swept(self.now());
+            }
+            KernelRequest::Apply { ruleset, forget } => {
+                let ruleset = self.edge.ruleset(*ruleset);
+                match self.kernel.apply(&ruleset, self.held.as_ref()) {
+                    Ok(()) => {
+                        self.held = Some(ruleset);
+                        self.forget(&forget)?;
+                        self.machine.handle_committed(self.now());
+                    }
+                    Err(error) => {
+                        tracing::warn!("cannot apply a ruleset: {error}");
+                        self.machine.handle_refused(&error.to_string(), self.now());
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn forget(&mut self, addresses: &std::collections::BTreeSet<IpAddr>) -> Result<(), Error> {
+        if !addresses.is_empty() {
+            self.kernel.forget(addresses)?;
+        }
+        Ok(())
+    }
+
+    /// Whether a ruleset of this life is in force.
+    pub(crate) fn in_force(&self) -> bool {
+        self.held.is_some()
+    }
+
+    /// Says what the core has to say, as far as the queue has room.
+    fn speak(&mut self) -> bool {
+        while let Some(queue) = &self.queue {
+            if queue.capacity() < ROOM {
+                return true;
+            }
+            let Some(message) = self.machine.poll_send() else { return false };
+            for message in self.edge.outgoing(message) {
+                // A queue that is closed belongs to a session that ended; its end is told soon.
+                let _ended = queue.try_send(message);
+            }
+        }
+        false
+    }
+
+    /// The queue to the center, for those who wait for room in it.
+    pub(crate) fn queue(&self) -> Option<mpsc::Sender<FromAgent>> {
+        self.queue.clone()
+    }
+
+    /// Writes the status, if anything but counts changed.
+    fn show(&mut self) -> Result<(), Error> {
+        self.status.facts = self.machine.facts();
+        let told = |status: &Status| {
+            let facts = &status.facts;
+            (status.connection.clone(), status.vm.clone(), facts.generation, facts.epoch, facts.refused.clone())
+        };
+        if told(&self.status) == told(&self.written) { Ok(()) } else { self.write_status() }
+    }
+
+    /// Writes the status, if anything changed.
+    pub(crate) fn write_status(&mut self) -> Result<(), Error> {
+        self.status.facts = self.machine.facts();
+        if self.status != self.written {
+            self.folder.keep_status(&self.status)?;
+            self.written = self.status.clone();
+        }
+        Ok(())
+    }
+}
+
+/// How much room the queue to the center must have before the core is asked for the next word.
+const ROOM: usize = 8;
+
+/// The addresses of this machine's interfaces, but for loopback and link-local ones.
+fn addresses() -> Vec<IpAddr> {
+    let Ok(all) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
+    let address = |one: nix::ifaddrs::InterfaceAddress| {
+        let storage = one.address?;
+        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
+        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
+    };
+    let wanted = |address: &IpAddr| match address {
+        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
+        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
+    };
+    all.filter_map(address).filter(wanted).collect()
+}

@@ -1,0 +1,199 @@
+//! Runs an agent from its start to its end.
+
+use std::io::Read as _;
+use std::path::Path;
+use std::time::Duration;
+
+use agent_core::{Config, Machine};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use wire::{FromAgent, View};
+
+use crate::backoff::Backoff;
+use crate::edge::Edge;
+use crate::enrol;
+use crate::error::Error;
+use crate::folder::{Folder, Identity};
+use crate::kernel::{self, Kernel, KernelLog};
+use crate::link::{self, LinkEvent, QUEUE};
+use crate::options::Options;
+use crate::rim::Rim;
+use crate::status::Connection;
+
+/// How long a farewell may take.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// How often counts are written to the status.
+const STATUS: Duration = Duration::from_secs(1);
+/// An instant that never comes.
+const NEVER: Duration = Duration::from_secs(86_400 * 365);
+
+/// Runs an agent in the calling thread's network namespace until SIGTERM or SIGINT; its ruleset stays in force then.
+/// `ready` is called once, as soon as the kept policy, or the closed one, is in force.
+///
+/// # Errors
+/// When it cannot start, or cannot go on; what was in force stays in force.
+pub fn run(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Result<(), Error> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Error::System { what: "start a runtime", error })?;
+    runtime.block_on(agent(options, edge, ready))
+}
+
+async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Result<(), Error> {
+    let mut signals = Signals::new()?;
+    let (token, folder) = (enrol::token(options)?, Folder::open(&options.state)?);
+    let identity = folder.identity()?;
+    if identity.is_none() && token.is_none() && options.policy.is_none() {
+        return Err(Error::NoToken);
+    }
+    let boot = random()?;
+    let (mut rim, mut log) = start(options, edge, folder, identity.as_ref(), boot)?;
+    if let Some(path) = &options.policy {
+        rim.status.connection = Connection::Standalone;
+        rim.view(view(path)?);
+    }
+    rim.pump()?;
+    if !rim.in_force() {
+        return Err(Error::Closed(rim.machine.facts().refused.map(|(_, reason)| reason).unwrap_or_default()));
+    }
+    ready();
+    let (events, heard) = mpsc::channel(QUEUE);
+    let mut backoff = Backoff::new(boot);
+    let identity = match (identity, &token, options.center) {
+        (None, Some(token), Some(center)) => {
+            rim.status.connection = Connection::Enrolling;
+            rim.write_status()?;
+            let enrolled = tokio::select! {
+                identity = enrol::enrol(center, token, &rim.folder, &mut backoff) => Some(identity?),
+                () = signals.next() => None,
+            };
+            let Some(identity) = enrolled else { return Ok(()) };
+            Some(identity)
+        }
+        (identity, _, _) => identity,
+    };
+    if let (Some(Identity { vm, credentials }), Some(center)) = (identity, options.center) {
+        rim.status.vm = vm;
+        rim.status.connection = Connection::Connecting;
+        tokio::spawn(link::keep(center, credentials, backoff, events.clone()));
+    }
+    serve(&mut rim, &mut log, heard, &mut signals).await
+}
+
+/// Brings the kernel and the core up; nothing is in force before the first pump but what stood.
+fn start<E: Edge>(
+    options: &Options,
+    edge: E,
+    folder: Folder,
+    identity: Option<&Identity>,
+    boot: u64,
+) -> Result<(Rim<E>, KernelLog), Error> {
+    let log = KernelLog::open()?;
+    let mut kernel = Kernel::open()?;
+    for warning in kernel::prepare() {
+        tracing::warn!("{warning}");
+    }
+    let stands = kernel.counters()?.iter().any(|counters| !counters.is_empty());
+    let vm = identity.map(|identity| identity.vm.clone()).unwrap_or_default();
+    let config = Config {
+        vm: vm.clone(),
+        boot: format!("{boot:016x}"),
+        version: env!("CARGO_PKG_VERSION").to_owned(),
+        center: options.center,
+        max_epoch: options.epochs,
+    };
+    let (boot, kept) = (config.boot.clone(), folder.state()?);
+    let mut rim = Rim::new(Machine::new(config, kept, stands), folder, kernel, edge);
+    (rim.status.vm, rim.status.boot) = (vm, boot);
+    Ok((rim, log))
+}
+
+/// Waits, and does what is due, until a signal comes.
+async fn serve<E: Edge>(
+    rim: &mut Rim<E>,
+    log: &mut KernelLog,
+    mut heard: mpsc::Receiver<LinkEvent>,
+    signals: &mut Signals,
+) -> Result<(), Error> {
+    let mut counts = interval(STATUS);
+    counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        let waits = rim.pump()?;
+        let room = rim.queue().filter(|_| waits);
+        let wake = rim.wake().unwrap_or_else(|| Instant::now() + NEVER);
+        tokio::select! {
+            batch = log.next() => rim.logged(&batch?),
+            Some(event) = heard.recv() => rim.linked(event),
+            () = room_in(room) => {}
+            () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
+            _ = counts.tick() => rim.write_status()?,
+            () = signals.next() => break,
+        }
+    }
+    farewell(rim, log, &mut heard).await
+}
+
+/// Waits until the queue to the center is empty enough; for ever without a queue.
+async fn room_in(queue: Option<mpsc::Sender<FromAgent>>) {
+    match queue {
+        // Half of the queue: then it is worth the while.
+        Some(queue) => drop(queue.reserve_many(QUEUE / 2).await.map(drop)),
+        None => std::future::pending().await,
+    }
+}
+
+/// Sends what was recorded and waits until the center stored it; the ruleset stays as it is.
+async fn farewell<E: Edge>(
+    rim: &mut Rim<E>,
+    log: &mut KernelLog,
+    heard: &mut mpsc::Receiver<LinkEvent>,
+) -> Result<(), Error> {
+    let end = Instant::now() + FAREWELL;
+    while let Some(batch) = log.try_next()? {
+        rim.logged(&batch);
+    }
+    rim.pump()?;
+    while rim.queue().is_some() && rim.machine.facts().waiting > 0 {
+        tokio::select! {
+            Some(event) = heard.recv() => rim.linked(event),
+            () = sleep_until(end) => break,
+        }
+        rim.pump()?;
+    }
+    rim.write_status()
+}
+
+/// SIGTERM and SIGINT.
+struct Signals {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> Result<Self, Error> {
+        let on = |kind| signal(kind).map_err(|error| Error::System { what: "listen to signals", error });
+        Ok(Self { terminate: on(SignalKind::terminate())?, interrupt: on(SignalKind::interrupt())? })
+    }
+
+    async fn next(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// A view by hand.
+fn view(path: &Path) -> Result<View, Error> {
+    let text = std::fs::read(path).map_err(|error| Error::File { what: "read", path: path.to_owned(), error })?;
+    serde_json::from_slice(&text).map_err(|error| Error::Content { path: path.to_owned(), reason: error.to_string() })
+}
+
+/// A random number.
+fn random() -> Result<u64, Error> {
+    let mut bytes = [0; 8];
+    let read = || std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes);
+    let mut read = read;
+    read().map_err(|error| Error::System { what: "read /dev/urandom", error })?;
+    Ok(u64::from_ne_bytes(bytes))
+}

@@ -1,0 +1,55 @@
+//! What `eastwest agent status` shows.
+
+use std::path::Path;
+
+use agent_core::Facts;
+use serde::{Deserialize, Serialize};
+
+use crate::error::Error;
+use crate::folder;
+
+/// How the agent stands to its center.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "state")]
+pub enum Connection {
+    /// It runs from a policy file, and has no center.
+    Standalone,
+    /// It has no certificate yet.
+    Enrolling,
+    /// It tries to reach its center.
+    #[default]
+    Connecting,
+    /// A session stands.
+    Connected,
+    /// The last session or try ended so; it tries again.
+    Lost {
+        /// Why.
+        reason: String,
+    },
+}
+
+/// An agent's status.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Status {
+    /// Whether the agent runs; otherwise this is the last that it wrote.
+    #[serde(skip)]
+    pub running: bool,
+    /// Its process.
+    pub pid: u32,
+    /// The VM as its certificate names it; empty before enrolment.
+    pub vm: String,
+    /// This life of the agent.
+    pub boot: String,
+    /// How it stands to its center.
+    pub connection: Connection,
+    /// Generation, epoch, counts of records, the last refusal.
+    pub facts: Facts,
+}
+
+/// Reads the status of the agent that uses a state folder.
+///
+/// # Errors
+/// When no agent ever ran with it, or its status cannot be read.
+pub fn status(state: &Path) -> Result<Status, Error> {
+    folder::status(state)
+}
