@@ -88,14 +88,17 @@ pub(crate) fn chain(error: &dyn std::error::Error) -> String {
     text
 }
 
+fn generation(proto::Generation { generation, refused }: proto::Generation) -> Result<u64, AdminError> {
+    refused.map_or(Ok(generation), |reasons| Err(AdminError::Refused(reasons)))
+}
+
 impl AdminClient {
     /// Replaces the inventory, and gives the generation that this made.
     ///
     /// # Errors
     /// `Refused` with every fault of the inventory.
     pub async fn apply_inventory(&mut self, file: InventoryFile) -> Result<u64, AdminError> {
-        let reply = self.stub.apply_inventory(proto::InventoryFile::from(file)).await?.into_inner();
-        Ok(reply.generation)
+        generation(self.stub.apply_inventory(proto::InventoryFile::from(file)).await?.into_inner())
     }
 
     /// Makes a join token for one VM, in its text form. It is shown only here.
@@ -113,7 +116,7 @@ impl AdminClient {
     /// `Refused` with every error of the text.
     pub async fn publish(&mut self, text: &str) -> Result<u64, AdminError> {
         let request = proto::PublishRequest { text: text.to_owned() };
-        Ok(self.stub.publish(request).await?.into_inner().generation)
+        generation(self.stub.publish(request).await?.into_inner())
     }
 
     /// Every published version, the newest first.
@@ -130,7 +133,7 @@ impl AdminClient {
     /// # Errors
     /// `Refused` where the inventory has no such managed VM.
     pub async fn quarantine(&mut self, vm: &str) -> Result<u64, AdminError> {
-        Ok(self.stub.quarantine(proto::VmName { vm: vm.to_owned() }).await?.into_inner().generation)
+        generation(self.stub.quarantine(proto::VmName { vm: vm.to_owned() }).await?.into_inner())
     }
 
     /// Releases a VM from quarantine, and gives the generation that this made.
@@ -138,7 +141,7 @@ impl AdminClient {
     /// # Errors
     /// `Refused` where the inventory has no such managed VM.
     pub async fn release(&mut self, vm: &str) -> Result<u64, AdminError> {
-        Ok(self.stub.release(proto::VmName { vm: vm.to_owned() }).await?.into_inner().generation)
+        generation(self.stub.release(proto::VmName { vm: vm.to_owned() }).await?.into_inner())
     }
 
     /// The stored records that match, oldest first.

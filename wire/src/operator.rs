@@ -93,4 +93,6 @@ pub struct CenterStatus {
     pub agents: Vec<AgentState>,
     /// Where it listens for agents.
     pub listen: Option<SocketAddr>,
+    /// Withdrawn addresses that nobody has until every connected agent has acknowledged the withdrawal (semantics 3).
+    pub held: Vec<IpAddr>,
 }

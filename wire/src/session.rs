@@ -14,7 +14,7 @@ pub enum FromAgent {
     Ack(Ack),
     /// Records of one boot in ascending order, at most [`MAX_BATCH`].
     Records(Vec<Record>),
-    /// It lives.
+    /// It lives: the answer to the center's heartbeat.
     Heartbeat,
 }
 
@@ -37,7 +37,7 @@ pub enum FromCenter {
         /// The last sequence number.
         up_to: u64,
     },
-    /// It lives.
+    /// It lives. An agent answers at once with [`FromAgent::Heartbeat`], by which the center knows that it lives, too.
     Heartbeat {
         /// The center's time, in milliseconds since the Unix epoch.
         now: i64,

@@ -84,16 +84,17 @@ impl TryFrom<proto::StoredRecord> for StoredRecord {
 }
 
 impl From<CenterStatus> for proto::CenterStatus {
-    fn from(CenterStatus { generation, agents, listen }: CenterStatus) -> Self {
-        Self { generation, agents: out(agents), listen: listen.map(Into::into) }
+    fn from(CenterStatus { generation, agents, listen, held }: CenterStatus) -> Self {
+        let listen = listen.map(Into::into);
+        Self { generation, agents: out(agents), listen, held: addresses_out(held) }
     }
 }
 
 impl TryFrom<proto::CenterStatus> for CenterStatus {
     type Error = DecodeError;
 
-    fn try_from(proto::CenterStatus { generation, agents, listen }: proto::CenterStatus) -> Decoded<Self> {
+    fn try_from(proto::CenterStatus { generation, agents, listen, held }: proto::CenterStatus) -> Decoded<Self> {
         let listen = listen.map(|listen| socket_in(&listen, "listen")).transpose()?;
-        Ok(Self { generation, agents: each(agents)?, listen })
+        Ok(Self { generation, agents: each(agents)?, listen, held: addresses_in(&held, "held")? })
     }
 }

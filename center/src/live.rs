@@ -1,0 +1,117 @@
+//! The live sessions: one seat a VM.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use policy::Name;
+use tokio::sync::{Notify, watch};
+
+/// How often a newcomer tries for a seat that others race for.
+const TRIES: u32 = 4;
+
+/// Who sits where.
+#[derive(Debug, Default)]
+pub(crate) struct Registry {
+    seats: Mutex<BTreeMap<Name, Sitting>>,
+}
+
+/// How the registry reaches a session.
+#[derive(Clone, Debug)]
+struct Sitting {
+    heard: watch::Receiver<()>,
+    signals: Arc<Signals>,
+}
+
+/// What others ask of a session.
+#[derive(Debug, Default)]
+pub(crate) struct Signals {
+    /// Show that the agent lives: send it a heartbeat.
+    pub(crate) nudge: Notify,
+    /// End.
+    pub(crate) stop: Notify,
+}
+
+/// A VM's one live session.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Seat {
+    vm: Name,
+    heard: watch::Sender<()>,
+    signals: Arc<Signals>,
+}
+
+impl Seat {
+    /// Whose it is.
+    pub(crate) fn vm(&self) -> &Name {
+        &self.vm
+    }
+
+    /// Its agent said something.
+    pub(crate) fn heard(&self) {
+        self.heard.send_replace(());
+    }
+
+    /// What others ask of it.
+    pub(crate) fn signals(&self) -> &Signals {
+        &self.signals
+    }
+}
+
+impl Registry {
+    /// Takes a VM's seat. If another session has it, that one must show within `patience` that its agent lives, or it
+    /// is ended; `None` where it does.
+    pub(crate) async fn take(&self, vm: &Name, patience: Duration) -> Option<Seat> {
+        for _ in 0..TRIES {
+            let mut sitting = match self.sit(vm) {
+                Ok(seat) => return Some(seat),
+                Err(sitting) => sitting,
+            };
+            sitting.heard.mark_unchanged();
+            sitting.signals.nudge.notify_one();
+            match tokio::time::timeout(patience, sitting.heard.changed()).await {
+                Ok(Ok(())) => return None,
+                Ok(Err(_left)) => {}
+                Err(_silent) => self.evict(vm, &sitting.signals),
+            }
+        }
+        None
+    }
+
+    /// Gives a seat back; false where a newer session has it.
+    pub(crate) fn vacate(&self, seat: Seat) -> bool {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = seats.get(&seat.vm).is_some_and(|sitting| Arc::ptr_eq(&sitting.signals, &seat.signals));
+        if own {
+            seats.remove(&seat.vm);
+        }
+        own
+    }
+
+    /// Ends a VM's session, if it has one.
+    pub(crate) fn stop(&self, vm: &Name) {
+        let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sitting) = seats.get(vm) {
+            sitting.signals.stop.notify_one();
+        }
+    }
+
+    fn sit(&self, vm: &Name) -> Result<Seat, Sitting> {
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(sitting) = seats.get(vm) {
+            return Err(sitting.clone());
+        }
+        let (heard, receiver) = watch::channel(());
+        let signals = Arc::new(Signals::default());
+        seats.insert(vm.clone(), Sitting { heard: receiver, signals: signals.clone() });
+        Ok(Seat { vm: vm.clone(), heard, signals })
+    }
+
+    fn evict(&self, vm: &Name, signals: &Arc<Signals>) {
+        signals.stop.notify_one();
+        let mut seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
+        if seats.get(vm).is_some_and(|sitting| Arc::ptr_eq(&sitting.signals, signals)) {
+            seats.remove(vm);
+        }
+    }
+}

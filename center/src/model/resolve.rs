@@ -1,0 +1,74 @@
+//! From selectors to sets of endpoints (semantics 2).
+
+use std::collections::BTreeMap;
+
+use policy::{AddressGroup, Key, Selector};
+use wire::Outside;
+
+/// The labels of one VM.
+pub(crate) type Labels = BTreeMap<Key, String>;
+
+/// What a selector denotes: of each VM whether it is in, and a part of the outside.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Endpoints {
+    /// By the VM's index.
+    pub(crate) vms: Vec<bool>,
+    /// The part of the outside.
+    pub(crate) outside: Outside,
+}
+
+/// Evaluates a selector over all VMs.
+pub(crate) fn endpoints(selector: &Selector, vms: &[Labels]) -> Endpoints {
+    Endpoints { vms: vms.iter().map(|labels| holds(selector, labels)).collect(), outside: outside(selector) }
+}
+
+/// Whether a VM with these labels is in; its addresses play no part.
+fn holds(selector: &Selector, labels: &Labels) -> bool {
+    match selector {
+        Selector::Any | Selector::Vms => true,
+        Selector::Outside | Selector::Addresses(_) => false,
+        Selector::Has(key) => labels.contains_key(key),
+        Selector::Equals(key, value) => labels.get(key) == Some(value),
+        Selector::Differs(key, value) => labels.get(key) != Some(value),
+        Selector::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+        Selector::Not(inner) => !holds(inner, labels),
+        Selector::And(parts) => parts.iter().all(|part| holds(part, labels)),
+        Selector::Or(parts) => parts.iter().any(|part| holds(part, labels)),
+    }
+}
+
+/// The part of the outside that is in; a label expression, negated or not, matches none of it.
+fn outside(selector: &Selector) -> Outside {
+    match selector {
+        Selector::Any | Selector::Outside => Outside::All,
+        Selector::Addresses(group) => Outside::Groups(vec![group.clone()]),
+        Selector::Vms
+        | Selector::Has(_)
+        | Selector::Equals(..)
+        | Selector::Differs(..)
+        | Selector::In(..)
+        | Selector::Not(_) => Outside::None,
+        Selector::And(parts) => {
+            let all = parts.iter().all(|part| outside(part) == Outside::All);
+            if all { Outside::All } else { Outside::None }
+        }
+        Selector::Or(parts) => parts.iter().map(outside).fold(Outside::None, union),
+    }
+}
+
+fn union(left: Outside, right: Outside) -> Outside {
+    match (left, right) {
+        (Outside::All, _) | (_, Outside::All) => Outside::All,
+        (Outside::None, other) | (other, Outside::None) => other,
+        (Outside::Groups(left), Outside::Groups(right)) => Outside::Groups(merged(left, right)),
+    }
+}
+
+fn merged(mut left: Vec<AddressGroup>, right: Vec<AddressGroup>) -> Vec<AddressGroup> {
+    for group in right {
+        if !left.contains(&group) {
+            left.push(group);
+        }
+    }
+    left
+}

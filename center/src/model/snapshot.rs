@@ -1,0 +1,193 @@
+//! One generation, prepared once, from which each agent's view is cut.
+
+use std::collections::{BTreeMap, HashMap};
+use std::net::{IpAddr, SocketAddr};
+
+use policy::{Action, At, Key, Mode, Name, Policy, Rule, Selector};
+use wire::{InventoryFile, Outside, Peer, Set, View, ViewRule};
+
+use super::Standing;
+use super::resolve::{Endpoints, Labels, endpoints};
+
+/// One generation.
+#[derive(Clone, Debug)]
+pub(crate) struct Snapshot {
+    generation: u64,
+    members: Vec<Member>,
+    labels: Vec<Labels>,
+    managed: Vec<ipnet::IpNet>,
+    record_all: bool,
+    table: Option<Table>,
+}
+
+#[derive(Clone, Debug)]
+struct Member {
+    name: Name,
+    addresses: Vec<IpAddr>,
+    managed: bool,
+    quarantined: bool,
+}
+
+/// A policy with its selectors resolved; equal sets stand once.
+#[derive(Clone, Debug)]
+struct Table {
+    sets: Vec<Endpoints>,
+    rules: Vec<Resolved>,
+    default: Action,
+    mode: Mode,
+}
+
+#[derive(Clone, Debug)]
+struct Resolved {
+    rule: Rule,
+    from: usize,
+    to: usize,
+}
+
+impl Snapshot {
+    /// Prepares a generation.
+    pub(crate) fn new(
+        generation: u64,
+        policy: Option<&Policy>,
+        inventory: &InventoryFile,
+        standing: &Standing,
+    ) -> Self {
+        let mut addresses: BTreeMap<Name, Vec<IpAddr>> = BTreeMap::new();
+        for (address, owner) in standing.bindings(inventory) {
+            addresses.entry(owner).or_default().push(address);
+        }
+        let member = |(name, vm): (&Name, &wire::InventoryVm)| Member {
+            name: name.clone(),
+            addresses: addresses.remove(name).unwrap_or_default(),
+            managed: vm.managed,
+            quarantined: standing.quarantined.contains(name),
+        };
+        let labels: Vec<Labels> = inventory.vms.values().map(|vm| vm.labels.clone()).collect();
+        Self {
+            generation,
+            members: inventory.vms.iter().map(member).collect(),
+            table: policy.map(|policy| Table::new(policy, &labels)),
+            labels,
+            managed: inventory.managed.clone(),
+            record_all: inventory.record_all,
+        }
+    }
+
+    /// The number.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The view of one managed VM; `None` before the first policy and for VMs that have no agent.
+    pub(crate) fn view_for(&self, vm: &str, center: Option<SocketAddr>, now: i64) -> Option<View> {
+        let table = self.table.as_ref()?;
+        let own = self.members.binary_search_by(|member| member.name.as_str().cmp(vm)).ok()?;
+        let member = self.members.get(own).filter(|member| member.managed)?;
+        let mut cut = Cut { snapshot: self, table, own, known: HashMap::new(), sets: Vec::new() };
+        let rules = table.rules.iter().filter_map(|resolved| cut.rule(resolved)).collect();
+        let others = self.members.iter().enumerate().filter(|(index, _)| *index != own);
+        Some(View {
+            generation: self.generation,
+            vm: vm.to_owned(),
+            addresses: member.addresses.clone(),
+            center,
+            managed: self.managed.clone(),
+            peers: others
+                .map(|(_, peer)| Peer { vm: peer.name.to_string(), addresses: peer.addresses.clone() })
+                .collect(),
+            sets: cut.sets,
+            rules,
+            default: table.default,
+            mode: table.mode,
+            quarantined: member.quarantined,
+            record_all: self.record_all,
+            now,
+        })
+    }
+}
+
+impl Table {
+    fn new(policy: &Policy, vms: &[Labels]) -> Self {
+        let mut sets: Vec<Endpoints> = Vec::new();
+        let mut place = |selector: &Selector| {
+            let set = endpoints(selector, vms);
+            sets.iter().position(|known| *known == set).unwrap_or_else(|| {
+                sets.push(set);
+                sets.len() - 1
+            })
+        };
+        let mut resolve = |rule: &Rule| Resolved { rule: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
+        let rules = policy.rules.iter().map(&mut resolve).collect();
+        Self { sets, rules, default: policy.default, mode: policy.mode }
+    }
+}
+
+/// The cutting of one VM's view.
+struct Cut<'a> {
+    snapshot: &'a Snapshot,
+    table: &'a Table,
+    own: usize,
+    known: HashMap<(usize, Option<Key>), Option<u32>>,
+    sets: Vec<Set>,
+}
+
+impl Cut<'_> {
+    /// A rule as this VM sees it; `None` where it holds in neither direction.
+    fn rule(&mut self, Resolved { rule, from, to }: &Resolved) -> Option<ViewRule> {
+        let outbound = if rule.at == At::Destination { None } else { self.peers(*from, *to, rule.within.as_ref()) };
+        let inbound = if rule.at == At::Source { None } else { self.peers(*to, *from, rule.within.as_ref()) };
+        if outbound.is_none() && inbound.is_none() {
+            return None;
+        }
+        let mode = if self.table.mode == Mode::Monitor { Mode::Monitor } else { rule.mode };
+        Some(ViewRule {
+            name: rule.name.to_string(),
+            action: rule.action,
+            services: rule.services.clone(),
+            inbound,
+            outbound,
+            log: rule.log,
+            mode,
+            until: rule.until.map(|until| until.as_millisecond()),
+        })
+    }
+
+    /// The set of peers at the other end, if this VM is at its own end of the rule and anybody is at the other.
+    fn peers(&mut self, own_end: usize, other_end: usize, within: Option<&Key>) -> Option<u32> {
+        let here = self.table.sets.get(own_end)?;
+        if !*here.vms.get(self.own)? {
+            return None;
+        }
+        let key = (other_end, within.cloned());
+        if let Some(known) = self.known.get(&key) {
+            return *known;
+        }
+        let index = self.set(self.table.sets.get(other_end)?, within).and_then(|set| self.place(set));
+        self.known.insert(key, index);
+        index
+    }
+
+    /// The endpoints as this VM's peers, with `within` applied; `None` for an empty set.
+    fn set(&self, endpoints: &Endpoints, within: Option<&Key>) -> Option<Set> {
+        let labels = &self.snapshot.labels;
+        let value = |index: usize, key| labels.get(index).and_then(|labels: &Labels| labels.get(key));
+        let together =
+            |index| within.is_none_or(|key| value(self.own, key).is_some_and(|own| value(index, key) == Some(own)));
+        let inside = endpoints.vms.iter().enumerate().filter(|(index, holds)| **holds && *index != self.own);
+        let peers =
+            inside.filter(|(index, _)| together(*index)).map(|(index, _)| index - usize::from(index > self.own));
+        let vms: Vec<u32> = peers.filter_map(|index| u32::try_from(index).ok()).collect();
+        let outside = if within.is_some() { Outside::None } else { endpoints.outside.clone() };
+        let empty = vms.is_empty() && outside == Outside::None;
+        (!empty).then_some(Set { vms, outside })
+    }
+
+    fn place(&mut self, set: Set) -> Option<u32> {
+        let known = self.sets.iter().position(|known| *known == set);
+        let index = known.unwrap_or_else(|| {
+            self.sets.push(set);
+            self.sets.len() - 1
+        });
+        u32::try_from(index).ok()
+    }
+}

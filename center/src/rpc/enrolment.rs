@@ -1,0 +1,54 @@
+//! Enrolment: a join token, once, for a certificate.
+
+use std::sync::Arc;
+
+use tonic::{Request, Response, Status};
+use wire::proto::{EnrolReply, EnrolRequest, enrolment_server::Enrolment};
+
+use crate::hub::{Hub, HubError, now};
+use crate::pki::fingerprint;
+use crate::store::{Redeemed, Store, StoreError};
+
+/// The service.
+pub(crate) struct EnrolmentService<S> {
+    pub(crate) hub: Arc<Hub<S>>,
+}
+
+#[tonic::async_trait]
+impl<S: Store> Enrolment for EnrolmentService<S> {
+    async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
+        let EnrolRequest { secret, request } = request.into_inner();
+        let redeemed = self.hub.store.redeem(fingerprint(&secret), now()).await.map_err(failed)?;
+        let vm = match redeemed {
+            Redeemed::Good(vm) => vm,
+            Redeemed::Used(vm) => return self.refuse(&vm, "the join token was used already").await,
+            Redeemed::Expired(vm) => return self.refuse(&vm, "the join token has expired").await,
+            Redeemed::Unknown => return Err(Status::permission_denied("nobody made this join token")),
+        };
+        let name = match self.hub.managed(&vm).await {
+            Ok(name) => name,
+            Err(HubError::Refused(reason)) => return self.refuse(&vm, &reason).await,
+            Err(HubError::Store(error)) => return Err(failed(error)),
+        };
+        let certificate = match self.hub.authority.agent(&vm, &request) {
+            Ok(certificate) => certificate,
+            Err(error) => return self.refuse(&vm, &format!("the request is unusable: {error}")).await,
+        };
+        self.hub.store.identify(&vm, fingerprint(&certificate), now()).await.map_err(failed)?;
+        self.hub.audit(&vm, "enrolled").await.map_err(failed)?;
+        self.hub.enrolled(&name).await;
+        Ok(Response::new(EnrolReply { vm, certificate, authority: self.hub.authority.certificate().to_vec() }))
+    }
+}
+
+impl<S: Store> EnrolmentService<S> {
+    async fn refuse<T>(&self, vm: &str, reason: &str) -> Result<T, Status> {
+        self.hub.alert(vm, format!("enrolment refused: {reason}")).await.map_err(failed)?;
+        Err(Status::permission_denied(reason))
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is a `map_err` argument")]
+fn failed(error: StoreError) -> Status {
+    Status::internal(error.to_string())
+}

@@ -1,0 +1,222 @@
+//! One agent's session: its answers and records in, the newest view out.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::{mpsc, watch};
+use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
+use tonic::{Request, Response, Status, Streaming};
+use wire::proto::{self, session_server::Session};
+use wire::{FromAgent, FromCenter, Hello, PROTOCOL, Record};
+
+use crate::hub::{Hub, HubError, now};
+use crate::live::Seat;
+use crate::model::Snapshot;
+use crate::pki::{fingerprint, identity};
+use crate::store::Store;
+
+/// How many messages may wait for an agent; views are made only when there is room, so no superseded one waits.
+const QUEUE: usize = 2;
+/// After so many heartbeats of silence an agent is stale …
+const STALE: u32 = 3;
+/// … and after so many its session ends.
+const DEAD: u32 = 8;
+
+/// The service.
+pub(crate) struct SessionService<S> {
+    pub(crate) hub: Arc<Hub<S>>,
+    pub(crate) closing: watch::Receiver<bool>,
+}
+
+#[tonic::async_trait]
+impl<S: Store> Session for SessionService<S> {
+    type ConnectStream = Pin<Box<dyn Stream<Item = Result<proto::FromCenter, Status>> + Send>>;
+
+    async fn connect(
+        &self,
+        request: Request<Streaming<proto::FromAgent>>,
+    ) -> Result<Response<Self::ConnectStream>, Status> {
+        let (vm, center) = self.caller(&request).await?;
+        let (sender, receiver) = mpsc::channel(QUEUE);
+        let talk = Talk { hub: self.hub.clone(), incoming: request.into_inner(), sender, center };
+        tokio::spawn(talk.run(vm, self.closing.clone()));
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+impl<S: Store> SessionService<S> {
+    /// Who calls, by certificate, and at which address of the center.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<(String, Option<SocketAddr>), Status> {
+        let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
+        let connection = connection.ok_or_else(|| Status::unauthenticated("this is no TLS connection"))?;
+        let certificates = connection.peer_certs();
+        let certificate = certificates.as_ref().and_then(|certificates| certificates.first());
+        let certificate = certificate.ok_or_else(|| Status::unauthenticated("a certificate is needed: enrol first"))?;
+        let vm = identity(certificate).ok_or_else(|| Status::unauthenticated("the certificate names no VM"))?;
+        let known = self.hub.store.is_identity(&vm, fingerprint(certificate)).await;
+        if !known.map_err(|error| Status::internal(error.to_string()))? {
+            return Err(Status::permission_denied(format!("the certificate no longer stands for `{vm}`: enrol again")));
+        }
+        let local = connection.get_ref().local_addr();
+        Ok((vm, local.map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))))
+    }
+}
+
+/// Why a session ends.
+enum Ending {
+    /// The agent or the center is gone.
+    Gone,
+    /// The center ends it, and says why.
+    Refused(String),
+}
+
+impl<E: std::error::Error> From<E> for Ending {
+    fn from(error: E) -> Self {
+        Self::Refused(error.to_string())
+    }
+}
+
+struct Talk<S> {
+    hub: Arc<Hub<S>>,
+    incoming: Streaming<proto::FromAgent>,
+    sender: mpsc::Sender<Result<proto::FromCenter, Status>>,
+    center: Option<SocketAddr>,
+}
+
+impl<S: Store> Talk<S> {
+    async fn run(mut self, vm: String, mut closing: watch::Receiver<bool>) {
+        let ending = match self.greeted(&vm).await {
+            Ok(seat) => {
+                let ending = tokio::select! {
+                    ending = self.talk(&seat) => ending,
+                    _ = closing.wait_for(|closing| *closing) => Ending::Gone,
+                };
+                if let Err(error) = self.hub.leave(seat).await {
+                    tracing::error!(vm, %error, "a session's end was not noted");
+                }
+                ending
+            }
+            Err(ending) => ending,
+        };
+        if let Ending::Refused(reason) = ending {
+            tracing::warn!(vm, reason, "a session was refused");
+            // An agent that does not read loses only the reason.
+            drop(self.sender.try_send(Ok(FromCenter::Refused { reason }.into())));
+        }
+    }
+
+    /// The first word must be a hello.
+    async fn greeted(&mut self, vm: &str) -> Result<Seat, Ending> {
+        let hello = tokio::time::timeout(self.hub.heartbeat * DEAD, self.hear()).await;
+        let FromAgent::Hello(hello) = hello?? else {
+            return Err(Ending::Refused("the first word of a session is a hello".into()));
+        };
+        let Hello { protocol, .. } = hello;
+        let seat = self.hub.join(vm, &hello).await.map_err(|error: HubError| Ending::Refused(error.to_string()))?;
+        self.say(FromCenter::Welcome { protocol: protocol.min(PROTOCOL), now: now() }).await?;
+        Ok(seat)
+    }
+
+    async fn talk(&mut self, seat: &Seat) -> Ending {
+        let mut snapshots = self.hub.snapshots();
+        snapshots.mark_changed();
+        let mut beat = tokio::time::interval(self.hub.heartbeat);
+        let (mut heard, mut stale, mut due) = (Instant::now(), false, None);
+        let sender = self.sender.clone();
+        loop {
+            let step = tokio::select! {
+                () = seat.signals().stop.notified() => Err(Ending::Refused("the session is superseded, or its VM removed".into())),
+                () = seat.signals().nudge.notified() => self.beat(),
+                message = self.hear() => match message {
+                    Ok(message) => {
+                        heard = Instant::now();
+                        seat.heard();
+                        self.handle(seat, message).await
+                    }
+                    Err(ending) => Err(ending),
+                },
+                permit = sender.reserve(), if due.is_some() => {
+                    let view = due.take().and_then(|snapshot| self.view(seat, snapshot));
+                    permit.map_err(|_| Ending::Gone).map(|permit| if let Some(view) = view { permit.send(Ok(view)); })
+                }
+                changed = snapshots.changed() => {
+                    due = Some(snapshots.borrow_and_update().clone());
+                    changed.map_err(|_| Ending::Gone)
+                }
+                _ = beat.tick() => self.beat(),
+            };
+            let silence = heard.elapsed();
+            if let Err(ending) = step {
+                return ending;
+            }
+            if silence > self.hub.heartbeat * DEAD {
+                return Ending::Gone;
+            }
+            if stale != (silence > self.hub.heartbeat * STALE) {
+                stale = !stale;
+                self.hub.silent(seat.vm(), stale).await;
+            }
+        }
+    }
+
+    fn view(&self, seat: &Seat, snapshot: Arc<Snapshot>) -> Option<proto::FromCenter> {
+        let view = snapshot.view_for(seat.vm().as_str(), self.center, now())?;
+        tracing::debug!(vm = %seat.vm(), generation = snapshot.generation(), "a view goes out");
+        Some(FromCenter::View(Box::new(view)).into())
+    }
+
+    /// A heartbeat; where the queue is full, the agent hears enough of us.
+    fn beat(&self) -> Result<(), Ending> {
+        match self.sender.try_send(Ok(FromCenter::Heartbeat { now: now() }.into())) {
+            Ok(()) | Err(mpsc::error::TrySendError::Full(_)) => Ok(()),
+            Err(mpsc::error::TrySendError::Closed(_)) => Err(Ending::Gone),
+        }
+    }
+
+    async fn handle(&mut self, seat: &Seat, message: FromAgent) -> Result<(), Ending> {
+        match message {
+            FromAgent::Hello(_) => Err(Ending::Refused("a session has one hello".into())),
+            FromAgent::Ack(ack) => Ok(self.hub.acked(seat.vm(), &ack).await?),
+            FromAgent::Records(records) => self.store(seat, records).await,
+            FromAgent::Heartbeat => Ok(()),
+        }
+    }
+
+    /// Stores a batch, and says so; an agent sends no faster than this.
+    async fn store(&mut self, seat: &Seat, records: Vec<Record>) -> Result<(), Ending> {
+        let vm = seat.vm().as_str();
+        if let Some(foreign) = records.iter().find(|record| record.key.vm != vm) {
+            let detail = format!("it sent a record in the name of `{}`", foreign.key.vm);
+            self.hub.alert(vm, detail.clone()).await?;
+            return Err(Ending::Refused(detail));
+        }
+        let mut stored: BTreeMap<String, u64> = BTreeMap::new();
+        for record in &records {
+            let up_to = stored.entry(record.key.boot.clone()).or_default();
+            *up_to = record.key.sequence.max(*up_to);
+        }
+        self.hub.append(records).await?;
+        for (boot, up_to) in stored {
+            self.say(FromCenter::Stored { boot, up_to }).await?;
+        }
+        Ok(())
+    }
+
+    async fn hear(&mut self) -> Result<FromAgent, Ending> {
+        match self.incoming.message().await {
+            Ok(Some(message)) => Ok(FromAgent::try_from(message)?),
+            Ok(None) | Err(_) => Err(Ending::Gone),
+        }
+    }
+
+    /// Says something, and waits while the queue is full, but not for a dead agent.
+    async fn say(&self, message: FromCenter) -> Result<(), Ending> {
+        let sent = tokio::time::timeout(self.hub.heartbeat * DEAD, self.sender.send(Ok(message.into()))).await;
+        sent.map_err(|_| Ending::Gone)?.map_err(|_| Ending::Gone)
+    }
+}

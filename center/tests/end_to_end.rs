@@ -1,0 +1,444 @@
+//! The real center on loopback, with callers that stand for agents and operators.
+
+#![allow(
+    clippy::wildcard_enum_match_arm,
+    clippy::print_stderr,
+    reason = "a test looks for one event, and tells its figure"
+)]
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use center::{CenterError, ServeOptions, serve};
+use policy::{End, Family, Protocol};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_stream::{Stream, StreamExt};
+use wire::admin::{self, AdminClient, AdminError};
+use wire::channel::{self, ChannelError, Credentials, Session};
+use wire::{
+    Ack, AckResult, CenterEvent, Direction, FlowEnd, FromAgent, FromCenter, Hello, InventoryFile, JoinToken, Kind,
+    PROTOCOL, Presence, Record, RecordKey, RecordQuery, View,
+};
+
+const HEARTBEAT: Duration = Duration::from_millis(200);
+const PATIENCE: Duration = Duration::from_secs(20);
+const POLICY: &str = "\
+eastwest: policy/v1
+rules:
+  - name: web-to-db
+    allow: tcp/5432
+    from: app = web
+    to: app = db
+default: deny
+";
+
+struct Center {
+    address: SocketAddr,
+    admin: AdminClient,
+    stop: Option<oneshot::Sender<()>>,
+    serving: JoinHandle<Result<(), CenterError>>,
+}
+
+async fn start(state: &Path) -> Center {
+    let (ready, is_ready) = oneshot::channel();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let mut options = ServeOptions::new(state.to_owned(), "127.0.0.1:0".parse().unwrap());
+    options.heartbeat = HEARTBEAT;
+    let serving = tokio::spawn(async move {
+        let on_ready = |address| ready.send(address).expect("the test waits");
+        serve(options, on_ready, async { drop(stopped.await) }).await
+    });
+    let address = is_ready.await.unwrap();
+    let admin = admin::connect(&ServeOptions::admin_socket(state)).await.unwrap();
+    Center { address, admin, stop: Some(stop), serving }
+}
+
+impl Center {
+    async fn stop(mut self) {
+        drop(self.stop.take());
+        drop(self.admin);
+        self.serving.await.unwrap().unwrap();
+    }
+
+    async fn credentials(&mut self, vm: &str) -> Credentials {
+        let token = self.admin.token(vm, Duration::from_secs(60)).await.unwrap();
+        enrol(self.address, &token).await.unwrap()
+    }
+}
+
+async fn enrol(center: SocketAddr, token: &str) -> Result<Credentials, ChannelError> {
+    let token: JoinToken = token.parse().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
+    let enrolled = channel::enrol(center, &token, request.der().to_vec()).await?;
+    let channel::Enrolled { vm: _, certificate, authority } = enrolled;
+    Ok(Credentials { certificate, authority, key: key.serialize_der() })
+}
+
+fn inventory(web: &str, db: &str) -> InventoryFile {
+    let text = format!(
+        r#"{{"managed": ["10.98.0.0/16"], "record_all": true, "vms": {{
+            "web": {{"labels": {{"app": "web"}}, "addresses": [{web}]}},
+            "db": {{"labels": {{"app": "db"}}, "addresses": [{db}], "allowed": ["10.98.0.0/16"]}}}}}}"#
+    );
+    serde_json::from_str(&text).unwrap()
+}
+
+fn ordinary() -> InventoryFile {
+    inventory("\"10.98.0.1\"", "\"10.98.0.2\"")
+}
+
+fn hello(addresses: &[&str]) -> Hello {
+    Hello {
+        protocol: PROTOCOL,
+        capabilities: Vec::new(),
+        version: "test".into(),
+        boot: "b1".into(),
+        addresses: addresses.iter().map(|address| address.parse().unwrap()).collect(),
+        generation: 0,
+    }
+}
+
+async fn join(center: SocketAddr, credentials: &Credentials) -> Session {
+    let mut session = channel::connect(center, credentials).await.unwrap();
+    session.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
+    let welcome = next(&mut session).await;
+    assert!(matches!(welcome, FromCenter::Welcome { protocol: PROTOCOL, .. }), "{welcome:?}");
+    session
+}
+
+/// The next word that is no heartbeat; heartbeats are answered as an agent does.
+async fn next(session: &mut Session) -> FromCenter {
+    let hear = async {
+        loop {
+            match session.receiver.receive().await.unwrap().expect("the session goes on") {
+                FromCenter::Heartbeat { .. } => session.sender.send(FromAgent::Heartbeat).await.unwrap(),
+                word => return word,
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, hear).await.expect("a word in time")
+}
+
+async fn view(session: &mut Session) -> View {
+    match next(session).await {
+        FromCenter::View(view) => *view,
+        other => panic!("not a view: {other:?}"),
+    }
+}
+
+async fn ack(session: &Session, generation: u64) {
+    session.sender.send(FromAgent::Ack(Ack { generation, result: AckResult::InForce })).await.unwrap();
+}
+
+fn record(vm: &str, sequence: u64) -> Record {
+    let end = |address: &str, port| FlowEnd { vm: None, address: address.parse().unwrap(), port };
+    Record {
+        key: RecordKey { vm: vm.into(), boot: "b1".into(), sequence },
+        kind: Kind::Deny,
+        direction: Direction::In,
+        source: end("10.98.0.1", 40000),
+        destination: end("10.98.0.2", 23),
+        family: Family::V4,
+        protocol: Protocol::Tcp,
+        icmp_type: 0,
+        icmp_id: 0,
+        tcp_sequence: Some(7),
+        payload: Vec::new(),
+        verdict: policy::Action::Deny,
+        rule: "default".into(),
+        admitted_by: None,
+        end: End::Destination,
+        would: None,
+        monitor: false,
+        generation_first: 1,
+        generation_last: 1,
+        packets: 1,
+        detail: String::new(),
+        stamp: sequence,
+    }
+}
+
+async fn event(events: &mut (impl Stream<Item = Result<CenterEvent, AdminError>> + Unpin)) -> CenterEvent {
+    tokio::time::timeout(PATIENCE, events.next()).await.expect("an event in time").unwrap().unwrap()
+}
+
+/// The next event for which `pick` gives something.
+async fn until<T>(
+    events: &mut (impl Stream<Item = Result<CenterEvent, AdminError>> + Unpin),
+    mut pick: impl FnMut(CenterEvent) -> Option<T>,
+) -> T {
+    loop {
+        if let Some(found) = pick(event(events).await) {
+            return found;
+        }
+    }
+}
+
+fn presence(event: &CenterEvent, vm: &str) -> Option<(Presence, u64)> {
+    match event {
+        CenterEvent::Agent(state) if state.vm == vm => Some((state.presence, state.acked)),
+        CenterEvent::Agent(_)
+        | CenterEvent::Record(_)
+        | CenterEvent::Published { .. }
+        | CenterEvent::Alert { .. }
+        | CenterEvent::Missed { .. } => None,
+    }
+}
+
+#[tokio::test]
+async fn a_policy_reaches_an_agent_and_its_answer_the_watchers() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    assert_eq!(center.admin.apply_inventory(ordinary()).await, Ok(1));
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    assert_eq!(presence(&event(&mut events).await, "db"), Some((Presence::Offline, 0)));
+    assert_eq!(presence(&event(&mut events).await, "web"), Some((Presence::Unenrolled, 0)));
+    assert_eq!(event(&mut events).await, CenterEvent::Published { generation: 1 });
+    let mut session = join(center.address, &credentials).await;
+    assert_eq!(presence(&event(&mut events).await, "db"), Some((Presence::Online, 0)));
+
+    assert_eq!(center.admin.publish(POLICY).await, Ok(2));
+    assert_eq!(event(&mut events).await, CenterEvent::Published { generation: 2 });
+    let first = view(&mut session).await;
+    let addresses: Vec<IpAddr> = vec!["10.98.0.2".parse().unwrap()];
+    assert_eq!((first.generation, first.vm.as_str(), &first.addresses), (2, "db", &addresses));
+    assert_eq!((first.center, first.record_all), (Some(center.address), true));
+    assert_eq!(first.rules.len(), 1);
+    assert_eq!((first.rules[0].inbound, first.rules[0].outbound), (Some(0), None));
+    ack(&session, 2).await;
+    assert_eq!(presence(&event(&mut events).await, "db"), Some((Presence::Online, 2)));
+
+    assert_eq!(center.admin.quarantine("db").await, Ok(3));
+    assert!(view(&mut session).await.quarantined);
+    let refused = Ack { generation: 3, result: AckResult::Refused { reason: "no".into() } };
+    session.sender.send(FromAgent::Ack(refused)).await.unwrap();
+    let refused = |event| match event {
+        CenterEvent::Agent(state) => state.refused.map(|refused| (state.acked, refused)),
+        _ => None,
+    };
+    assert_eq!(until(&mut events, refused).await, (2, (3, "no".into())));
+    drop(session);
+    let offline = |event| presence(&event, "db").filter(|(presence, _)| *presence == Presence::Offline);
+    assert_eq!(until(&mut events, offline).await, (Presence::Offline, 2));
+    drop(events);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn records_are_kept_exactly_once_and_in_order_across_sessions() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    for (batch, up_to) in [(1..=600, 600), (301..=1000, 1000), (1..=1000, 1000)] {
+        let mut session = join(center.address, &credentials).await;
+        let records = batch.map(|sequence| record("db", sequence)).collect();
+        session.sender.send(FromAgent::Records(records)).await.unwrap();
+        assert_eq!(next(&mut session).await, FromCenter::Stored { boot: "b1".into(), up_to });
+    }
+    let sequence = |event| match event {
+        CenterEvent::Record(record) => Some(record.key.sequence),
+        _ => None,
+    };
+    for expected in 1..=1000 {
+        assert_eq!(until(&mut events, sequence).await, expected);
+    }
+    let query = RecordQuery { kind: Some(Kind::Deny), port: Some(23), limit: 990, ..RecordQuery::default() };
+    let after = center.admin.records(query.clone()).await.unwrap().last().unwrap().id;
+    let query = RecordQuery { after, limit: 0, ..query };
+    let stored = center.admin.records(query.clone()).await.unwrap();
+    let sequences: Vec<u64> = stored.iter().map(|stored| stored.record.key.sequence).collect();
+    assert_eq!(sequences, (991..=1000).collect::<Vec<_>>());
+    assert_eq!(stored[0].record, record("db", 991));
+    for none in [
+        RecordQuery { vm: Some("web".into()), ..query.clone() },
+        RecordQuery { rule: Some("web-to-db".into()), ..query.clone() },
+        RecordQuery { port: Some(24), ..query.clone() },
+        RecordQuery { kind: Some(Kind::Cut), ..query.clone() },
+        RecordQuery { address: Some("10.98.0.3".parse().unwrap()), ..query },
+    ] {
+        assert_eq!(center.admin.records(none.clone()).await.unwrap(), [], "{none:?}");
+    }
+    drop(events);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_records_reach_a_watcher_soon() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    let session = join(center.address, &credentials).await;
+    let begun = Instant::now();
+    for batch in 0..10 {
+        let records = (1..=100).map(|sequence| record("db", 100 * batch + sequence)).collect();
+        session.sender.send(FromAgent::Records(records)).await.unwrap();
+    }
+    let last = |event| matches!(event, CenterEvent::Record(record) if record.key.sequence == 1000).then_some(());
+    until(&mut events, last).await;
+    eprintln!("1,000 records stored and told in {:?}", begun.elapsed());
+    drop((session, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_is_good_once_and_only_for_its_center() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    let refused = |result: Result<_, ChannelError>| match result.err() {
+        Some(ChannelError::Refused(reason)) => reason,
+        other => panic!("not refused: {other:?}"),
+    };
+    assert!(matches!(center.admin.token("db", PATIENCE).await, Err(AdminError::Refused(_))));
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let token = center.admin.token("db", PATIENCE).await.unwrap();
+    let credentials = enrol(center.address, &token).await.unwrap();
+    assert_eq!(refused(enrol(center.address, &token).await.map(drop)), "the join token was used already");
+    let late = center.admin.token("db", Duration::ZERO).await.unwrap();
+    assert_eq!(refused(enrol(center.address, &late).await.map(drop)), "the join token has expired");
+    let parsed: JoinToken = late.parse().unwrap();
+    let invented = JoinToken { secret: [7; 32], ..parsed.clone() };
+    assert_eq!(refused(enrol(center.address, &invented.to_string()).await.map(drop)), "nobody made this join token");
+    let elsewhere = JoinToken { authority: [7; 32], ..parsed };
+    let error = enrol(center.address, &elsewhere.to_string()).await.map(drop).unwrap_err();
+    assert!(matches!(&error, ChannelError::Unavailable(text) if text.contains("authority")), "{error:?}");
+
+    drop(join(center.address, &credentials).await);
+    center.credentials("db").await;
+    let replaced = channel::connect(center.address, &credentials).await.map(drop);
+    assert!(refused(replaced).contains("enrol again"));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_second_session_of_one_key_is_refused_and_told() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    let mut session = join(center.address, &credentials).await;
+    let mut clone = channel::connect(center.address, &credentials).await.unwrap();
+    clone.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
+    let alert = |event| match event {
+        CenterEvent::Alert { vm, detail } => Some((vm, detail)),
+        _ => None,
+    };
+    let words = async {
+        tokio::select! {
+            word = next(&mut clone) => word,
+            word = next(&mut session) => panic!("the first session goes on: {word:?}"),
+        }
+    };
+    assert!(matches!(words.await, FromCenter::Refused { .. }));
+    assert_eq!(until(&mut events, alert).await.0, "db");
+    // A silent session gives way.
+    let mut newer = channel::connect(center.address, &credentials).await.unwrap();
+    newer.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
+    assert!(matches!(next(&mut newer).await, FromCenter::Welcome { .. }));
+    drop((session, clone, newer, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_restarted_center_knows_what_it_knew() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    center.admin.publish(POLICY).await.unwrap();
+    center.admin.quarantine("db").await.unwrap();
+    let mut session = join(center.address, &credentials).await;
+    let before = view(&mut session).await;
+    center.stop().await;
+
+    let mut center = start(state.path()).await;
+    let mut session = join(center.address, &credentials).await;
+    let after = view(&mut session).await;
+    assert_eq!(after, View { center: after.center, now: after.now, ..before });
+    assert_eq!(center.admin.publish(POLICY).await, Ok(4));
+    let history = center.admin.history().await.unwrap();
+    assert_eq!(history.iter().map(|version| version.generation).collect::<Vec<_>>(), [4, 2]);
+    drop(session);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_reused_address_waits_for_every_connected_agent() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut session = join(center.address, &credentials).await;
+    assert_eq!(view(&mut session).await.peers[0].addresses.len(), 1);
+    ack(&session, 2).await;
+    let swapped = inventory("\"10.98.0.2\"", "\"10.98.0.3\"");
+    assert_eq!(center.admin.apply_inventory(swapped).await, Ok(3));
+    let between = view(&mut session).await;
+    assert_eq!((between.generation, between.peers[0].addresses.len()), (3, 0));
+    assert_eq!(center.admin.status().await.unwrap().held.len(), 2);
+    ack(&session, 3).await;
+    let after = view(&mut session).await;
+    let given: IpAddr = "10.98.0.2".parse().unwrap();
+    assert_eq!((after.generation, after.peers[0].addresses.as_slice()), (4, [given].as_slice()));
+    assert_eq!(center.admin.status().await.unwrap().held.len(), 0);
+    drop(session);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn what_an_agent_says_of_itself_is_checked() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    let mut session = channel::connect(center.address, &credentials).await.unwrap();
+    let greeting = hello(&["10.98.0.1", "10.98.0.9", "10.99.0.1", "10.98.0.2"]);
+    session.sender.send(FromAgent::Hello(greeting)).await.unwrap();
+    next(&mut session).await;
+    let own: Vec<IpAddr> = ["10.98.0.2", "10.98.0.9"].map(|address| address.parse().unwrap()).to_vec();
+    assert_eq!(view(&mut session).await.addresses, own);
+    let alert = |event| match event {
+        CenterEvent::Alert { vm, detail } => Some((vm, detail)),
+        _ => None,
+    };
+    let expected = ("db".into(), "it observes 10.98.0.1, which belongs to `web`".into());
+    assert_eq!(until(&mut events, alert).await, expected);
+    ack(&session, 99).await;
+    assert!(until(&mut events, alert).await.1.contains("generation 99"));
+    session.sender.send(FromAgent::Records(vec![record("web", 1)])).await.unwrap();
+    assert!(matches!(next(&mut session).await, FromCenter::Refused { .. }));
+    assert_eq!(center.admin.records(RecordQuery::default()).await, Ok(Vec::new()));
+
+    let mut old = channel::connect(center.address, &credentials).await.unwrap();
+    old.sender.send(FromAgent::Hello(Hello { protocol: PROTOCOL + 1, ..hello(&[]) })).await.unwrap();
+    assert!(matches!(next(&mut old).await, FromCenter::Refused { .. }));
+    drop((session, old, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn bad_input_is_refused_whole() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    let twice = inventory("\"10.98.0.2\", \"fe80::1\"", "\"10.98.0.2\", \"10.99.0.1\"");
+    let Err(AdminError::Refused(reasons)) = center.admin.apply_inventory(twice).await else { panic!("accepted") };
+    assert_eq!(reasons.lines().count(), 3, "{reasons}");
+    let Err(AdminError::Refused(reasons)) = center.admin.publish("rules: 7").await else { panic!("accepted") };
+    assert!(!reasons.is_empty());
+    assert!(matches!(center.admin.quarantine("db").await, Err(AdminError::Refused(_))));
+    assert_eq!(center.admin.status().await.unwrap().generation, 0);
+    let other = serve(ServeOptions::new(state.path().to_owned(), center.address), |_| (), async {}).await;
+    assert!(matches!(other, Err(CenterError::Busy(_))), "{other:?}");
+    center.stop().await;
+}
