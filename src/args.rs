@@ -34,6 +34,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ReportCommand,
     },
+    /// Try each thing that a lab needs from this machine, and say what to do where it is missing
+    Doctor(DoctorArgs),
     /// The process that holds a scenario's world (started by `run`)
     #[command(hide = true)]
     Jail,
@@ -166,6 +168,14 @@ pub(crate) struct CheckArgs {
     /// A scenario, or a file with a `topology:` alone, that says which VMs there are
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  eastwest doctor && eastwest run scenarios")]
+pub(crate) struct DoctorArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: Format,

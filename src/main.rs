@@ -3,6 +3,7 @@
 mod args;
 mod check;
 mod discover;
+mod doctor;
 mod ending;
 mod inventory;
 mod list;
@@ -40,6 +41,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Reach(args) => reach::reach(&args),
         Command::Check(args) => check::check(&args),
         Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
+        Command::Doctor(args) => doctor::doctor(&args),
         Command::Jail => Ok(Ending::Other(harness::jail_main())),
     }
 }

@@ -1,10 +1,9 @@
 //! `eastwest reach`: who can speak to whom in a scenario's state before its first step.
 
-use harness::plan::{ends, ruling};
 use harness::state::State;
-use harness::{RunOptions, reach_packets};
-use policy::{End, Family, Flow, FlowService, Ruling, Timestamp, Would};
-use reports::event::{Cell, Word};
+use harness::{RunOptions, model, reach_packets};
+use policy::{End, Family, FlowService, Timestamp, Verdict, Would};
+use reports::event::{self, Word};
 use serde::Serialize;
 
 use crate::args::{Format, ReachArgs};
@@ -16,19 +15,7 @@ use crate::why::service;
 
 #[derive(Serialize)]
 struct Object {
-    cells: Vec<Reached>,
-}
-
-#[derive(Serialize)]
-struct Reached {
-    source: String,
-    destination: String,
-    service: String,
-    family: Family,
-    verdict: Word,
-    rule: Option<String>,
-    end: Option<End>,
-    would: Option<Would>,
+    cells: Vec<Cell>,
 }
 
 pub(crate) fn reach(args: &ReachArgs) -> Outcome {
@@ -42,8 +29,8 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
     Ok(Ending::AsExpected)
 }
 
-fn line(cell: &Reached) -> String {
-    let Reached { source, destination, service, family, verdict, rule, end, would } = cell;
+fn line(cell: &Cell) -> String {
+    let Cell { source, destination, service, family, verdict, rule, end, would } = cell;
     let rule = rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
     let end = end.map(|end| format!(" at {end}")).unwrap_or_default();
     let would = would.as_ref().map(|would| {
@@ -53,7 +40,7 @@ fn line(cell: &Reached) -> String {
     format!("{source} -> {destination} {service} {family}: {verdict}{rule}{end}{}\n", would.unwrap_or_default())
 }
 
-fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Reached>, Failure> {
+fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Failure> {
     let options = RunOptions {
         jobs: Some(1),
         seed: any_seed(),
@@ -63,55 +50,41 @@ fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Reached>, F
         agent_args: Vec::new(),
     };
     let cells = reach_packets(job(found), services, &options).map_err(failure)?;
-    Ok(cells.into_iter().map(Reached::of_cell).collect())
+    Ok(cells.into_iter().map(Cell::observed).collect())
 }
 
-fn by_model(found: &Found, services: &[FlowService]) -> Vec<Reached> {
-    let state = State::initial(&found.scenario);
-    let now = Timestamp::now();
-    let mut cells = Vec::new();
-    for source in state.endpoints() {
-        for destination in state.endpoints().filter(|destination| *destination != source) {
-            for &service in services {
-                for family in
-                    state.families(source, destination).into_iter().filter(|&family| service.exists_in(family))
-                {
-                    let addresses = (state.address(source, family), state.address(destination, family));
-                    let (Some(from), Some(to)) = addresses else { continue };
-                    let flow = Flow { source: from, destination: to, service };
-                    let ruling = ruling(&ends(&state, source, destination, &flow, now));
-                    cells.push(Reached::of_ruling(source.as_str(), destination.as_str(), service, family, ruling));
-                }
-            }
-        }
-    }
-    cells
+fn by_model(found: &Found, services: &[FlowService]) -> Vec<Cell> {
+    let cells = model::reach(&State::initial(&found.scenario), services, Timestamp::now());
+    cells.into_iter().map(Cell::judged).collect()
 }
 
-impl Reached {
-    fn of_ruling(source: &str, destination: &str, service: FlowService, family: Family, ruling: Ruling) -> Self {
-        let Ruling { verdict, rule, end, would } = ruling;
+/// One ordered pair, one service, one family: what it meets.
+#[derive(Serialize)]
+struct Cell {
+    source: String,
+    destination: String,
+    service: String,
+    family: Family,
+    verdict: Word,
+    rule: Option<String>,
+    end: Option<End>,
+    would: Option<Would>,
+}
+
+impl Cell {
+    fn judged(cell: model::ReachCell) -> Self {
+        let model::ReachCell { source, destination, service, family, verdict, rule, end, would } = cell;
         let verdict = match verdict {
-            policy::Action::Allow => Word::Allow,
-            policy::Action::Deny => Word::Deny,
-            policy::Action::Reject => Word::Reject,
+            Verdict::Allow => Word::Allow,
+            Verdict::Deny => Word::Deny,
+            Verdict::Reject => Word::Reject,
         };
-        let (source, destination) = (source.to_owned(), destination.to_owned());
-        Self { source, destination, service: service.to_string(), family, verdict, rule, end, would }
+        Self { source, destination, service, family, verdict, rule, end, would }
     }
 
-    fn of_cell(cell: Cell) -> Self {
-        let Cell { source, destination, service, family, observed, .. } = cell;
-        let verdict = observed.verdict;
-        Self {
-            source,
-            destination,
-            service,
-            family,
-            verdict,
-            rule: observed.rule,
-            end: observed.end,
-            would: observed.would,
-        }
+    fn observed(cell: event::Cell) -> Self {
+        let event::Cell { source, destination, service, family, observed, .. } = cell;
+        let event::Side { verdict, rule, end, would } = observed;
+        Self { source, destination, service, family, verdict, rule, end, would }
     }
 }

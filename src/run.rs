@@ -2,9 +2,11 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
+use std::time::Instant;
 
 use harness::{Job, RunError, RunOptions};
-use reports::event::{Event, ScenarioId, ScenarioOutcome};
+use policy::Timestamp;
+use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
 use crate::args::RunArgs;
 use crate::discover::{Found, discover};
@@ -18,12 +20,26 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let (left_out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| found.left_out().is_some());
     let mut sink = |event: Event| with_left_out(event, &left_out).iter().for_each(|event| tellers.event(event));
     let interrupted = if args.model {
-        return Err(Failure::Fault("run by the oracle alone in this build".to_owned()));
+        by_model(&chosen, options.seed, &mut sink);
+        false
     } else {
         harness::run(chosen.iter().map(job).collect(), &options, &mut sink).map_err(failure)?.interrupted
     };
     let ending = tellers.finish()?;
     Ok(if interrupted { Ending::Interrupted } else { ending })
+}
+
+fn by_model(chosen: &[Found], seed: u64, sink: &mut dyn FnMut(Event)) {
+    let (begun, now) = (Instant::now(), Timestamp::now());
+    sink(Event::RunStarted {
+        version: VERSION,
+        scenarios: chosen.iter().map(id).collect(),
+        seed,
+        jobs: 1,
+        model: true,
+    });
+    chosen.iter().flat_map(|found| harness::model::run(&found.scenario, now)).for_each(&mut *sink);
+    sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
 }
 
 fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
@@ -57,9 +73,9 @@ pub(crate) fn any_seed() -> u64 {
 pub(crate) fn failure(error: RunError) -> Failure {
     match error {
         RunError::Environment(cause) => {
-            Failure::Environment(format!("{cause}\n(`eastwest doctor` tries each thing that is needed)"))
+            Failure::Environment(format!("start a lab: {cause}\n`eastwest doctor` tries each thing that a lab needs"))
         }
-        RunError::Harness(cause) => Failure::Fault(cause),
+        RunError::Harness(cause) => Failure::Fault(format!("run: {cause}")),
     }
 }
 

@@ -99,10 +99,15 @@ impl<W: Write> Terminal<W> {
             ScenarioOutcome::Skipped => ("SKIP", Tint::Faint),
         };
         let word = self.tint(tint, &format!("{word:>5}"));
-        let scope = match (scenario.outcome(), scenario.cause()) {
-            (ScenarioOutcome::Skipped | ScenarioOutcome::Error, Some(cause)) => first_line(cause).to_owned(),
-            _ => format!("{}, {}", count(scenario.steps.len(), "step"), count(scenario.cells(), "cell")),
+        let scope = match scenario.outcome() {
+            ScenarioOutcome::Skipped | ScenarioOutcome::Error => String::new(),
+            ScenarioOutcome::Passed | ScenarioOutcome::Failed => {
+                format!("{}, {}", count(scenario.steps.len(), "step"), count(scenario.cells(), "cell"))
+            }
         };
+        let cause = scenario.cause().map(first_line).unwrap_or_default();
+        let between = if scope.is_empty() || cause.is_empty() { "" } else { "; " };
+        let scope = format!("{scope}{between}{cause}");
         let file = self.tint(Tint::Faint, &format!("({}: {scope})", scenario.id.file));
         writeln!(self.writer, "{word} {:>8.3} s  {} {file}", scenario.seconds, scenario.id.name)?;
         self.writer.flush()
