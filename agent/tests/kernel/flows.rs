@@ -4,8 +4,8 @@ use std::net::{IpAddr, SocketAddr};
 use agent_core::{Builtin, Direction, LogKind, Word};
 use socket2::{Protocol, Type};
 
-use crate::rulesets::{ALLOW, DEFAULT, DENY, PORT, QUIET, REJECT, TCP, closed, open};
-use crate::world::{At, Fate, OTHER, PEER, VM, World};
+use crate::rulesets::{ALLOW, DEFAULT, DENY, PEERS, PORT, QUIET, REJECT, TCP, closed, open};
+use crate::world::{At, Fate, OTHER, PEER, STRANGER, VM, World};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -114,7 +114,7 @@ fn echo(world: &World, from: At, source: IpAddr, to: IpAddr) -> Fate {
 
 pub(crate) fn near_misses(world: &mut World) {
     let mut ruleset = closed(1);
-    ruleset.inbound.insert((crate::rulesets::PEERS, TCP), ALLOW);
+    ruleset.inbound.insert((PEERS, TCP), ALLOW);
     world.kernel.apply(&ruleset, None).unwrap();
     let rows = [
         (At::Peer, PEER[0], at(VM[0], PORT), Fate::Through),
@@ -162,18 +162,18 @@ pub(crate) fn center(world: &mut World) {
 }
 
 pub(crate) fn spoofed_mark(world: &mut World) {
-    world.kernel.apply(&closed(1), None).unwrap();
-    let _listener = world.listen(At::Peer, at(PEER[0], PORT));
-    let words = [ALLOW.0, 1 << 20 | ALLOW.0, 1 << 31 | ALLOW.0, 1 << 30 | 1, 3 << 30 | ALLOW.0, u32::MAX];
-    for mark in words {
-        let socket = world.socket(At::Vm, ip(VM[0]), Type::STREAM, None);
-        socket.set_mark(mark).unwrap();
-        assert!(socket.connect(&at(PEER[0], PORT).into()).is_err());
-        let failed = socket.peer_addr();
-        assert!(failed.is_err(), "mark {mark:x} connected");
+    world.kernel.apply(&open(1, DENY, QUIET), None).unwrap();
+    let words = [ALLOW.0, 1 << 20 | ALLOW.0, 1 << 31 | ALLOW.0, 1 << 30 | PEERS.0, 3 << 30 | ALLOW.0, u32::MAX];
+    for target in [at(PEER[0], PORT + 1), at(STRANGER[0], PORT), at(STRANGER[1], PORT)] {
+        let _listener = world.listen(At::Peer, target);
+        for mark in words {
+            let socket = world.socket(At::Vm, target.ip(), Type::STREAM, None);
+            socket.set_mark(mark).unwrap();
+            assert!(socket.connect(&target.into()).is_err());
+            assert!(socket.peer_addr().is_err(), "mark {mark:x} connected to {target}");
+        }
     }
-    let denied = world.count(DEFAULT.0);
-    assert_eq!(denied, [0, words.len() as u64]);
+    assert_eq!(world.count(DEFAULT.0), [0, 3 * words.len() as u64]);
 }
 
 pub(crate) fn related(world: &mut World) {

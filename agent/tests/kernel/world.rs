@@ -19,6 +19,9 @@ pub(crate) const VM: [&str; 2] = ["10.98.0.1", "fd98::1"];
 pub(crate) const PEER: [&str; 2] = ["10.98.0.2", "fd98::2"];
 pub(crate) const OTHER: [&str; 2] = ["10.98.0.3", "fd98::3"];
 
+/// Addresses of the peer's that no ruleset binds.
+pub(crate) const STRANGER: [&str; 2] = ["10.98.0.9", "fd98::9"];
+
 /// Where a socket lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
@@ -51,7 +54,7 @@ impl World {
         runtime.block_on(wire(&peer));
         runtime.block_on(addresses(&[VM]));
         setns(&peer, CloneFlags::CLONE_NEWNET).unwrap();
-        runtime.block_on(addresses(&[PEER, OTHER]));
+        runtime.block_on(addresses(&[PEER, OTHER, STRANGER]));
         runtime.block_on(carrier("wire"));
         setns(&vm, CloneFlags::CLONE_NEWNET).unwrap();
         runtime.block_on(carrier("eth0"));
