@@ -130,7 +130,7 @@ fn of_kind<'e>(vm: &str, testimony: &'e Testimony, evidence: &Evidence, kinds: &
 }
 
 /// The name of the VM at an end.
-pub(super) fn vm_at<'c>(cell: &'c PlannedCell, end: End) -> &'c str {
+pub(super) fn vm_at(cell: &PlannedCell, end: End) -> &str {
     match end {
         End::Source => cell.source.as_str(),
         End::Destination => cell.destination.as_str(),

@@ -106,26 +106,23 @@ pub(super) fn expand(names: &mut Names<'_>, expectation: &Expectation, claim: &F
     if sources.is_empty() || destinations.is_empty() {
         return;
     }
-    let mut some = false;
+    let mut meant: Vec<Key> = Vec::new();
     for source in &sources {
-        for destination in destinations.iter().filter(|destination| *destination != source) {
-            for key in keys(names.state, claim, source, destination) {
-                some = true;
-                let listed = Listed {
-                    key,
-                    claimed: claim.expected.clone(),
-                    line: expectation.line,
-                    text: Arc::from(expectation.text.as_str()),
-                    place: Span::from(expectation.place.clone()),
-                };
-                if let Err(problem) = table.add(listed) {
-                    names.problems.report(problem);
-                }
-            }
-        }
+        let others = destinations.iter().filter(|destination| *destination != source);
+        meant.extend(others.flat_map(|destination| keys(names.state, claim, source, destination)));
     }
-    if !some {
+    if meant.is_empty() {
         nothing(names, expectation, claim);
+    }
+    let listed = |key| Listed {
+        key,
+        claimed: claim.expected.clone(),
+        line: expectation.line,
+        text: Arc::from(expectation.text.as_str()),
+        place: Span::from(expectation.place.clone()),
+    };
+    for problem in meant.into_iter().filter_map(|key| table.add(listed(key)).err()) {
+        names.problems.report(problem);
     }
 }
 

@@ -137,27 +137,29 @@ impl Walk<'_> {
         let mut names = Names { source: &self.scenario.source, state: &state, problems: self.problems };
         let table = cells::table(&mut names, step.throughout.iter());
         let states: Vec<&State> = std::iter::once(before).chain(acts.iter().map(|act| act.state.as_ref())).collect();
-        let mut planned = Vec::new();
-        for listed in table.listed() {
-            let Some(mut cell) = cells::planned(&state, listed, name, self.now) else { continue };
-            let stays = states.iter().all(|state| {
-                state.addresses(&cell.source).contains(&cell.source_address)
-                    && state.addresses(&cell.destination).contains(&cell.destination_address)
-            });
-            if !stays {
-                continue;
-            }
-            let flow = ends::flow(cell.source_address, cell.destination_address, cell.service);
-            for state in &states {
-                let also = ends::ends(state, &cell.source, &cell.destination, &flow, self.now);
-                if also != cell.ends && !cell.also.contains(&also) {
-                    cell.also.push(also);
-                }
-            }
-            planned.push(cell);
-        }
-        planned
+        let planned = table.listed().iter().filter_map(|listed| cells::planned(&state, listed, name, self.now));
+        planned.filter(|cell| stays(cell, &states)).map(|cell| on_the_way(cell, &states, self.now)).collect()
     }
+}
+
+/// Whether both ends of a cell have their addresses in every state.
+fn stays(cell: &PlannedCell, states: &[&State]) -> bool {
+    states.iter().all(|state| {
+        state.addresses(&cell.source).contains(&cell.source_address)
+            && state.addresses(&cell.destination).contains(&cell.destination_address)
+    })
+}
+
+/// A cell with what its ends decide in other states.
+fn on_the_way(mut cell: PlannedCell, states: &[&State], now: Timestamp) -> PlannedCell {
+    let flow = ends::flow(cell.source_address, cell.destination_address, cell.service);
+    for state in states {
+        let also = ends::ends(state, &cell.source, &cell.destination, &flow, now);
+        if also != cell.ends && !cell.also.contains(&also) {
+            cell.also.push(also);
+        }
+    }
+    cell
 }
 
 fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {

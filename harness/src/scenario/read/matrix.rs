@@ -41,7 +41,7 @@ impl Reader<'_> {
                 self.problems.report(Problem::within(text, error));
             }
             seen.push(name);
-            self.row(text, &row, &columns, service, &mut cells);
+            cells.extend(self.row(text, &row, &columns, service));
         }
         cells
     }
@@ -75,20 +75,14 @@ impl Reader<'_> {
         }
     }
 
-    fn row(
-        &mut self,
-        text: &Text,
-        row: &[Word<'_>],
-        columns: &[&str],
-        service: FlowService,
-        cells: &mut Vec<Expectation>,
-    ) {
-        let Some(((source, place), marks)) = row.split_first() else { return };
+    fn row(&mut self, text: &Text, row: &[Word<'_>], columns: &[&str], service: FlowService) -> Vec<Expectation> {
+        let Some(((source, place), marks)) = row.split_first() else { return Vec::new() };
         if marks.len() != columns.len() {
             let message = format!("the row `{source}` has {} cells for {} columns", marks.len(), columns.len());
             self.problems.report(Problem::within(text, TextError::new(place.clone(), message)));
-            return;
+            return Vec::new();
         }
+        let mut cells = Vec::new();
         for ((mark, place), destination) in marks.iter().zip(columns) {
             let read = cell(mark, source == destination);
             let read = read.map_err(|message| TextError::new(place.clone(), message));
@@ -102,6 +96,7 @@ impl Reader<'_> {
                 claim: lines::cell(source, destination, Choice::One(service), verb),
             });
         }
+        cells
     }
 }
 

@@ -7,6 +7,7 @@ mod matrix;
 mod policies;
 mod steps;
 mod topology;
+mod traffic;
 
 use std::fmt;
 use std::path::Path;

@@ -243,14 +243,12 @@ impl Reader<'_> {
         let vms = topology.vms.iter().map(|(name, vm)| (name, &vm.addresses));
         let outside = topology.outside.iter().map(|(name, outside)| (name, &outside.addresses));
         let mut owners: BTreeMap<IpAddr, &Name> = BTreeMap::new();
-        for (name, addresses) in vms.chain(outside) {
-            for address in addresses {
-                let Some(first) = owners.insert(*address, name) else { continue };
-                let key =
-                    ["vms", "outside"].iter().filter_map(|key| fields.get(key)).find_map(|node| key_of(node, name));
-                let span = key.map_or(fields.span(), |entry| entry.key.span());
-                self.wrong(span, format!("`{name}` has the address {address} of `{first}`"));
-            }
+        let all = vms.chain(outside).flat_map(|(name, addresses)| addresses.iter().map(move |address| (name, address)));
+        for (name, address) in all {
+            let Some(first) = owners.insert(*address, name) else { continue };
+            let key = ["vms", "outside"].iter().filter_map(|key| fields.get(key)).find_map(|node| key_of(node, name));
+            let span = key.map_or(fields.span(), |entry| entry.key.span());
+            self.wrong(span, format!("`{name}` has the address {address} of `{first}`"));
         }
     }
 }
