@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Parser, Subcommand, ValueEnum};
 
+use crate::center::CenterArgs;
+
 /// Firewall policy between virtual machines, proven on real packets.
 #[derive(Debug, Parser)]
 #[command(name = "eastwest", version, arg_required_else_help = true, after_help = EXIT_CODES)]
@@ -36,6 +38,13 @@ pub(crate) enum Command {
     },
     /// Try each thing that a lab needs from this machine, and say what to do where it is missing
     Doctor(DoctorArgs),
+    /// The agent that stands in a VM
+    Agent {
+        #[command(subcommand)]
+        command: AgentCommand,
+    },
+    /// The control center
+    Center(CenterArgs),
     /// The process that holds a scenario's world (started by `run`)
     #[command(hide = true)]
     Jail,
@@ -179,6 +188,25 @@ pub(crate) struct DoctorArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: Format,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AgentCommand {
+    /// Enforce the center's policy in this VM until SIGTERM or SIGINT; the rules stay in force
+    #[command(after_help = "\
+Examples:
+  eastwest agent run --center 10.98.255.254:7443 --token ewt1.…   the first time
+  eastwest agent run --center 10.98.255.254:7443                  from then on")]
+    Run(agent::Options),
+    /// What the agent says of itself; exit code 3 where it does not run
+    Status {
+        /// The agent's state folder
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/eastwest/agent")]
+        state: PathBuf,
+        /// What to write to standard output
+        #[arg(long, default_value = "human")]
+        format: Format,
+    },
 }
 
 #[derive(Debug, Subcommand)]

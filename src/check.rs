@@ -25,9 +25,11 @@ struct Warning {
 
 /// The policy of a file.
 pub(crate) fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    let shown = path.display().to_string();
-    let text = std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("read {shown}: {error}")))?;
-    Ok(policy::parse(&shown, &text)?)
+    Ok(policy::parse(&path.display().to_string(), &read_text(path)?)?)
+}
+
+pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
+    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("read {}: {error}", path.display())))
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Outcome {

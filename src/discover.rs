@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use harness::scenario::{LoadError, Scenario, parse};
 
+use crate::check::read_text;
 use crate::ending::Failure;
 
 /// How the text of a scenario begins.
@@ -103,7 +104,7 @@ fn text_of(path: &Path) -> Result<String, Failure> {
         let read = std::io::stdin().read_to_string(&mut text);
         return read.map(|_| text).map_err(|error| Failure::Input(format!("read standard input: {error}")));
     }
-    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("read {}: {error}", path.display())))
+    read_text(path)
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

@@ -1,6 +1,8 @@
 //! The eastwest command: thin callers of the libraries, and the one place that prints.
 
+mod agent;
 mod args;
+mod center;
 mod check;
 mod discover;
 mod doctor;
@@ -42,6 +44,8 @@ fn outcome(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args),
         Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
         Command::Doctor(args) => doctor::doctor(&args),
+        Command::Agent { command } => agent::agent(command),
+        Command::Center(args) => center::center(args),
         Command::Jail => Ok(Ending::Other(harness::jail_main())),
     }
 }
