@@ -10,10 +10,10 @@ use wire::{FromAgent, FromCenter};
 
 use crate::backoff::Backoff;
 
-/// How often each side says that it lives.
+/// How often the agent says that it lives.
 const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A center that was silent for this long is gone.
-const SILENCE: Duration = Duration::from_secs(3);
+/// A center that was silent for this long (three of its heartbeats) is gone.
+const SILENCE: Duration = Duration::from_secs(6);
 /// How long a connection may take to come up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many messages to the center may wait.
