@@ -1,0 +1,191 @@
+//! The real agent and the real center in one namespace of their own: enrolment, views, records, a center that returns.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a test binary without harness"
+)]
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
+use std::path::{Path, PathBuf};
+use std::sync::mpsc;
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use agent::{Connection, Honest, Options};
+use center::{ServeOptions, serve};
+use nix::sched::{CloneFlags, unshare};
+use rtnetlink::{LinkUnspec, LinkVeth};
+use tokio::runtime::Runtime;
+use tokio::sync::oneshot;
+use tokio_stream::{Stream, StreamExt};
+use wire::admin::{self, AdminClient, AdminError};
+use wire::{CenterEvent, Kind, Record};
+
+const ME: Ipv4Addr = Ipv4Addr::new(10, 98, 0, 1);
+const INVENTORY: &str = r#"{"managed": ["10.98.0.0/16"], "record_all": true,
+    "vms": {"web": {"labels": {"app": "web"}, "addresses": ["10.98.0.1"]}, "db": {"addresses": ["10.98.0.2"]}}}"#;
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn main() {
+    let user = nix::unistd::geteuid();
+    if !user.is_root() {
+        let group = nix::unistd::getegid();
+        unshare(CloneFlags::CLONE_NEWUSER).unwrap();
+        std::fs::write("/proc/self/uid_map", format!("0 {user} 1")).unwrap();
+        std::fs::write("/proc/self/setgroups", "deny").unwrap();
+        std::fs::write("/proc/self/gid_map", format!("0 {group} 1")).unwrap();
+    }
+    unshare(CloneFlags::CLONE_NEWNET).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(links());
+    let folder = tempfile::tempdir().unwrap();
+    life(&runtime, folder.path());
+    println!("ok: enrolled, judged, reported, found its center again");
+}
+
+/// Loopback for the channel, and a wire that leads nowhere, so that packets are judged.
+async fn links() {
+    let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+    tokio::spawn(connection);
+    handle.link().set(LinkUnspec::new_with_index(1).up().build()).execute().await.unwrap();
+    handle.link().add(LinkVeth::new("eth0", "far").build()).execute().await.unwrap();
+    let index = |name| nix::net::if_::if_nametoindex(name).unwrap();
+    for name in ["far", "eth0"] {
+        handle.link().set(LinkUnspec::new_with_index(index(name)).up().build()).execute().await.unwrap();
+    }
+    let index = index("eth0");
+    handle.address().add(index, IpAddr::V4(ME), 16).execute().await.unwrap();
+}
+
+/// A center in a thread of its own.
+struct Center {
+    address: SocketAddr,
+    stop: oneshot::Sender<()>,
+    thread: JoinHandle<()>,
+}
+
+impl Center {
+    fn start(state: PathBuf, listen: SocketAddr) -> Self {
+        let (ready, is_ready) = mpsc::channel();
+        let (stop, stopped) = oneshot::channel::<()>();
+        let thread = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+            let on_ready = |address| ready.send(address).unwrap();
+            runtime.block_on(serve(ServeOptions::new(state, listen), on_ready, async { drop(stopped.await) })).unwrap();
+        });
+        Self { address: is_ready.recv_timeout(PATIENCE).unwrap(), stop, thread }
+    }
+
+    fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.thread.join().unwrap();
+    }
+}
+
+/// An agent in a thread of its own; gives what it returned.
+fn agent(center: SocketAddr, state: PathBuf, token: Option<String>) -> JoinHandle<Result<(), agent::Error>> {
+    let (ready, is_ready) = mpsc::channel();
+    let options = Options { center: Some(center), state, token, token_file: None, policy: None, epochs: 2047 };
+    let thread = std::thread::spawn(move || agent::run(&options, Honest, || ready.send(()).unwrap()));
+    is_ready.recv_timeout(PATIENCE).unwrap();
+    thread
+}
+
+fn policy(rule: &str) -> String {
+    format!("eastwest: policy/v1\nrules:\n  - name: {rule}\n    allow: udp/53\n    to: any\ndefault: deny\n")
+}
+
+/// Sends one datagram; a deny shows as an error of the call, or not at all.
+fn send(to: [u8; 4], port: u16) {
+    let socket = UdpSocket::bind((ME, 0)).unwrap();
+    let _denied = socket.send_to(b"hello", (Ipv4Addr::from(to), port));
+}
+
+fn life(runtime: &Runtime, folder: &Path) {
+    let (center_state, agent_state) = (folder.join("center"), folder.join("agent"));
+    let center = Center::start(center_state.clone(), "127.0.0.1:0".parse().unwrap());
+    let address = center.address;
+    let mut admin = operator(runtime, &center_state);
+    let token = runtime.block_on(async {
+        admin.apply_inventory(serde_json::from_str(INVENTORY).unwrap()).await.unwrap();
+        admin.token("web", Duration::from_secs(60)).await.unwrap()
+    });
+    let first = runtime.block_on(admin.publish(&policy("first"))).unwrap();
+    let mut events = runtime.block_on(admin.watch()).unwrap();
+    let running = agent(address, agent_state.clone(), Some(token));
+    runtime.block_on(acked(&mut events, first));
+    for (to, port, kind, rule) in [
+        ([10, 98, 0, 2], 53, Kind::Allow, "first"),
+        ([10, 98, 0, 2], 54, Kind::Deny, "default"),
+        ([10, 98, 0, 9], 53, Kind::Deny, "eastwest/unknown"),
+    ] {
+        send(to, port);
+        let record = runtime.block_on(record(&mut events));
+        assert_eq!((record.kind, record.rule.as_str(), record.destination.port), (kind, rule, port));
+        assert_eq!((record.generation_first, record.generation_last), (first, first));
+        assert_eq!(record.source.vm.as_deref(), Some("web"));
+    }
+    let status = agent::status(&agent_state).unwrap();
+    assert!(status.running && status.vm == "web", "{status:?}");
+    assert_eq!((status.connection, status.facts.generation), (Connection::Connected, first));
+    // The center goes; what happens meanwhile is told after its return.
+    drop((events, admin));
+    center.stop();
+    send([10, 98, 0, 2], 55);
+    let center = Center::start(center_state.clone(), address);
+    let mut admin = operator(runtime, &center_state);
+    let mut events = runtime.block_on(admin.watch()).unwrap();
+    let told = runtime.block_on(record(&mut events));
+    assert_eq!((told.kind, told.destination.port, told.key.sequence), (Kind::Deny, 55, 4));
+    let second = runtime.block_on(admin.publish(&policy("second"))).unwrap();
+    runtime.block_on(acked(&mut events, second));
+    end(running);
+    // The next life needs no token, and begins with what was kept.
+    let running = agent(address, agent_state.clone(), None);
+    send([10, 98, 0, 2], 53);
+    let told = runtime.block_on(record(&mut events));
+    assert_eq!((told.kind, told.rule.as_str(), told.generation_last), (Kind::Allow, "second", second));
+    end(running);
+    assert!(!agent::status(&agent_state).unwrap().running);
+    drop((events, admin));
+    center.stop();
+}
+
+fn operator(runtime: &Runtime, state: &Path) -> AdminClient {
+    runtime.block_on(admin::connect(&ServeOptions::admin_socket(state))).unwrap()
+}
+
+/// Ends the agent as an operator would.
+fn end(agent: JoinHandle<Result<(), agent::Error>>) {
+    nix::sys::signal::kill(nix::unistd::getpid(), nix::sys::signal::Signal::SIGTERM).unwrap();
+    agent.join().unwrap().unwrap();
+}
+
+type Event = Result<CenterEvent, AdminError>;
+
+async fn next(events: &mut (impl Stream<Item = Event> + Unpin)) -> CenterEvent {
+    tokio::time::timeout(PATIENCE, events.next()).await.expect("the center tells").unwrap().unwrap()
+}
+
+/// Waits until the agent acknowledged a generation.
+async fn acked(events: &mut (impl Stream<Item = Event> + Unpin), generation: u64) {
+    loop {
+        if let CenterEvent::Agent(agent) = next(events).await
+            && agent.vm == "web"
+            && agent.acked >= generation
+        {
+            return;
+        }
+    }
+}
+
+/// The next record.
+async fn record(events: &mut (impl Stream<Item = Event> + Unpin)) -> Record {
+    loop {
+        if let CenterEvent::Record(record) = next(events).await {
+            return *record;
+        }
+    }
+}
