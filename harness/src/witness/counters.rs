@@ -28,7 +28,7 @@ impl Counters {
         let mut counts = Counts::new();
         for (direction, set) in [(Direction::In, "outcomes_in"), (Direction::Out, "outcomes_out")] {
             for counted in read_counters(socket, &table, set).map_err(|error| error.to_string())? {
-                *counts.entry((direction, counted.comment)).or_default() += counted.packets;
+                *counts.entry((direction, outcome(&counted.comment).to_owned())).or_default() += counted.packets;
             }
         }
         Ok(counts)
@@ -38,6 +38,11 @@ impl Counters {
     pub(crate) fn close(&mut self, station: &str) {
         self.0.remove(station);
     }
+}
+
+/// `VERDICT RULE` of a comment, without what monitor rules would have decided.
+fn outcome(comment: &str) -> &str {
+    comment.split(" would ").next().unwrap_or(comment)
 }
 
 /// By how much counters rose. One that fell was made anew, and counts from nothing.

@@ -53,16 +53,18 @@ pub(crate) fn evidence(attempts: Vec<Attempt>, sources: &Sources<'_>, counted: b
     made
 }
 
-/// Whether a probe is neither delivered nor recorded although its fence came back: it is settled once more.
+/// Whether a probe is neither delivered nor recorded although its fence came back, and the end that must have had it
+/// could have told: it is settled once more.
 pub(crate) fn is_undecided(evidence: &Evidence) -> bool {
     let ends = [&evidence.source_end, &evidence.destination_end];
     let recorded = ends.into_iter().flatten().any(|end| !end.records.is_empty());
-    let mute = ends.into_iter().flatten().any(|end| end.alive && end.connected);
+    let here = if evidence.reached_destination > 0 { &evidence.destination_end } else { &evidence.source_end };
+    let could_tell = here.as_ref().is_none_or(|end| end.alive && end.connected);
     evidence.client == Client::Silence
         && evidence.fence == Fence::Returned
         && !evidence.delivered
         && !recorded
-        && (mute || ends.into_iter().all(Option::is_none))
+        && could_tell
 }
 
 fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&Record>>) -> Evidence {

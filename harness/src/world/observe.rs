@@ -45,6 +45,7 @@ impl World {
         self.await_word(Duration::ZERO, |_| true);
         let Self { account, rounds, lab, prober, known, next_probe, state, .. } = self;
         rounds.go(&mut super::throughout::Hands { lab, prober, known, next_probe, state }, account);
+        rounds.stop();
         Ok(())
     }
 
@@ -178,12 +179,9 @@ impl World {
             for (vm, one) in &mut round.managed {
                 one.barrier = self.last.get(vm).is_some_and(|last| last.barrier);
             }
-            let sources = Sources {
-                managed: &round.managed,
-                taps: &self.taps,
-                account: &self.account,
-                published: round.published,
-            };
+            // What an agent judged by may be newer than what the harness had heard of when the probe left.
+            let published = self.account.published;
+            let sources = Sources { managed: &round.managed, taps: &self.taps, account: &self.account, published };
             all.extend(evidence(round.attempts, &sources, false));
         }
         all

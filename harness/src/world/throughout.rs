@@ -22,7 +22,6 @@ const MOST_PROBES: usize = 4000;
 pub(crate) struct Round {
     pub(crate) attempts: Vec<Attempt>,
     pub(crate) managed: BTreeMap<String, Managed>,
-    pub(crate) published: u64,
 }
 
 /// The rounds of a step.
@@ -49,6 +48,11 @@ impl Rounds {
         *self = Self { wanted, done: Vec::new(), sent: 0 };
     }
 
+    /// The step's items are done: no more rounds.
+    pub(crate) fn stop(&mut self) {
+        self.wanted.clear();
+    }
+
     /// One round, if there is anything to probe; whether there was.
     pub(crate) fn go(&mut self, hands: &mut Hands<'_>, account: &Account) -> bool {
         if self.wanted.is_empty() || self.sent >= MOST_PROBES {
@@ -63,7 +67,7 @@ impl Rounds {
         let managed = managed(hands.state, account);
         let attempts = hands.prober.run(hands.lab, probes);
         hands.known.extend(attempts.iter().map(|attempt| attempt.tuple));
-        self.done.push(Round { attempts, managed, published: account.published });
+        self.done.push(Round { attempts, managed });
         true
     }
 }
