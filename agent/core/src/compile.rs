@@ -25,6 +25,20 @@ pub struct Program {
     pub outcomes: BTreeMap<u32, Outcome>,
 }
 
+impl Program {
+    /// Whether it asks of the kernel just what another does, but for the epoch and the names of past words.
+    #[must_use]
+    pub fn asks_as(&self, other: &Self) -> bool {
+        let plain = |program: &Self| Ruleset {
+            epoch: 0,
+            outcomes_in: BTreeMap::new(),
+            outcomes_out: BTreeMap::new(),
+            ..program.ruleset.clone()
+        };
+        plain(self) == plain(other)
+    }
+}
+
 /// A view that goes beyond what one kernel table may hold; it is refused whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this policy needs {count} {what}, and at most {limit} are possible")]

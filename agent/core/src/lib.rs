@@ -16,12 +16,14 @@ mod render;
 pub mod ruleset;
 mod services;
 mod spool;
+mod terms;
 
 pub use compile::{MOST_ADDRESSES, MOST_PAIRS, Program, TooBig, closed, compile, next_change};
 pub use epochs::Epochs;
 pub use event::{Direction, LogEvent, LogKind};
-pub use machine::{Config, Facts, KernelRequest, Machine, State};
+pub use machine::Machine;
 pub use outcome::{Numbering, Outcome};
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
 pub use spool::CAPACITY;
+pub use terms::{Config, Facts, KernelRequest, State};

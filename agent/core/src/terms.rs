@@ -1,0 +1,71 @@
+//! What the machine is told at its start, and what it asks of those who drive it.
+
+use std::collections::BTreeSet;
+use std::net::{IpAddr, SocketAddr};
+
+use serde::{Deserialize, Serialize};
+use wire::View;
+
+use crate::epochs::Epochs;
+use crate::outcome::Numbering;
+use crate::ruleset::Ruleset;
+
+/// What does not change while the agent runs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Config {
+    /// This VM as its certificate names it; empty while unknown.
+    pub vm: String,
+    /// A random number in hex: this life of the agent.
+    pub boot: String,
+    /// This build.
+    pub version: String,
+    /// The center's address as this agent dials it; without it, the view's.
+    pub center: Option<SocketAddr>,
+    /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
+    pub max_epoch: u16,
+}
+
+/// What must outlive the process: written before the commit that relies on it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct State {
+    /// The view in force, or about to be.
+    pub view: Option<View>,
+    /// The epoch counter.
+    pub epochs: Epochs,
+    /// The numbers that marks may hold.
+    pub numbering: Numbering,
+}
+
+/// What the kernel half shall do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum KernelRequest {
+    /// Bring the kernel to this ruleset in one transaction. Words that it no longer lists are gone from every mark.
+    Apply {
+        /// What the kernel shall hold.
+        ruleset: Box<Ruleset>,
+        /// Addresses that have a new owner: after the commit their connections are to be forgotten (semantics 3).
+        forget: BTreeSet<IpAddr>,
+    },
+    /// Set the epoch of every connection's mark to 0.
+    Sweep {
+        /// The epoch in force, whose marks may stay; 0 for none.
+        except: u16,
+    },
+}
+
+/// Figures for people.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Facts {
+    /// The generation in force; 0 for none (closed).
+    pub generation: u64,
+    /// The epoch in force; 0 for none.
+    pub epoch: u16,
+    /// Records made since the agent started.
+    pub records: u64,
+    /// Records that the center has not stored yet.
+    pub waiting: u64,
+    /// Packets whose records are lost.
+    pub lost: u64,
+    /// The last generation that was refused, and why.
+    pub refused: Option<(u64, String)>,
+}
