@@ -22,8 +22,13 @@ impl Backoff {
         self.wait = FIRST;
     }
 
+    /// Waits before the next try.
+    pub(crate) async fn wait(&mut self) {
+        tokio::time::sleep(self.next_wait()).await;
+    }
+
     /// The next wait: between half and all of a time that doubles.
-    pub(crate) fn next_wait(&mut self) -> Duration {
+    fn next_wait(&mut self) -> Duration {
         self.seed ^= self.seed << 13;
         self.seed ^= self.seed >> 7;
         self.seed ^= self.seed << 17;

@@ -47,7 +47,7 @@ pub(crate) async fn enrol(
             }
             Err(ChannelError::Unavailable(reason)) => {
                 tracing::info!("cannot enrol yet: {reason}");
-                tokio::time::sleep(backoff.next_wait()).await;
+                backoff.wait().await;
             }
             Err(refused) => return Err(refused.into()),
         }

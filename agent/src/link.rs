@@ -46,7 +46,7 @@ pub(crate) async fn keep(
         if events.send(LinkEvent::Down(reason)).await.is_err() {
             return;
         }
-        tokio::time::sleep(backoff.next_wait()).await;
+        backoff.wait().await;
     }
 }
 
