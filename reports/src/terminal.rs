@@ -143,9 +143,27 @@ impl<W: Write> Terminal<W> {
             let line = if number == 0 { self.tint(Tint::Faint, line) } else { line.clone() };
             writeln!(self.writer, "    {line}")?;
         }
-        for finding in findings.iter().filter(|finding| !finding.expectation.is_empty() || !finding.detail.is_empty()) {
+        self.causes(id, findings)
+    }
+
+    /// The cause of each finding in words, once for those that have it in common.
+    fn causes(&mut self, id: &ScenarioId, findings: &[Finding]) -> io::Result<()> {
+        let cause =
+            |finding: &Finding| (finding.kind, finding.line, finding.expectation.clone(), finding.detail.clone());
+        let mut told = Vec::new();
+        for finding in findings {
+            if told.contains(&cause(finding)) {
+                continue;
+            }
+            told.push(cause(finding));
+            let times = findings.iter().filter(|other| cause(other) == cause(finding)).count();
+            let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
+            let expectation = match finding.expectation.as_str() {
+                "" => "nothing listed, by the oracle".to_owned(),
+                expectation => format!("`{expectation}`"),
+            };
             let kind = self.tint(Tint::Bad, finding.kind.as_str());
-            writeln!(self.writer, "    {kind} {}:{} `{}`", id.file, finding.line, finding.expectation)?;
+            writeln!(self.writer, "    {kind} {}:{} {expectation}{times}", id.file, finding.line)?;
             self.indented(&finding.detail)?;
         }
         Ok(())

@@ -1,0 +1,156 @@
+//! The command line: what it says and how it ends, without a lab.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::fs;
+use std::io::Write;
+use std::path::Path;
+use std::process::{Command, Output, Stdio};
+
+const POLICY: &str = "\
+eastwest: policy/v1
+groups:
+  ghosts: dept = ghosts
+rules:
+  - {name: no-telnet, deny: tcp/23}
+  - {name: hr-web, allow: tcp/80, from: dept = hr, to: app = web}
+default: deny
+";
+
+const SCENARIO: &str = "\
+eastwest: scenario/v1
+name: small
+topology:
+  hosts: [rack]
+  vms:
+    hr: {host: rack, labels: {dept: hr}}
+    web: {host: rack, labels: {app: web}}
+policy: policy.yaml
+steps:
+  - name: the policy holds
+    expect:
+      - hr -> web tcp/80: allow by hr-web
+      - web -> hr tcp/80: deny by default at source
+";
+
+/// A folder with a policy, a scenario that agrees with it, one that does not, a slow one and one with a mistake.
+fn folder() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    };
+    write("policy.yaml", POLICY);
+    write("idle.yaml", &POLICY.replace("from: dept = hr", "from: ghosts"));
+    write("bad-policy.yaml", &POLICY.replace("deny: tcp/23", "dny: tcp/23"));
+    write("good/policy.yaml", POLICY);
+    write("good/small.yaml", SCENARIO);
+    write("good/deep/policy.yaml", POLICY);
+    write("good/deep/slow.yaml", &SCENARIO.replace("name: small", "name: slow one\nslow: true"));
+    write("wrong/policy.yaml", POLICY);
+    write("wrong/wrong.yaml", &SCENARIO.replace("allow by hr-web", "deny by no-telnet"));
+    write("broken/broken.yaml", &SCENARIO.replace("host: rack, labels: {dept: hr}", "hots: rack"));
+    write("empty/policy.yaml", POLICY);
+    folder
+}
+
+fn eastwest(folder: &Path, args: &str, input: &str) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    command.current_dir(folder).args(args.split_whitespace());
+    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    child.stdin.take().unwrap().write_all(input.as_bytes()).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+/// A row: the arguments, the exit code, and what the output, both streams together, holds.
+fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
+    let Output { status, stdout, stderr } = eastwest(folder, args, "");
+    let text = format!("{}{}", String::from_utf8_lossy(&stdout), String::from_utf8_lossy(&stderr));
+    assert_eq!(status.code(), Some(code), "`{args}` said:\n{text}");
+    for part in holds {
+        assert!(text.contains(part), "`{args}` does not say `{part}`:\n{text}");
+    }
+    assert!(!text.contains('\x1b'), "`{args}` writes colours to a pipe:\n{text}");
+}
+
+#[test]
+fn each_command_ends_with_its_code_and_says_why() {
+    let folder = folder();
+    let rows: [(&str, i32, &[&str]); 31] = [
+        ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
+        ("run --help", 0, &["Examples:", "--seed"]),
+        ("center events --help", 0, &["--follow"]),
+        ("fly", 2, &["unrecognized subcommand 'fly'"]),
+        ("run --jobs 0", 2, &["--jobs"]),
+        ("list good", 0, &["small  (good/small.yaml: 1 step)", "slow one  (good/deep/slow.yaml: 1 step, slow)"]),
+        ("list good --filter slow", 0, &["slow one"]),
+        ("list good --filter s*l", 0, &["small"]),
+        ("list good --filter nothing", 2, &["cannot find a scenario whose name or file matches `nothing`"]),
+        ("list empty", 2, &["cannot find a scenario in empty", "eastwest: scenario/v1"]),
+        ("list absent", 2, &["cannot read absent: No such file"]),
+        ("list broken", 2, &["hots", "broken/broken.yaml:6:"]),
+        ("run good --model", 0, &["PASS", "small", "SKIP", "it is slow: name its file", "1 passed", "1 skipped"]),
+        ("run good/deep/slow.yaml --model", 0, &["1 passed", "0 skipped"]),
+        ("run wrong --model", 1, &["FAIL", "disagreement", "wrong/wrong.yaml:12", "deny", "hr-web"]),
+        ("run good wrong --model --format json", 1, &["\"kind\":\"disagreement\"", "\"line\":12", "\"passed\":1"]),
+        ("run broken --model", 2, &["hots"]),
+        ("run good --agent absent", 2, &["cannot use absent as the agent"]),
+        ("check policy.yaml", 0, &["policy.yaml: 2 rules, nothing to say"]),
+        ("check bad-policy.yaml", 2, &["bad-policy.yaml:5:", "dny"]),
+        ("check policy.yaml --inventory good/small.yaml", 1, &["group `ghosts` matches no VM"]),
+        ("check idle.yaml --inventory good/small.yaml", 1, &["idle.yaml:6: `from` of rule `hr-web` matches no VM"]),
+        ("why policy.yaml dept=hr app=web tcp/80", 0, &["allow by hr-web", "passed over no-telnet (line 5)"]),
+        ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
+        ("why policy.yaml hr web tcp/23", 2, &["cannot look up `hr` without an inventory"]),
+        ("why policy.yaml hr wbe tcp/23 --inventory good/small.yaml", 2, &["cannot find `wbe`", "did you mean `web`?"]),
+        ("why policy.yaml dept=hr app=web tcp/80-90", 2, &["cannot read the service `tcp/80-90`"]),
+        ("why policy.yaml 10.1.1.1 fd00::1 tcp/80", 2, &["no address family in common"]),
+        ("reach good/small.yaml --services tcp/80,tcp/23", 0, &["hr -> web tcp/80 v4: allow by hr-web", "at source"]),
+        ("report render absent", 2, &["cannot open the recording", "absent/events.jsonl"]),
+        ("agent status --state absent", 3, &["cannot "]),
+    ];
+    for row in rows {
+        check(folder.path(), row);
+    }
+}
+
+#[test]
+fn a_scenario_comes_from_standard_input() {
+    let folder = folder();
+    let output = eastwest(folder.path(), "run - --model", SCENARIO);
+    assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
+    let output = eastwest(folder.path(), "run - --model", "eastwest: scenario/v1\n");
+    assert_eq!(output.status.code(), Some(2), "a scenario without a topology");
+}
+
+#[test]
+fn a_recorded_run_renders_again_as_it_was_told() {
+    let folder = folder();
+    let run = eastwest(folder.path(), "run good wrong --model --report out --junit again.xml", "");
+    assert_eq!(run.status.code(), Some(1));
+    let told = String::from_utf8(run.stdout).unwrap();
+    let read = |name: &str| fs::read_to_string(folder.path().join(name)).unwrap();
+    let render = |format: &str| {
+        let output = eastwest(folder.path(), &format!("report render out --format {format}"), "");
+        assert_eq!(output.status.code(), Some(1), "the rendered run ends as the run did");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert_eq!(render("human"), told);
+    assert_eq!(read("out/report.txt"), told);
+    assert_eq!(read("out/junit.xml"), read("again.xml"));
+    assert_eq!(render("junit"), read("again.xml"));
+    let object: serde_json::Value = serde_json::from_str(&render("json")).unwrap();
+    assert_eq!(object["totals"]["failed"], 1, "{object}");
+}
+
+#[test]
+fn reach_in_json_has_the_promised_form() {
+    let folder = folder();
+    let output = eastwest(folder.path(), "reach good/small.yaml --services tcp/80 --model --format json", "");
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let cells = object["cells"].as_array().unwrap();
+    assert_eq!(cells.len(), 4, "two ordered pairs in two families");
+    let mut keys: Vec<&String> = cells[0].as_object().unwrap().keys().collect();
+    keys.sort();
+    assert_eq!(keys, ["destination", "end", "family", "rule", "service", "source", "verdict", "would"]);
+}

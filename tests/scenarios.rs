@@ -1,0 +1,93 @@
+//! Every scenario of the suite as a test of its own, run by the command that ships.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::sync::{Arc, OnceLock, RwLock};
+
+use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use serde::Deserialize;
+
+/// One line of `list --format json`.
+#[derive(Deserialize)]
+struct Listed {
+    file: String,
+    slow: bool,
+    exclusive: bool,
+}
+
+#[derive(Deserialize)]
+struct List {
+    scenarios: Vec<Listed>,
+}
+
+/// One line of `doctor --format json`.
+#[derive(Deserialize)]
+struct Check {
+    name: String,
+    ok: bool,
+    detail: String,
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::from_args();
+    let stdout = eastwest().args(["list", "scenarios", "--format", "json"]).output().unwrap().stdout;
+    let List { scenarios } = serde_json::from_slice(&stdout).unwrap();
+    assert!(scenarios.len() >= 14, "the suite has only {} scenarios", scenarios.len());
+    // Floods run alone: they hold the lock for themselves, all others share it.
+    let alone = Arc::new(RwLock::new(()));
+    let trials = scenarios.into_iter().map(|listed| trial(listed, Arc::clone(&alone))).collect();
+    libtest_mimic::run(&arguments, trials).exit_code()
+}
+
+fn eastwest() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    command.current_dir(Path::new(env!("CARGO_MANIFEST_DIR")));
+    command
+}
+
+fn trial(listed: Listed, alone: Arc<RwLock<()>>) -> Trial {
+    let Listed { file, slow, exclusive } = listed;
+    Trial::ignorable_test(file.clone(), move || {
+        if slow {
+            return Ok(Completion::ignored_with("it is slow: run it by name"));
+        }
+        if let Some(lack) = lack() {
+            return Ok(Completion::ignored_with(lack));
+        }
+        let broken = || Failed::from("another trial broke down");
+        if exclusive {
+            let _held = alone.write().map_err(|_| broken())?;
+            run(&file)
+        } else {
+            let _held = alone.read().map_err(|_| broken())?;
+            run(&file)
+        }
+    })
+}
+
+/// What this machine lacks for a lab; looked at once.
+fn lack() -> Option<&'static str> {
+    static LACK: OnceLock<Option<String>> = OnceLock::new();
+    let look = || {
+        let output = eastwest().args(["doctor", "--format", "json"]).output().unwrap();
+        let checks: Vec<Check> = serde_json::from_slice(&output.stdout).unwrap();
+        let lacks = checks.iter().filter(|check| !check.ok).map(|check| format!("{}: {}", check.name, check.detail));
+        let lacks: Vec<String> = lacks.collect();
+        (!lacks.is_empty()).then(|| format!("this machine lacks {}", lacks.join("; ")))
+    };
+    LACK.get_or_init(look).as_deref()
+}
+
+fn run(file: &str) -> Result<Completion, Failed> {
+    let report = tempfile::tempdir().unwrap();
+    let output = eastwest().args(["run", file, "--format", "json", "--report"]).arg(report.path()).output().unwrap();
+    let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
+    let passed = object.pointer("/totals/passed").and_then(serde_json::Value::as_u64) == Some(1);
+    if output.status.success() && passed {
+        return Ok(Completion::Completed);
+    }
+    let told = std::fs::read_to_string(report.path().join("report.txt")).unwrap_or_default();
+    let complaint = String::from_utf8_lossy(&output.stderr);
+    Err(Failed::from(format!("{}\n{told}{complaint}", output.status)))
+}
