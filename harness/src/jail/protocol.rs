@@ -27,7 +27,7 @@ pub(crate) struct Order {
     pub(crate) exe: PathBuf,
     /// The agents' binary.
     pub(crate) agent: PathBuf,
-    /// Arguments before the agents' own.
+    /// Arguments of `agent run` before its own.
     pub(crate) agent_args: Vec<String>,
     /// Only these services are probed between all endpoints, before the first step.
     pub(crate) reach: Option<Vec<FlowService>>,

@@ -36,7 +36,7 @@ pub struct RunOptions {
     pub exe: PathBuf,
     /// Another binary for the agents (a saboteur).
     pub agent: Option<PathBuf>,
-    /// Arguments put before `agent run …`'s own (the saboteur's `--kind`).
+    /// Arguments of `agent run` before its own (the saboteur's `--kind`).
     pub agent_args: Vec<String>,
 }
 

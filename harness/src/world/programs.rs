@@ -24,7 +24,7 @@ pub(crate) struct Programs {
     pub(crate) exe: PathBuf,
     /// The agents' binary.
     pub(crate) agent: PathBuf,
-    /// Arguments before the agents' own.
+    /// Arguments of `agent run` before its own (the saboteur's `--kind`).
     pub(crate) agent_args: Vec<String>,
 }
 
@@ -48,7 +48,7 @@ impl Programs {
     /// An agent's command line; a token for the first start.
     pub(crate) fn agent(&self, folder: &Path, center: SocketAddr, token: Option<&str>) -> io::Result<Command> {
         let mut command = logged(&self.agent, folder)?;
-        command.args(&self.agent_args).args(["agent", "run", "--center", &center.to_string(), "--state"]);
+        command.args(["agent", "run"]).args(&self.agent_args).args(["--center", &center.to_string(), "--state"]);
         command.arg(folder.join("state")).stdout(Stdio::null());
         if let Some(token) = token {
             command.args(["--token", token]);
