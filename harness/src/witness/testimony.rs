@@ -155,20 +155,23 @@ fn compare_one(made: &mut [Evidence], vm: &str, direction: Direction, rises: &BT
     }
 }
 
-/// Puts a difference where it belongs: at the probes whose records name the outcome, else at one that has none.
+/// Puts a difference where it belongs: at the probes whose records name the outcome, else at those that were neither
+/// delivered nor recorded.
 fn complain(made: &mut [Evidence], vm: &str, direction: Direction, name: &str, text: &str) {
-    let mut ends: Vec<&mut Testimony> =
-        made.iter_mut().filter_map(|evidence| end_at(evidence, vm, direction)).collect();
-    let names = |end: &Testimony| end.records.iter().any(|record| comment(record) == name);
-    let concerned: Vec<usize> = (0..ends.len()).filter(|&at| names(ends[at])).collect();
-    if concerned.is_empty() {
-        if let Some(end) = ends.iter_mut().find(|end| end.records.is_empty()) {
-            end.counters.push(text.to_owned());
+    let mut concerned = Vec::new();
+    let mut mute = Vec::new();
+    for evidence in made.iter_mut() {
+        let delivered = evidence.delivered;
+        let Some(end) = end_at(evidence, vm, direction) else { continue };
+        if end.records.iter().any(|record| comment(record) == name) {
+            concerned.push(end);
+        } else if end.records.is_empty() && !delivered {
+            mute.push(end);
         }
-        return;
     }
-    for at in concerned {
-        ends[at].counters.push(text.to_owned());
+    let ends = if concerned.is_empty() { mute } else { concerned };
+    for end in ends {
+        end.counters.push(text.to_owned());
     }
 }
 
