@@ -19,8 +19,8 @@ mod view;
 
 pub use convert::{DecodeError, Fault};
 pub use operator::{CenterStatus, InventoryFile, InventoryVm, PolicyVersion, RecordQuery, StoredRecord};
-pub use record::{Direction, FlowEnd, Kind, Record, RecordKey};
-pub use session::{FromAgent, FromCenter, MAX_BATCH};
+pub use record::{Direction, FlowEnd, Kind, MAX_PAYLOAD, MAX_TEXT, Record, RecordKey};
+pub use session::{FromAgent, FromCenter, MAX_ADDRESSES, MAX_BATCH, MAX_FROM_AGENT};
 pub use status::{Ack, AckResult, AgentState, CenterEvent, Hello, Presence};
 pub use token::{JoinToken, TokenError};
 pub use view::{Outside, Peer, Set, View, ViewRule};

@@ -5,6 +5,11 @@ use std::net::IpAddr;
 use policy::{End, Family, Protocol, Verdict, Would};
 use serde::{Deserialize, Serialize};
 
+/// The most bytes of one text of a record: room for the longest name.
+pub const MAX_TEXT: usize = 512;
+/// The most payload bytes of a record.
+pub const MAX_PAYLOAD: usize = 32;
+
 /// What a record tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -78,7 +83,7 @@ pub struct Record {
     pub icmp_id: u16,
     /// The packet's TCP sequence number; `None` for other protocols.
     pub tcp_sequence: Option<u32>,
-    /// The leading payload bytes of the packet (at most 32) for protocols without sequence numbers.
+    /// The leading payload bytes of the packet (at most [`MAX_PAYLOAD`]) for protocols without sequence numbers.
     pub payload: Vec<u8>,
     /// The verdict.
     pub verdict: Verdict,

@@ -4,6 +4,10 @@ use crate::{Ack, Hello, Record, View};
 
 /// The most records that one message may carry.
 pub const MAX_BATCH: usize = 1000;
+/// The most addresses that a hello may carry.
+pub const MAX_ADDRESSES: usize = 1024;
+/// The most bytes of one message of an agent: a whole batch of records, each as long as it may be.
+pub const MAX_FROM_AGENT: usize = 6 * 1024 * 1024;
 
 /// What an agent says.
 #[derive(Clone, Debug, PartialEq, Eq)]

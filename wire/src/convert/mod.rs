@@ -5,7 +5,7 @@ use std::net::{IpAddr, SocketAddr};
 use ipnet::IpNet;
 use policy::{Action, End, Mode};
 
-use crate::proto;
+use crate::{MAX_TEXT, proto};
 
 mod operator;
 mod record;
@@ -44,6 +44,12 @@ pub enum Fault {
     /// Not a name.
     #[error("is no name: {0}")]
     Name(#[from] policy::NameError),
+    /// A text, bytes or a list above what the field can hold.
+    #[error("has {0} bytes or items, which is too many")]
+    TooLong(usize),
+    /// Bytes that are no message.
+    #[error("is garbled: {0}")]
+    Garbled(String),
     /// An index that points at nothing.
     #[error("is index {0}, which points at nothing")]
     Index(u32),
@@ -81,6 +87,20 @@ fn out<T: Into<U>, U>(items: Vec<T>) -> Vec<U> {
 
 fn small<T: TryFrom<u32>>(value: u32, field: &'static str) -> Decoded<T> {
     T::try_from(value).map_err(|_| Fault::TooLarge(u64::from(value))).at(field)
+}
+
+/// Refuses more bytes or items than a field may hold: what one agent sends, the center keeps and hands on.
+fn at_most(length: usize, most: usize, field: &'static str) -> Decoded<()> {
+    if length > most { Err(Fault::TooLong(length)).at(field) } else { Ok(()) }
+}
+
+fn text_in(text: String, field: &'static str) -> Decoded<String> {
+    at_most(text.len(), MAX_TEXT, field)?;
+    Ok(text)
+}
+
+fn maybe_text_in(text: Option<String>, field: &'static str) -> Decoded<Option<String>> {
+    text.map(|text| text_in(text, field)).transpose()
 }
 
 fn address_out(address: IpAddr) -> Vec<u8> {

@@ -2,8 +2,9 @@
 
 use policy::{Family, Protocol, Would};
 
-use super::{At, DecodeError, Decoded, Fault, action_in, address_in, address_out, end_in, end_out, small};
-use crate::{Direction, FlowEnd, Kind, Record, RecordKey, proto};
+use super::{At, DecodeError, Decoded, Fault, action_in, address_in, address_out, at_most, end_in, end_out, small};
+use super::{maybe_text_in, text_in};
+use crate::{Direction, FlowEnd, Kind, MAX_PAYLOAD, Record, RecordKey, proto};
 
 impl From<Record> for proto::Record {
     fn from(record: Record) -> Self {
@@ -47,8 +48,9 @@ impl TryFrom<proto::Record> for Record {
         let proto::Record { protocol, icmp_type, icmp_id, tcp_sequence, payload, verdict, rule, .. } = record;
         let proto::Record { admitted_by, end, would, monitor, generation_first, generation_last, .. } = record;
         let proto::Record { packets, detail, stamp, .. } = record;
+        at_most(payload.len(), MAX_PAYLOAD, "payload")?;
         Ok(Self {
-            key: RecordKey { vm, boot, sequence },
+            key: RecordKey { vm: text_in(vm, "vm")?, boot: text_in(boot, "boot")?, sequence },
             kind: kind_in(kind, "kind")?.at("kind")?,
             direction: direction_in(direction)?,
             source: source.at("source")?.try_into()?,
@@ -60,15 +62,15 @@ impl TryFrom<proto::Record> for Record {
             tcp_sequence,
             payload,
             verdict: action_in(verdict, "verdict")?,
-            rule,
-            admitted_by,
+            rule: text_in(rule, "rule")?,
+            admitted_by: maybe_text_in(admitted_by, "admitted_by")?,
             end: end_in(end, "end")?.at("end")?,
             would: would.map(TryInto::try_into).transpose()?,
             monitor,
             generation_first,
             generation_last,
             packets,
-            detail,
+            detail: text_in(detail, "detail")?,
             stamp,
         })
     }
@@ -84,6 +86,7 @@ impl TryFrom<proto::FlowEnd> for FlowEnd {
     type Error = DecodeError;
 
     fn try_from(proto::FlowEnd { vm, address, port }: proto::FlowEnd) -> Decoded<Self> {
+        let vm = maybe_text_in(vm, "vm")?;
         Ok(Self { vm, address: address_in(&address, "address")?, port: small(port, "port")? })
     }
 }
@@ -98,6 +101,7 @@ impl TryFrom<proto::Would> for Would {
     type Error = DecodeError;
 
     fn try_from(proto::Would { verdict, rule, end }: proto::Would) -> Decoded<Self> {
+        let rule = maybe_text_in(rule, "rule")?;
         Ok(Self { verdict: action_in(verdict, "verdict")?, rule, end: end_in(end, "end")? })
     }
 }

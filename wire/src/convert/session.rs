@@ -1,8 +1,10 @@
 //! The messages of a session.
 
-use super::{At, DecodeError, Decoded, Fault, addresses_in, addresses_out, each, out};
+use prost::Message;
+
+use super::{At, DecodeError, Decoded, Fault, addresses_in, addresses_out, at_most, text_in};
 use crate::proto::{self, ack::Result as Outcome, from_agent::Message as Agent, from_center::Message as Center};
-use crate::{Ack, AckResult, FromAgent, FromCenter, Hello, MAX_BATCH};
+use crate::{Ack, AckResult, FromAgent, FromCenter, Hello, MAX_ADDRESSES, MAX_BATCH, Record};
 
 impl From<FromAgent> for proto::FromAgent {
     fn from(message: FromAgent) -> Self {
@@ -10,7 +12,7 @@ impl From<FromAgent> for proto::FromAgent {
             message: Some(match message {
                 FromAgent::Hello(hello) => Agent::Hello(hello.into()),
                 FromAgent::Ack(ack) => Agent::Ack(ack.into()),
-                FromAgent::Records(records) => Agent::Records(proto::RecordBatch { records: out(records) }),
+                FromAgent::Records(records) => Agent::Records(batch_out(records)),
                 FromAgent::Heartbeat => Agent::Heartbeat(proto::Empty {}),
             }),
         }
@@ -24,13 +26,24 @@ impl TryFrom<proto::FromAgent> for FromAgent {
         Ok(match message.at("message")? {
             Agent::Hello(hello) => Self::Hello(hello.try_into()?),
             Agent::Ack(ack) => Self::Ack(ack.try_into()?),
-            Agent::Records(proto::RecordBatch { records }) if records.len() > MAX_BATCH => {
-                Err(Fault::TooLarge(u64::try_from(records.len()).unwrap_or(u64::MAX))).at("records")?
-            }
-            Agent::Records(proto::RecordBatch { records }) => Self::Records(each(records)?),
+            Agent::Records(batch) => Self::Records(batch_in(batch)?),
             Agent::Heartbeat(proto::Empty {}) => Self::Heartbeat,
         })
     }
+}
+
+fn batch_out(records: Vec<Record>) -> proto::RecordBatch {
+    let bytes = |record| proto::Record::from(record).encode_to_vec();
+    proto::RecordBatch { records: records.into_iter().map(bytes).collect() }
+}
+
+fn batch_in(proto::RecordBatch { records }: proto::RecordBatch) -> Decoded<Vec<Record>> {
+    at_most(records.len(), MAX_BATCH, "records")?;
+    let record = |bytes: Vec<u8>| {
+        let garbled = |error: prost::DecodeError| Fault::Garbled(error.to_string());
+        proto::Record::decode(bytes.as_slice()).map_err(garbled).at("records")?.try_into()
+    };
+    records.into_iter().map(record).collect()
 }
 
 impl From<FromCenter> for proto::FromCenter {
@@ -73,7 +86,9 @@ impl TryFrom<proto::Hello> for Hello {
 
     fn try_from(hello: proto::Hello) -> Decoded<Self> {
         let proto::Hello { protocol, capabilities, version, boot, addresses, generation } = hello;
+        at_most(addresses.len(), MAX_ADDRESSES, "addresses")?;
         let addresses = addresses_in(&addresses, "addresses")?;
+        let (version, boot) = (text_in(version, "version")?, text_in(boot, "boot")?);
         Ok(Self { protocol, capabilities, version, boot, addresses, generation })
     }
 }
