@@ -7,6 +7,8 @@ use policy::Name;
 use serde::{Deserialize, Serialize};
 use wire::InventoryFile;
 
+use super::inventory::unusable;
+
 /// What stands beside policy and inventory, and is kept with each generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -103,10 +105,10 @@ impl Standing {
     }
 }
 
-/// Whether an address lies within a managed VM's allowed prefixes.
+/// Whether an address can name a VM and lies within the VM's allowed prefixes.
 fn may_have(inventory: &InventoryFile, vm: &Name, address: IpAddr) -> bool {
     let vm = inventory.vms.get(vm).filter(|vm| vm.managed);
-    vm.is_some_and(|vm| vm.allowed.iter().any(|prefix| prefix.contains(&address)))
+    unusable(address).is_none() && vm.is_some_and(|vm| vm.allowed.iter().any(|prefix| prefix.contains(&address)))
 }
 
 /// The observed addresses that belong to another VM.

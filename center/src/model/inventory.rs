@@ -30,7 +30,7 @@ pub(crate) fn faults(file: &InventoryFile) -> Vec<String> {
 }
 
 /// Why an address cannot name a VM.
-fn unusable(address: IpAddr) -> Option<&'static str> {
+pub(super) fn unusable(address: IpAddr) -> Option<&'static str> {
     let link_local = match address {
         IpAddr::V4(address) => address.is_link_local() || address.is_broadcast(),
         IpAddr::V6(address) => address.is_unicast_link_local(),

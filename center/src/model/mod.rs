@@ -11,10 +11,15 @@ mod binding;
 mod inventory;
 mod resolve;
 mod snapshot;
+#[cfg(test)]
+mod tests;
 
 pub(crate) use binding::{Standing, conflicts};
 pub(crate) use inventory::faults;
 pub(crate) use snapshot::Snapshot;
+
+/// The most characters of an agent's reason for refusing a generation.
+const REASON: usize = 2000;
 
 /// What may change with one generation.
 #[derive(Clone, Debug)]
@@ -56,6 +61,11 @@ pub(crate) struct Model {
 pub(crate) struct FalseAck {
     acked: u64,
     newest: u64,
+}
+
+/// The beginning of a reason: it is kept and told to every watcher, and an agent may send a long one.
+fn shortened(reason: &str) -> String {
+    reason.chars().take(REASON).collect()
 }
 
 impl Model {
@@ -161,7 +171,7 @@ impl Model {
         let Some(agent) = self.agents.get_mut(vm) else { return Ok(()) };
         match &ack.result {
             AckResult::InForce => agent.acked = ack.generation,
-            AckResult::Refused { reason } => agent.refused = Some((ack.generation, reason.clone())),
+            AckResult::Refused { reason } => agent.refused = Some((ack.generation, shortened(reason))),
         }
         Ok(())
     }

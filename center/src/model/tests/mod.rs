@@ -1,0 +1,4 @@
+//! The pure model: what each agent is sent.
+
+mod naive;
+mod views;
