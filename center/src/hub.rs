@@ -133,11 +133,12 @@ impl<S: Store> Hub<S> {
         Ok(())
     }
 
-    /// A VM has its certificate.
+    /// A VM has its certificate. A session that another certificate opened ends: its key may be why there is a new one.
     pub(crate) async fn enrolled(&self, vm: &Name) {
         let mut model = self.model.lock().await;
         let before = model.agents();
         model.enrolled(vm);
+        self.live.stop(vm);
         self.tell_changes(&before, &model);
     }
 
@@ -150,11 +151,18 @@ impl<S: Store> Hub<S> {
             self.alert(vm.as_str(), detail.clone()).await?;
             return Err(HubError::Refused(detail));
         };
-        let mut model = self.model.lock().await;
-        self.presence(&mut model, &vm, Presence::Online, Some(hello.generation));
-        self.observed(&mut model, &vm, &hello.addresses).await?;
-        self.release(&mut model).await?;
+        if let Err(error) = self.seated(&vm, hello).await {
+            self.leave(seat).await?;
+            return Err(error.into());
+        }
         Ok(seat)
+    }
+
+    async fn seated(&self, vm: &Name, hello: &Hello) -> Result<(), StoreError> {
+        let mut model = self.model.lock().await;
+        self.presence(&mut model, vm, Presence::Online, Some(hello.generation));
+        self.observed(&mut model, vm, &hello.addresses).await?;
+        self.release(&mut model).await
     }
 
     /// Ends a session, unless a newer one has its seat.

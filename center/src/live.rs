@@ -71,8 +71,7 @@ impl Registry {
             sitting.signals.nudge.notify_one();
             match tokio::time::timeout(patience, sitting.heard.changed()).await {
                 Ok(Ok(())) => return None,
-                Ok(Err(_left)) => {}
-                Err(_silent) => self.evict(vm, &sitting.signals),
+                Ok(Err(_)) | Err(_) => self.evict(vm, &sitting.signals),
             }
         }
         None
@@ -113,5 +112,39 @@ impl Registry {
         if seats.get(vm).is_some_and(|sitting| Arc::ptr_eq(&sitting.signals, signals)) {
             seats.remove(vm);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LONG: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_seat_that_was_lost_is_free_again() {
+        let (registry, vm) = (Registry::default(), "db".parse().unwrap());
+        drop(registry.take(&vm, LONG).await.unwrap());
+        let second = registry.take(&vm, LONG).await.expect("nobody sits there");
+        assert!(registry.vacate(second), "it is its own");
+        assert!(registry.seats.lock().unwrap().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_silent_session_gives_way_and_a_living_one_does_not() {
+        let (registry, vm): (Registry, Name) = (Registry::default(), "db".parse().unwrap());
+        let silent = registry.take(&vm, LONG).await.unwrap();
+        let newer = registry.take(&vm, Duration::from_millis(1)).await.expect("the other is silent");
+        silent.signals().stop.notified().await;
+        assert!(!registry.vacate(silent), "a newer one has it");
+        let living = async {
+            newer.signals().nudge.notified().await;
+            newer.heard();
+        };
+        let (refused, ()) = tokio::join!(registry.take(&vm, LONG), living);
+        assert!(refused.is_none());
+        registry.stop(&vm);
+        newer.signals().stop.notified().await;
+        assert!(registry.vacate(newer));
     }
 }

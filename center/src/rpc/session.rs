@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use wire::proto::{self, session_server::Session};
-use wire::{FromAgent, FromCenter, Hello, PROTOCOL, Record};
+use wire::{FromAgent, FromCenter, PROTOCOL, Record};
 
 use crate::hub::{Hub, HubError, now};
 use crate::live::Seat;
@@ -41,30 +41,36 @@ impl<S: Store> Session for SessionService<S> {
         &self,
         request: Request<Streaming<proto::FromAgent>>,
     ) -> Result<Response<Self::ConnectStream>, Status> {
-        let (vm, center) = self.caller(&request).await?;
+        let (vm, key, center) = self.caller(&request).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let talk = Talk { hub: self.hub.clone(), incoming: request.into_inner(), sender, center };
+        let talk =
+            Talk { hub: self.hub.clone(), incoming: request.into_inner(), sender, key, center, protocol: PROTOCOL };
         tokio::spawn(talk.run(vm, self.closing.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
 
 impl<S: Store> SessionService<S> {
-    /// Who calls, by certificate, and at which address of the center.
-    async fn caller<T>(&self, request: &Request<T>) -> Result<(String, Option<SocketAddr>), Status> {
+    /// Who calls, by which certificate's fingerprint, and at which address of the center.
+    async fn caller<T>(&self, request: &Request<T>) -> Result<(String, [u8; 32], Option<SocketAddr>), Status> {
         let connection = request.extensions().get::<TlsConnectInfo<TcpConnectInfo>>();
         let connection = connection.ok_or_else(|| Status::unauthenticated("this is no TLS connection"))?;
         let certificates = connection.peer_certs();
         let certificate = certificates.as_ref().and_then(|certificates| certificates.first());
         let certificate = certificate.ok_or_else(|| Status::unauthenticated("a certificate is needed: enrol first"))?;
         let vm = identity(certificate).ok_or_else(|| Status::unauthenticated("the certificate names no VM"))?;
-        let known = self.hub.store.is_identity(&vm, fingerprint(certificate)).await;
+        let key = fingerprint(certificate);
+        let known = self.hub.store.is_identity(&vm, key).await;
         if !known.map_err(|error| Status::internal(error.to_string()))? {
-            return Err(Status::permission_denied(format!("the certificate no longer stands for `{vm}`: enrol again")));
+            return Err(Status::permission_denied(replaced(&vm)));
         }
         let local = connection.get_ref().local_addr();
-        Ok((vm, local.map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))))
+        Ok((vm, key, local.map(|local| SocketAddr::new(local.ip().to_canonical(), local.port()))))
     }
+}
+
+fn replaced(vm: &str) -> String {
+    format!("the certificate no longer stands for `{vm}`: enrol again")
 }
 
 /// Why a session ends.
@@ -85,7 +91,9 @@ struct Talk<S> {
     hub: Arc<Hub<S>>,
     incoming: Streaming<proto::FromAgent>,
     sender: mpsc::Sender<Result<proto::FromCenter, Status>>,
+    key: [u8; 32],
     center: Option<SocketAddr>,
+    protocol: u32,
 }
 
 impl<S: Store> Talk<S> {
@@ -93,7 +101,7 @@ impl<S: Store> Talk<S> {
         let ending = match self.greeted(&vm).await {
             Ok(seat) => {
                 let ending = tokio::select! {
-                    ending = self.talk(&seat) => ending,
+                    ending = self.seated(&seat) => ending,
                     _ = closing.wait_for(|closing| *closing) => Ending::Gone,
                 };
                 if let Err(error) = self.hub.leave(seat).await {
@@ -116,10 +124,22 @@ impl<S: Store> Talk<S> {
         let FromAgent::Hello(hello) = hello?? else {
             return Err(Ending::Refused("the first word of a session is a hello".into()));
         };
-        let Hello { protocol, .. } = hello;
-        let seat = self.hub.join(vm, &hello).await.map_err(|error: HubError| Ending::Refused(error.to_string()))?;
-        self.say(FromCenter::Welcome { protocol: protocol.min(PROTOCOL), now: now() }).await?;
-        Ok(seat)
+        self.protocol = hello.protocol.min(PROTOCOL);
+        self.hub.join(vm, &hello).await.map_err(|error: HubError| Ending::Refused(error.to_string()))
+    }
+
+    /// The certificate is looked up once more: it may have been replaced between the call and the seat.
+    async fn seated(&mut self, seat: &Seat) -> Ending {
+        match self.hub.store.is_identity(seat.vm().as_str(), self.key).await {
+            Ok(true) => {}
+            Ok(false) => return Ending::Refused(replaced(seat.vm().as_str())),
+            Err(error) => return error.into(),
+        }
+        let welcome = FromCenter::Welcome { protocol: self.protocol, now: now() };
+        match self.say(welcome).await {
+            Ok(()) => self.talk(seat).await,
+            Err(ending) => ending,
+        }
     }
 
     async fn talk(&mut self, seat: &Seat) -> Ending {
