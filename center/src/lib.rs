@@ -3,6 +3,8 @@
 //! `model` is pure and decides; `store` keeps; `pki` certifies; `hub` brings them together under the services of `rpc`,
 //! and `serve` opens the doors. The library prints nothing; it logs by `tracing`.
 
+mod door;
+mod folder;
 mod hub;
 mod live;
 mod model;

@@ -3,7 +3,7 @@
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -158,6 +158,71 @@ fn params(name: &str) -> Result<CertificateParams, PkiError> {
 
 fn write_private(path: &Path, bytes: &[u8]) -> io::Result<()> {
     let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(path)?;
+    // A file that was there already keeps the mode that it had.
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
     file.write_all(bytes)?;
     file.sync_all()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn request(change: impl FnOnce(&mut CertificateParams)) -> Vec<u8> {
+        let key = KeyPair::generate().unwrap();
+        let mut params = CertificateParams::default();
+        change(&mut params);
+        params.serialize_request(&key).unwrap().der().to_vec()
+    }
+
+    #[test]
+    fn nothing_but_the_key_of_a_request_counts() {
+        let state = tempfile::tempdir().unwrap();
+        let authority = Authority::open(state.path()).unwrap();
+        let request = request(|params| {
+            params.distinguished_name.push(DnType::CommonName, format!("{IDENTITY}web"));
+            params.subject_alt_names = vec![SanType::URI(format!("{IDENTITY}web").try_into().unwrap())];
+            params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
+            params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
+        });
+        let certificate = authority.agent("db", &request).unwrap();
+        assert_eq!(identity(&certificate).as_deref(), Some("db"));
+        let (_, certificate) = X509Certificate::from_der(&certificate).unwrap();
+        assert_eq!(certificate.subject().to_string(), "CN=eastwest agent");
+        assert!(!certificate.is_ca() && certificate.key_usage().unwrap().is_none());
+        let uses = certificate.extended_key_usage().unwrap().unwrap().value;
+        assert!(uses.client_auth && !uses.server_auth);
+        assert_eq!(certificate.subject_alternative_name().unwrap().unwrap().value.general_names.len(), 1);
+    }
+
+    #[test]
+    fn a_request_is_whole_and_signed_by_its_key() {
+        let state = tempfile::tempdir().unwrap();
+        let authority = Authority::open(state.path()).unwrap();
+        let good = request(|_| ());
+        assert!(authority.agent("db", &good).is_ok());
+        let mut forged = good.clone();
+        *forged.last_mut().unwrap() ^= 1;
+        for bad in [&forged, &good[..good.len() - 1], &[]] {
+            assert!(authority.agent("db", bad).is_err());
+        }
+    }
+
+    #[test]
+    fn only_an_agents_certificate_names_a_vm() {
+        let state = tempfile::tempdir().unwrap();
+        let authority = Authority::open(state.path()).unwrap();
+        assert_eq!(identity(authority.certificate()), None);
+        assert_eq!(identity(b"no certificate"), None);
+    }
+
+    #[test]
+    fn the_authority_stays_and_its_key_is_private() {
+        let state = tempfile::tempdir().unwrap();
+        let first = Authority::open(state.path()).unwrap();
+        let again = Authority::open(state.path()).unwrap();
+        assert_eq!(first.certificate(), again.certificate());
+        let mode = fs::metadata(state.path().join("authority.key")).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+    }
 }

@@ -4,39 +4,44 @@ use std::fs;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, PermissionsExt};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener};
-use tokio::sync::{Semaphore, mpsc, watch};
-use tokio_rustls::{TlsAcceptor, server::TlsStream};
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::watch;
+use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::transport::Server;
+use wire::MAX_FROM_AGENT;
 use wire::proto::admin_server::AdminServer;
 use wire::proto::enrolment_server::EnrolmentServer;
 use wire::proto::session_server::SessionServer;
 
+use crate::door::{self, Incoming};
+use crate::folder;
 use crate::hub::Hub;
 use crate::pki::{Authority, PkiError};
 use crate::rpc::{AdminService, EnrolmentService, Routes, SessionService};
 use crate::store::{Sqlite, Store, StoreError};
 
-/// How many handshakes may be under way.
-const HANDSHAKES: usize = 256;
-/// How long one may take.
-const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long open streams may take to end when the center stops.
 const FAREWELL: Duration = Duration::from_secs(2);
-/// The most bytes of one request.
-const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+/// The most bytes of an operator's request: an inventory of thousands of VMs.
+const MAX_ADMIN: usize = 64 * 1024 * 1024;
+/// The most bytes of an enrolment, which anybody may send.
+const MAX_ENROLMENT: usize = 16 * 1024;
+/// How many streams one agent's connection may carry; it needs one.
+const STREAMS: u32 = 4;
+/// How often a connection is tried, and how long its answer may take: who is gone without a word leaves no connection.
+const TRIAL: Duration = Duration::from_secs(20);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
 pub struct ServeOptions {
-    /// The state folder: database, authority, admin socket. Made (0700) if it is not there.
+    /// The state folder: database, authority, admin socket. Made (0700) if it is not there, and never open to others.
     pub state: PathBuf,
     /// Where agents find the center. An unspecified IPv6 address serves both families; port 0 takes a free one.
     pub listen: SocketAddr,
@@ -97,7 +102,7 @@ pub async fn serve(
 ) -> Result<(), CenterError> {
     let ServeOptions { state, listen, heartbeat } = options;
     let at = |path: &Path, error| CenterError::State { path: path.to_owned(), error };
-    fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).map_err(|error| at(&state, error))?;
+    folder::own(&state).map_err(|error| at(&state, error))?;
     let admin = bind_admin(&ServeOptions::admin_socket(&state))?;
     let authority = Authority::open(&state)?;
     let store = Sqlite::open(&state.join("center.db")).await?;
@@ -106,8 +111,8 @@ pub async fn serve(
     let tls = TlsAcceptor::from(Arc::new(authority.server(address)?));
     let hub = Arc::new(Hub::open(store, authority, address, heartbeat).await?);
     let (closer, closing) = watch::channel(false);
-    let (sender, connections) = mpsc::channel(HANDSHAKES);
-    let accepting = tokio::spawn(accept(agents, tls, sender));
+    let (connections, accepting) = door::open(agents, tls);
+    let accepting = tokio::spawn(accepting);
     let serving = both(hub, connections, admin, closing);
     on_ready(address);
     let ended = serving_until(serving, stop, closer).await;
@@ -132,60 +137,25 @@ async fn serving_until(
 
 async fn both<S: Store>(
     hub: Arc<Hub<S>>,
-    connections: mpsc::Receiver<io::Result<TlsStream<TcpStream>>>,
+    connections: Incoming,
     admin: UnixListener,
     closing: watch::Receiver<bool>,
 ) -> Result<(), CenterError> {
     let closed = |mut closing: watch::Receiver<bool>| async move { drop(closing.wait_for(|closing| *closing).await) };
     let session = SessionService { hub: hub.clone(), closing: closing.clone() };
     let routes = Routes {
-        enrolment: EnrolmentServer::new(EnrolmentService { hub: hub.clone() }),
-        session: SessionServer::new(session).max_decoding_message_size(MAX_MESSAGE),
+        enrolment: EnrolmentServer::new(EnrolmentService { hub: hub.clone() }).max_decoding_message_size(MAX_ENROLMENT),
+        session: SessionServer::new(session).max_decoding_message_size(MAX_FROM_AGENT),
     };
     let operators = AdminServer::new(AdminService { hub, closing: closing.clone() });
-    let operators = operators.max_decoding_message_size(MAX_MESSAGE);
-    let agents = Server::builder().max_concurrent_streams(16).serve_with_incoming_shutdown(
-        routes,
-        ReceiverStream::new(connections),
-        closed(closing.clone()),
-    );
+    let operators = operators.max_decoding_message_size(MAX_ADMIN);
+    let door = Server::builder().max_concurrent_streams(STREAMS);
+    let door = door.http2_keepalive_interval(Some(TRIAL)).http2_keepalive_timeout(Some(TRIAL));
+    let agents = door.serve_with_incoming_shutdown(routes, ReceiverStream::new(connections), closed(closing.clone()));
     let admin =
         Server::builder().serve_with_incoming_shutdown(operators, UnixListenerStream::new(admin), closed(closing));
     tokio::try_join!(agents, admin)?;
     Ok(())
-}
-
-/// Accepts connections, and hands on those whose handshake succeeds.
-async fn accept(listener: TcpListener, tls: TlsAcceptor, sender: mpsc::Sender<io::Result<TlsStream<TcpStream>>>) {
-    let room = Arc::new(Semaphore::new(HANDSHAKES));
-    while let Ok(permit) = room.clone().acquire_owned().await {
-        let stream = match listener.accept().await {
-            Ok((stream, _)) => stream,
-            Err(error) => {
-                tracing::warn!(%error, "a connection was not accepted");
-                tokio::time::sleep(Duration::from_millis(100)).await;
-                continue;
-            }
-        };
-        let (tls, sender) = (tls.clone(), sender.clone());
-        tokio::spawn(async move {
-            if let Some(stream) = shake(&tls, stream).await {
-                drop(sender.send(Ok(stream)).await);
-            }
-            drop(permit);
-        });
-    }
-}
-
-async fn shake(tls: &TlsAcceptor, stream: TcpStream) -> Option<TlsStream<TcpStream>> {
-    stream.set_nodelay(true).ok()?;
-    match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await.ok()? {
-        Ok(stream) => Some(stream),
-        Err(error) => {
-            tracing::warn!(%error, "a handshake failed");
-            None
-        }
-    }
 }
 
 /// Opens the admin socket for its owner alone; one that a dead center left is replaced.

@@ -7,11 +7,14 @@
 )]
 
 use std::net::{IpAddr, SocketAddr};
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 use center::{CenterError, ServeOptions, serve};
 use policy::{End, Family, Protocol};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_stream::{Stream, StreamExt};
@@ -441,4 +444,73 @@ async fn bad_input_is_refused_whole() {
     let other = serve(ServeOptions::new(state.path().to_owned(), center.address), |_| (), async {}).await;
     assert!(matches!(other, Err(CenterError::Busy(_))), "{other:?}");
     center.stop().await;
+}
+
+#[tokio::test]
+async fn a_new_certificate_ends_the_session_of_the_old_one() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let stolen = center.credentials("db").await;
+    let mut thief = join(center.address, &stolen).await;
+    let fresh = center.credentials("db").await;
+    assert!(matches!(next(&mut thief).await, FromCenter::Refused { .. }));
+    assert!(channel::connect(center.address, &stolen).await.is_err());
+    drop(join(center.address, &fresh).await);
+    drop(thief);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn silent_callers_of_one_address_take_no_room_from_others() {
+    let state = tempfile::tempdir().unwrap();
+    let center = start(state.path()).await;
+    let call = async |from: &str| {
+        let socket = TcpSocket::new_v4().unwrap();
+        socket.bind(SocketAddr::new(from.parse().unwrap(), 0)).unwrap();
+        socket.connect(center.address).await.unwrap()
+    };
+    let mut silent = Vec::new();
+    for _ in 0..16 {
+        silent.push(call("127.0.0.2").await);
+    }
+    let mut late = call("127.0.0.2").await;
+    let closed = tokio::time::timeout(PATIENCE / 4, late.read(&mut [0; 1])).await.expect("closed at once");
+    assert!(matches!(closed, Ok(0) | Err(_)), "{closed:?}");
+    let mut other = call("127.0.0.3").await;
+    other.write_all(b"this is no TLS").await.unwrap();
+    assert!(other.read(&mut [0; 1]).await.unwrap() > 0, "it is answered by an alert");
+    drop(silent);
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn an_enrolment_is_short() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let token = center.admin.token("db", PATIENCE).await.unwrap();
+    let long = channel::enrol(center.address, &token.parse().unwrap(), vec![0; 100_000]).await;
+    assert!(long.is_err(), "{long:?}");
+    enrol(center.address, &token).await.expect("the token was not looked at");
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn the_state_is_its_owners_alone() {
+    let parent = tempfile::tempdir().unwrap();
+    let state = parent.path().join("state");
+    std::fs::create_dir(&state).unwrap();
+    std::fs::set_permissions(&state, std::fs::Permissions::from_mode(0o755)).unwrap();
+    let center = start(&state).await;
+    for (file, expected) in [(".", 0o700), ("admin.sock", 0o600), ("authority.key", 0o600)] {
+        let mode = std::fs::metadata(state.join(file)).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode, expected, "{file}");
+    }
+    center.stop().await;
+    std::fs::write(parent.path().join("letters"), "").unwrap();
+    std::fs::set_permissions(parent.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+    let options = ServeOptions::new(parent.path().to_owned(), "127.0.0.1:0".parse().unwrap());
+    let refused = serve(options, |_| (), async {}).await.unwrap_err();
+    assert!(refused.to_string().contains("open to others (mode 755)"), "{refused}");
 }

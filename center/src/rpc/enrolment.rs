@@ -9,6 +9,9 @@ use crate::hub::{Hub, HubError, now};
 use crate::pki::fingerprint;
 use crate::store::{Redeemed, Store, StoreError};
 
+/// The bytes of a token's secret.
+const SECRET: usize = 32;
+
 /// The service.
 pub(crate) struct EnrolmentService<S> {
     pub(crate) hub: Arc<Hub<S>>,
@@ -18,6 +21,9 @@ pub(crate) struct EnrolmentService<S> {
 impl<S: Store> Enrolment for EnrolmentService<S> {
     async fn enrol(&self, request: Request<EnrolRequest>) -> Result<Response<EnrolReply>, Status> {
         let EnrolRequest { secret, request } = request.into_inner();
+        if secret.len() != SECRET {
+            return Err(Status::permission_denied("this is no join token"));
+        }
         let redeemed = self.hub.store.redeem(fingerprint(&secret), now()).await.map_err(failed)?;
         let vm = match redeemed {
             Redeemed::Good(vm) => vm,
