@@ -117,7 +117,8 @@ async fn next(session: &mut Session) -> FromCenter {
     let hear = async {
         loop {
             match session.receiver.receive().await.unwrap().expect("the session goes on") {
-                FromCenter::Heartbeat { .. } => session.sender.send(FromAgent::Heartbeat).await.unwrap(),
+                // The center may have ended the session since; why is still to be heard.
+                FromCenter::Heartbeat { .. } => drop(session.sender.send(FromAgent::Heartbeat).await),
                 word => return word,
             }
         }
