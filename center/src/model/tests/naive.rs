@@ -161,34 +161,24 @@ fn inventory() -> impl Strategy<Value = InventoryFile> {
     btree_map(name, vm, 1..7).prop_map(|vms| InventoryFile { managed: Vec::new(), vms, record_all: false })
 }
 
-fn check(policy: &Policy, file: &InventoryFile, view: &View) -> Result<(), TestCaseError> {
-    let own = &file.vms[view.vm.as_str()].labels;
-    let out = ["10.9.0.1", "10.9.3.1", "10.9.3.200", "192.0.2.1", "2001:db8::1", "2001:db9::1"];
-    for rule in &policy.rules {
-        for inbound in [true, false] {
-            for (name, peer) in file.vms.iter().filter(|(name, _)| name.as_str() != view.vm) {
-                let expected = covers(rule, inbound, own, Who::Vm(&peer.labels));
-                prop_assert_eq!(
-                    says(view, rule.name.as_str(), inbound, Ok(name.as_str())),
-                    expected,
-                    "{} {:?}",
-                    name,
-                    rule
-                );
-            }
-            for address in out.map(|address| address.parse().unwrap()) {
-                let expected = covers(rule, inbound, own, Who::Out(address));
-                prop_assert_eq!(
-                    says(view, rule.name.as_str(), inbound, Err(address)),
-                    expected,
-                    "{} {:?}",
-                    address,
-                    rule
-                );
-            }
-        }
+fn check(rule: &Rule, inbound: bool, file: &InventoryFile, view: &View) -> Result<(), TestCaseError> {
+    let (own, name) = (&file.vms[view.vm.as_str()].labels, rule.name.as_str());
+    for (peer, vm) in file.vms.iter().filter(|(peer, _)| peer.as_str() != view.vm) {
+        let expected = covers(rule, inbound, own, Who::Vm(&vm.labels));
+        prop_assert_eq!(says(view, name, inbound, Ok(peer.as_str())), expected, "{} {:?}", peer, rule);
+    }
+    let outside = ["10.9.0.1", "10.9.3.1", "10.9.3.200", "192.0.2.1", "2001:db8::1", "2001:db9::1"];
+    for address in outside.map(|address| address.parse().unwrap()) {
+        let expected = covers(rule, inbound, own, Who::Out(address));
+        prop_assert_eq!(says(view, name, inbound, Err(address)), expected, "{} {:?}", address, rule);
     }
     Ok(())
+}
+
+/// Of each rule, in both directions.
+fn check_all(policy: &Policy, file: &InventoryFile, view: &View) -> Result<(), TestCaseError> {
+    let both = policy.rules.iter().flat_map(|rule| [(rule, true), (rule, false)]);
+    both.into_iter().try_for_each(|(rule, inbound)| check(rule, inbound, file, view))
 }
 
 /// No set is empty, doubled or unused, and no rule stands idle or out of order.
@@ -215,7 +205,7 @@ proptest! {
             let view = snapshot.view_for(name.as_str(), None, 0);
             prop_assert_eq!(view.is_some(), vm.managed);
             if let Some(view) = view {
-                check(&policy, &file, &view)?;
+                check_all(&policy, &file, &view)?;
                 tidy(&policy, &view)?;
             }
         }
