@@ -100,6 +100,12 @@ pub(crate) struct RunArgs {
     /// An argument to put before the other build's own
     #[arg(long, hide = true, value_name = "ARG", allow_hyphen_values = true, requires = "agent")]
     pub(crate) agent_arg: Vec<String>,
+    /// The only VM that runs the other build
+    #[arg(long, hide = true, value_name = "VM", requires = "agent")]
+    pub(crate) agent_only: Option<String>,
+    /// Break a part of the lab behind the judge's back: a test of the harness itself
+    #[arg(long, hide = true, value_name = "PART", conflicts_with = "model", value_parser = sabotage)]
+    pub(crate) sabotage: Option<harness::Sabotage>,
 }
 
 #[derive(Debug, clap::Args)]
@@ -238,4 +244,8 @@ pub(crate) struct RenderArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: RenderFormat,
+}
+
+fn sabotage(text: &str) -> Result<harness::Sabotage, String> {
+    text.parse()
 }

@@ -1,7 +1,7 @@
 //! `eastwest reach`: who can speak to whom in a scenario's state before its first step.
 
 use harness::state::State;
-use harness::{RunOptions, model, reach_packets};
+use harness::{Programs, RunOptions, model, reach_packets};
 use policy::{End, Family, FlowService, Timestamp, Verdict, Would};
 use reports::event::{self, Word};
 use serde::Serialize;
@@ -45,9 +45,13 @@ fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Fail
         jobs: Some(1),
         seed: any_seed(),
         report_dir: None,
-        exe: own_program()?,
-        agent: None,
-        agent_args: Vec::new(),
+        programs: Programs {
+            exe: own_program()?,
+            agent: None,
+            agent_args: Vec::new(),
+            agent_only: None,
+            sabotage: None,
+        },
     };
     let cells = reach_packets(job(found), services, &options).map_err(failure)?;
     Ok(cells.into_iter().map(Cell::observed).collect())

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
 use std::time::Instant;
 
-use harness::{Job, RunError, RunOptions};
+use harness::{Job, Programs, RunError, RunOptions};
 use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
@@ -48,9 +48,13 @@ fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
         jobs: args.jobs.map(usize::from),
         seed: args.seed.unwrap_or_else(any_seed),
         report_dir: args.report.clone(),
-        exe: own_program()?,
-        agent,
-        agent_args: args.agent_arg.clone(),
+        programs: Programs {
+            exe: own_program()?,
+            agent,
+            agent_args: args.agent_arg.clone(),
+            agent_only: args.agent_only.clone(),
+            sabotage: args.sabotage,
+        },
     })
 }
 

@@ -14,3 +14,4 @@ mod world;
 
 pub use jail::jail_main;
 pub use run::{Job, RunError, RunOptions, RunOutcome, reach_packets, run};
+pub use world::{Programs, Sabotage};

@@ -15,7 +15,7 @@ use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::plan::{PlannedStep, plan};
 use crate::scenario::{Scenario, parse};
 use crate::state::State;
-use crate::world::{Programs, World};
+use crate::world::World;
 
 /// Runs a scenario to its end, whatever that is.
 pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
@@ -46,9 +46,7 @@ pub(super) fn read(order: &Order) -> Result<Scenario, String> {
 /// Raises the world of a scenario's first state.
 pub(super) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
     let state = Arc::new(State::initial(scenario));
-    let programs =
-        Programs { exe: order.exe.clone(), agent: order.agent.clone(), agent_args: order.agent_args.clone() };
-    World::raise(state, scenario.topology.neighbours, programs, scratch)
+    World::raise(state, scenario.topology.neighbours, order.programs.clone(), scratch)
 }
 
 struct Course<'a, 'b> {

@@ -9,6 +9,8 @@ use reports::event::{Cell, Event, ScenarioId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::world::Programs;
+
 /// The longest line: the cells of a step with tens of thousands of probes.
 const LONGEST: u64 = 64 << 20;
 
@@ -23,12 +25,8 @@ pub(crate) struct Order {
     pub(crate) text: String,
     /// Where logs are kept if it fails.
     pub(crate) report_dir: Option<PathBuf>,
-    /// The binary with `center serve` and `agent run`.
-    pub(crate) exe: PathBuf,
-    /// The agents' binary.
-    pub(crate) agent: PathBuf,
-    /// Arguments of `agent run` before its own.
-    pub(crate) agent_args: Vec<String>,
+    /// The programs under test.
+    pub(crate) programs: Programs,
     /// Only these services are probed between all endpoints, before the first step.
     pub(crate) reach: Option<Vec<FlowService>>,
 }

@@ -57,9 +57,16 @@ pub(crate) struct Prober {
     raw: RawSockets,
     pub(crate) fences: Fences,
     self_tests: u64,
+    /// It does not ask the lab which paths are cut (a test of the harness itself).
+    pub(crate) unaware: bool,
 }
 
 impl Prober {
+    /// Whether the lab is known to have cut a path.
+    fn path_is_cut(&self, lab: &Lab, source: &str, destination: &str) -> bool {
+        !self.unaware && lab.path_is_cut(source, destination)
+    }
+
     /// Forgets a station that is gone, with its addresses.
     pub(crate) fn forget(&mut self, station: &str, addresses: &[IpAddr]) {
         self.fences.close(station);
@@ -209,7 +216,7 @@ impl Prober {
             .collect();
         let mut fences = HashMap::new();
         for (source, destination) in pairs {
-            let fence = match lab.path_is_cut(&source, &destination) {
+            let fence = match self.path_is_cut(lab, &source, &destination) {
                 true => Fence::Lost,
                 false => self.fences.run(lab, &source, &destination).unwrap_or(Fence::Lost),
             };
@@ -234,7 +241,7 @@ impl Prober {
             delivered: flight.delivered,
             listener_proven: proven.get(&(probe.destination_address, probe.service)).copied().unwrap_or(false),
             fence: flight.fence,
-            path_cut: lab.path_is_cut(&probe.source, &probe.destination),
+            path_cut: self.path_is_cut(lab, &probe.source, &probe.destination),
             settle_us: flight.settle_us,
             probe,
         }

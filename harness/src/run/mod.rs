@@ -9,6 +9,7 @@ use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 
 use self::pool::Pool;
+use crate::world::Programs;
 
 /// One scenario to run. The jail reads and parses the text again: both sides share the parser, not memory.
 #[derive(Clone, Debug)]
@@ -32,12 +33,8 @@ pub struct RunOptions {
     pub seed: u64,
     /// Where logs of failed scenarios are kept.
     pub report_dir: Option<PathBuf>,
-    /// The binary that holds `jail`, `center serve` and `agent run`.
-    pub exe: PathBuf,
-    /// Another binary for the agents (a saboteur).
-    pub agent: Option<PathBuf>,
-    /// Arguments of `agent run` before its own (the saboteur's `--kind`).
-    pub agent_args: Vec<String>,
+    /// The programs under test.
+    pub programs: Programs,
 }
 
 /// What a run came to.

@@ -113,9 +113,7 @@ impl<'a> Pool<'a> {
             path: job.path.clone(),
             text: job.text.clone(),
             report_dir: self.options.report_dir.clone(),
-            exe: self.options.exe.clone(),
-            agent: self.options.agent.clone().unwrap_or_else(|| self.options.exe.clone()),
-            agent_args: self.options.agent_args.clone(),
+            programs: self.options.programs.clone(),
             reach,
         };
         if let Err(error) = Speaker::new(&jail.control).say(&order) {

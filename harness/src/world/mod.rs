@@ -5,6 +5,7 @@ mod observe;
 mod pending;
 mod programs;
 mod raise;
+mod sabotage;
 mod throughout;
 mod wait;
 
@@ -28,7 +29,8 @@ use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
 use programs::Program;
-pub(crate) use programs::Programs;
+pub use programs::Programs;
+pub use sabotage::Sabotage;
 use throughout::Rounds;
 
 /// The center's station, on a host of its own; no endpoint can have this name.

@@ -54,6 +54,7 @@ impl World {
         let sessions = self.exercise(step)?;
         let probes: Vec<Probe> = step.cells.iter().map(|cell| self.probe(wanted(cell))).collect();
         self.prober.prepare(&self.lab, &probes)?;
+        self.break_prepared(&probes);
         let begun = Instant::now();
         let mut made = self.settle(probes)?;
         let again = self.settle_again(&mut made)?;

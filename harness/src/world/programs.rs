@@ -11,21 +11,28 @@ use std::time::{Duration, Instant};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde::{Deserialize, Serialize};
+
+use super::sabotage::Sabotage;
 
 /// How long the center may take until it says that it is ready.
 const LAST_RESORT: Duration = Duration::from_secs(10);
 /// The most that is read of a ready line.
 const LONGEST_LINE: usize = 4096;
 
-/// Where the programs are.
-#[derive(Debug, Clone)]
-pub(crate) struct Programs {
-    /// The binary with `center serve` and `agent run`.
-    pub(crate) exe: PathBuf,
-    /// The agents' binary.
-    pub(crate) agent: PathBuf,
-    /// Arguments of `agent run` before its own (the saboteur's `--kind`).
-    pub(crate) agent_args: Vec<String>,
+/// The programs under test, and what is broken on purpose to test the harness itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Programs {
+    /// The binary that holds `jail`, `center serve` and `agent run`.
+    pub exe: PathBuf,
+    /// Another binary for the agents (a saboteur).
+    pub agent: Option<PathBuf>,
+    /// Arguments of the other binary's `agent run` before its own (the saboteur's `--kind`).
+    pub agent_args: Vec<String>,
+    /// The only VM that runs the other binary; `None` for all of them.
+    pub agent_only: Option<String>,
+    /// What is broken in the lab, behind the judge's back.
+    pub sabotage: Option<Sabotage>,
 }
 
 /// A running program with its folder.
@@ -45,14 +52,15 @@ impl Programs {
         Ok(command)
     }
 
-    /// An agent's command line; a token for the first start.
-    pub(crate) fn agent(&self, folder: &Path, center: SocketAddr, token: Option<&str>) -> io::Result<Command> {
-        let mut command = logged(&self.agent, folder)?;
-        command.args(["agent", "run"]).args(&self.agent_args).args(["--center", &center.to_string(), "--state"]);
-        command.arg(folder.join("state")).stdout(Stdio::null());
-        if let Some(token) = token {
-            command.args(["--token", token]);
+    /// The command line of a VM's agent; `options` are its own.
+    pub(crate) fn agent(&self, vm: &str, folder: &Path, options: &[&str]) -> io::Result<Command> {
+        let other = self.agent.as_ref().filter(|_| self.agent_only.as_deref().is_none_or(|only| only == vm));
+        let mut command = logged(other.unwrap_or(&self.exe), folder)?;
+        command.args(["agent", "run"]);
+        if other.is_some() {
+            command.args(&self.agent_args);
         }
+        command.args(options).arg("--state").arg(folder.join("state")).stdout(Stdio::null());
         Ok(command)
     }
 }
@@ -84,6 +92,11 @@ impl Program {
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;
         Some(format!("{status}: {}", self.last_words()))
+    }
+
+    /// SIGSTOP: it lives, and does nothing.
+    pub(crate) fn freeze(&self) -> io::Result<()> {
+        Ok(kill(Pid::from_raw(self.child.id().cast_signed()), Signal::SIGSTOP)?)
     }
 
     /// SIGKILL, and waits.

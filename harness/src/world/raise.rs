@@ -59,6 +59,7 @@ impl World {
         let managed: Vec<Name> = state.vms.keys().filter(|vm| state.is_managed(vm)).cloned().collect();
         world.enrol_agents(&managed)?;
         world.await_agents()?;
+        world.break_raised()?;
         Ok(world)
     }
 
@@ -129,7 +130,10 @@ impl World {
     /// Starts one agent.
     pub(super) fn start_agent(&mut self, vm: &Name, folder: &Path, token: Option<&str>) -> Result<(), String> {
         let failed = |error: std::io::Error| format!("start the agent of {vm}: {error}");
-        let command = self.programs.agent(folder, self.center_address(vm), token).map_err(failed)?;
+        let center = self.center_address(vm).to_string();
+        let mut options = vec!["--center", &center];
+        options.extend(token.into_iter().flat_map(|token| ["--token", token]));
+        let command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;
         self.agents.insert(vm.clone(), Program::new(child, folder.to_owned()));

@@ -1,0 +1,132 @@
+//! Random scenarios: a topology, and a series of states that differ in their policy alone, all left to the oracle.
+
+use std::fmt::Write;
+
+use rand::rngs::StdRng;
+use rand::seq::IndexedRandom;
+use rand::{RngExt, SeedableRng};
+
+const KEYS: [&str; 2] = ["dept", "app"];
+const VALUES: [&str; 3] = ["red", "green", "blue"];
+const PROBED: [&str; 6] = ["tcp/80", "tcp/443", "udp/53", "udp/80", "icmp/echo-request", "icmpv6/echo-request"];
+const SERVICES: [&str; 12] = [
+    "any",
+    "tcp",
+    "udp",
+    "tcp/80",
+    "tcp/443",
+    "tcp/81-443",
+    "udp/53",
+    "udp/1-79",
+    "icmp",
+    "icmpv6/echo-request",
+    "proto/47",
+    "tcp/8000-8100",
+];
+
+/// One scenario of `policies` states from a seed.
+pub(crate) fn scenario(seed: u64, policies: usize) -> String {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut text = format!("eastwest: scenario/v1\nname: random {seed}\ntopology:\n  hosts: [h1, h2]\n  vms:\n");
+    let mut endpoints = Vec::new();
+    for index in 1..=random.random_range(2..=4) {
+        endpoints.push(format!("vm-{index}"));
+        writeln!(text, "    vm-{index}: {}", vm(&mut random)).unwrap();
+    }
+    if random.random_bool(0.6) {
+        text += "  outside:\n    far: {host: h2, addresses: [10.9.0.7, \"2001:db8:9::7\"]}\n";
+        endpoints.push("far".to_owned());
+    }
+    text += "policy:\n";
+    text += &policy(&mut random, 2);
+    text += "steps:\n";
+    for step in 1..=policies {
+        writeln!(text, "  - name: policy {step}").unwrap();
+        if step > 1 {
+            text += "    do:\n      - policy:\n";
+            text += &policy(&mut random, 10);
+        }
+        text += "    matrix:\n";
+        for service in PROBED {
+            text += &matrix(service, &endpoints);
+        }
+    }
+    text
+}
+
+fn vm(random: &mut StdRng) -> String {
+    let labels: Vec<String> = KEYS
+        .iter()
+        .filter_map(|key| random.random_bool(0.8).then(|| format!("{key}: {}", VALUES.choose(random).unwrap())))
+        .collect();
+    let agent = if random.random_bool(0.15) { ", agent: none" } else { "" };
+    format!("{{host: h{}, labels: {{{}}}{agent}}}", random.random_range(1..=2), labels.join(", "))
+}
+
+fn matrix(service: &str, endpoints: &[String]) -> String {
+    let mut text = format!("      {service}: |\n        -> {}\n", endpoints.join(" "));
+    for row in endpoints {
+        let cells: Vec<&str> = endpoints.iter().map(|column| if column == row { "." } else { "?" }).collect();
+        writeln!(text, "        {row} {}", cells.join(" ")).unwrap();
+    }
+    text
+}
+
+fn policy(random: &mut StdRng, indent: usize) -> String {
+    let mut lines = vec!["eastwest: policy/v1".to_owned()];
+    lines.push("groups:".to_owned());
+    lines.push("  net: [10.9.0.0/16, not 10.9.1.0/24, \"2001:db8::/32\"]".to_owned());
+    if random.random_bool(0.1) {
+        lines.push("mode: monitor".to_owned());
+    }
+    lines.push("rules:".to_owned());
+    for index in 0..random.random_range(1..=8) {
+        lines.extend(rule(random, index));
+    }
+    lines.push(format!("default: {}", ["allow", "deny", "deny", "reject"].choose(random).unwrap()));
+    lines.iter().fold(String::new(), |text, line| text + &" ".repeat(indent) + line + "\n")
+}
+
+fn rule(random: &mut StdRng, index: usize) -> Vec<String> {
+    let action = ["allow", "allow", "deny", "reject"].choose(random).unwrap();
+    let services: Vec<&str> = (0..random.random_range(1..=2)).map(|_| *SERVICES.choose(random).unwrap()).collect();
+    let mut lines = vec![format!("  - name: rule-{index}"), format!("    {action}: [{}]", services.join(", "))];
+    for side in ["from", "to"] {
+        if random.random_bool(0.6) {
+            lines.push(format!("    {side}: {}", selector(random, 2)));
+        }
+    }
+    if random.random_bool(0.15) {
+        lines.push(format!("    within: {}", KEYS.choose(random).unwrap()));
+    }
+    if random.random_bool(0.2) {
+        lines.push(format!("    at: {}", ["source", "destination"].choose(random).unwrap()));
+    }
+    if random.random_bool(0.1) {
+        lines.push("    mode: monitor".to_owned());
+    }
+    lines
+}
+
+/// An expression; address groups stand only where `not` and `&` cannot reach them.
+fn selector(random: &mut StdRng, depth: usize) -> String {
+    if random.random_bool(0.2) {
+        let other = labels(random, depth);
+        return (*["net", "any", "outside", "vms", &format!("net | {other}")].choose(random).unwrap()).to_owned();
+    }
+    labels(random, depth)
+}
+
+fn labels(random: &mut StdRng, depth: usize) -> String {
+    let key = *KEYS.choose(random).unwrap();
+    let value = *VALUES.choose(random).unwrap();
+    match random.random_range(0..if depth == 0 { 4 } else { 7 }) {
+        0 => format!("{key} = {value}"),
+        1 => format!("{key} != {value}"),
+        2 => format!("{key} in ({value}, blue)"),
+        3 => format!("has {key}"),
+        4 => format!("not ({})", labels(random, depth - 1)),
+        5 => format!("({}) & ({})", labels(random, depth - 1), labels(random, depth - 1)),
+        _ => format!("({}) | ({})", labels(random, depth - 1), labels(random, depth - 1)),
+    }
+}
