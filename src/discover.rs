@@ -1,5 +1,6 @@
 //! Which scenarios a command line means: files, folders of them, standard input, and a filter over all.
 
+use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
 
@@ -63,6 +64,16 @@ pub(crate) fn one(path: &Path) -> Result<Found, Failure> {
     Ok(Found { path: path.to_owned(), text, scenario, by_folder: false })
 }
 
+/// A scenario, or a file with a `topology:` alone, as an inventory.
+pub(crate) fn inventory(path: &Path) -> Result<Scenario, Failure> {
+    let mut text = text_of(path)?;
+    if !text.lines().any(|line| line.starts_with("eastwest:")) {
+        // At the end, so that mistakes keep their lines.
+        text.push_str(&format!("\n{HEAD}\n"));
+    }
+    read(path, &text)
+}
+
 fn read(path: &Path, text: &str) -> Result<Scenario, Failure> {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     let mut open = |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
@@ -79,21 +90,32 @@ fn failure(error: LoadError) -> Failure {
 fn texts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String, bool)>, Failure> {
     let mut texts = Vec::new();
     for path in paths {
-        if !path.is_dir() {
+        if path.is_dir() {
+            texts.extend(texts_of_folder(path)?);
+        } else {
             texts.push((path.clone(), text_of(path)?, false));
-            continue;
         }
-        let before = texts.len();
-        for file in yaml_files(path)? {
-            let text = text_of(&file)?;
-            if begins(&text) {
-                texts.push((file, text, true));
-            }
+    }
+    // A file that is meant twice is run once, and counts as named if it was.
+    let named: Vec<PathBuf> =
+        texts.iter().filter(|(.., by_folder)| !by_folder).map(|(path, ..)| path.clone()).collect();
+    let mut seen = HashSet::new();
+    texts.retain(|(path, ..)| seen.insert(path.clone()));
+    texts.iter_mut().for_each(|(path, _, by_folder)| *by_folder &= !named.contains(path));
+    Ok(texts)
+}
+
+fn texts_of_folder(folder: &Path) -> Result<Vec<(PathBuf, String, bool)>, Failure> {
+    let mut texts = Vec::new();
+    for file in yaml_files(folder)? {
+        let text = text_of(&file)?;
+        if begins(&text) {
+            texts.push((file, text, true));
         }
-        if texts.len() == before {
-            let path = path.display();
-            return Err(Failure::Input(format!("find a scenario in {path}: no `*.yaml` in it begins with `{HEAD}`")));
-        }
+    }
+    if texts.is_empty() {
+        let folder = folder.display();
+        return Err(Failure::Input(format!("find a scenario in {folder}: no `*.yaml` in it begins with `{HEAD}`")));
     }
     Ok(texts)
 }

@@ -21,7 +21,7 @@ impl Known {
     /// What a scenario, or a file with a `topology:` alone, says; nothing without a file.
     pub(crate) fn from_file(path: Option<&Path>) -> Result<Self, Failure> {
         let Some(path) = path else { return Ok(Self::default()) };
-        let state = State::initial(&discover::one(path)?.scenario);
+        let state = State::initial(&discover::inventory(path)?);
         Ok(Self { inventory: state.inventory(), state: Some(state) })
     }
 

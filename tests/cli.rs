@@ -51,6 +51,8 @@ fn folder() -> tempfile::TempDir {
     write("wrong/wrong.yaml", &SCENARIO.replace("allow by hr-web", "deny by no-telnet"));
     write("broken/broken.yaml", &SCENARIO.replace("host: rack, labels: {dept: hr}", "hots: rack"));
     write("empty/policy.yaml", POLICY);
+    let topology = SCENARIO.lines().skip_while(|line| !line.starts_with("topology:"));
+    write("topology.yaml", &topology.take_while(|line| !line.starts_with("policy:")).collect::<Vec<_>>().join("\n"));
     folder
 }
 
@@ -76,7 +78,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 31] = [
+    let rows: [(&str, i32, &[&str]); 33] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -101,6 +103,8 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("check idle.yaml --inventory good/small.yaml", 1, &["idle.yaml:6: `from` of rule `hr-web` matches no VM"]),
         ("why policy.yaml dept=hr app=web tcp/80", 0, &["allow by hr-web", "passed over no-telnet (line 5)"]),
         ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
+        ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),
+        ("run good good/small.yaml good/deep/slow.yaml --model", 0, &["2 scenarios: 2 passed"]),
         ("why policy.yaml hr web tcp/23", 2, &["cannot look up `hr` without an inventory"]),
         ("why policy.yaml hr wbe tcp/23 --inventory good/small.yaml", 2, &["cannot find `wbe`", "did you mean `web`?"]),
         ("why policy.yaml dept=hr app=web tcp/80-90", 2, &["cannot read the service `tcp/80-90`"]),

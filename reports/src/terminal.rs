@@ -60,9 +60,10 @@ impl<W: Write> Terminal<W> {
     pub fn finish(mut self) -> io::Result<()> {
         self.wipe()?;
         let run = std::mem::take(&mut self.run);
-        for scenario in &run.scenarios {
+        for scenario in run.scenarios.iter().filter(|scenario| scenario.ended.is_some()) {
             self.failure(scenario)?;
         }
+        self.lost(&run)?;
         self.summary(&run)?;
         self.writer.flush()
     }
@@ -134,6 +135,16 @@ impl<W: Write> Terminal<W> {
         Ok(())
     }
 
+    /// Scenarios whose end was never told; what their steps had found is in the recording.
+    fn lost(&mut self, run: &Run) -> io::Result<()> {
+        let lost: Vec<&Scenario> = run.scenarios.iter().filter(|scenario| scenario.ended.is_none()).collect();
+        if lost.is_empty() {
+            return Ok(());
+        }
+        writeln!(self.writer, "\n{} did not end, and count as errors:", count(lost.len(), "scenario"))?;
+        lost.iter().try_for_each(|scenario| writeln!(self.writer, "  {} ({})", scenario.id.name, scenario.id.file))
+    }
+
     fn findings(&mut self, id: &ScenarioId, findings: &[Finding], step: Option<&Step>) -> io::Result<()> {
         let mut table = Table::default();
         table.row(["finding", "flow", "family", "", "verdict", "rule", "end", "would be", "generation", "line"]);
@@ -159,11 +170,13 @@ impl<W: Write> Terminal<W> {
             let times = findings.iter().filter(|other| cause(other) == cause(finding)).count();
             let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
             let expectation = match finding.expectation.as_str() {
-                "" => "nothing listed, by the oracle".to_owned(),
+                "" if finding.source.is_some() => "by the oracle: the scenario lists no such pair".to_owned(),
+                "" => String::new(),
                 expectation => format!("`{expectation}`"),
             };
             let kind = self.tint(Tint::Bad, finding.kind.as_str());
-            writeln!(self.writer, "    {kind} {}:{} {expectation}{times}", id.file, finding.line)?;
+            let line = format!("    {kind} {}:{} {expectation}{times}", id.file, finding.line);
+            writeln!(self.writer, "{}", line.trim_end())?;
             self.indented(&finding.detail)?;
         }
         Ok(())

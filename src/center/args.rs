@@ -33,7 +33,7 @@ pub(crate) enum CenterCommand {
         /// The VM
         vm: String,
         /// How many minutes it is valid
-        #[arg(long, value_name = "MINUTES", default_value_t = 60)]
+        #[arg(long, value_name = "MINUTES", default_value_t = 60, value_parser = clap::value_parser!(u64).range(1..=525_600))]
         valid: u64,
     },
     /// The inventory: which VMs there are
