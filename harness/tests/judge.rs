@@ -415,8 +415,11 @@ fn a_dead_agent_is_judged_by_the_kernels_counters() {
     }
 }
 
+/// A way to spoil evidence, by name.
+type Corruption = (&'static str, fn(&mut Evidence));
+
 /// Every single piece of positive evidence, taken away or corrupted.
-fn corruptions() -> Vec<(&'static str, fn(&mut Evidence))> {
+fn corruptions() -> Vec<Corruption> {
     vec![
         ("fence", |e| e.fence = Fence::Lost),
         ("listener", |e| e.listener_proven = false),

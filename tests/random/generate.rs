@@ -55,10 +55,12 @@ pub(crate) fn scenario(seed: u64, policies: usize) -> String {
 }
 
 fn vm(random: &mut StdRng) -> String {
-    let labels: Vec<String> = KEYS
-        .iter()
-        .filter_map(|key| random.random_bool(0.8).then(|| format!("{key}: {}", VALUES.choose(random).unwrap())))
-        .collect();
+    let mut labels: Vec<String> = Vec::new();
+    for key in KEYS {
+        if random.random_bool(0.8) {
+            labels.push(format!("{key}: {}", VALUES.choose(random).unwrap()));
+        }
+    }
     let agent = if random.random_bool(0.15) { ", agent: none" } else { "" };
     format!("{{host: h{}, labels: {{{}}}{agent}}}", random.random_range(1..=2), labels.join(", "))
 }

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Flow, FlowService, Timestamp};
+use policy::{Family, Flow, FlowService, Name, Timestamp};
 use reports::event::Cell;
 
 use super::course;
@@ -46,25 +46,7 @@ fn step(state: &Arc<State>, services: &[FlowService]) -> PlannedStep {
         for destination in state.endpoints().filter(|destination| *destination != source) {
             for family in state.families(source, destination) {
                 let flows = services.iter().filter(|service| service.exists_in(family));
-                cells.extend(flows.filter_map(|&service| {
-                    let (from, to) = (state.address(source, family)?, state.address(destination, family)?);
-                    let flow = Flow { source: from, destination: to, service };
-                    let ends = ends(state, source, destination, &flow, Timestamp::now());
-                    Some(PlannedCell {
-                        source: source.clone(),
-                        destination: destination.clone(),
-                        service,
-                        family,
-                        source_address: from,
-                        destination_address: to,
-                        expected: ends::expected(None, &ends, false),
-                        claimed: None,
-                        ends,
-                        also: Vec::new(),
-                        cut: false,
-                        origin: origin.clone(),
-                    })
-                }));
+                cells.extend(flows.filter_map(|&service| cell(state, (source, destination), service, family, &origin)));
             }
         }
     }
@@ -83,4 +65,30 @@ fn step(state: &Arc<State>, services: &[FlowService]) -> PlannedStep {
         findings: Vec::new(),
         left_out: 0,
     }
+}
+
+fn cell(
+    state: &State,
+    (source, destination): (&Name, &Name),
+    service: FlowService,
+    family: Family,
+    origin: &Origin,
+) -> Option<PlannedCell> {
+    let (from, to) = (state.address(source, family)?, state.address(destination, family)?);
+    let flow = Flow { source: from, destination: to, service };
+    let ends = ends(state, source, destination, &flow, Timestamp::now());
+    Some(PlannedCell {
+        source: source.clone(),
+        destination: destination.clone(),
+        service,
+        family,
+        source_address: from,
+        destination_address: to,
+        expected: ends::expected(None, &ends, false),
+        claimed: None,
+        ends,
+        also: Vec::new(),
+        cut: false,
+        origin: origin.clone(),
+    })
 }

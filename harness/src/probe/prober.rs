@@ -186,11 +186,8 @@ impl Prober {
                 delivered.extend(self.listeners.serve((probe.destination_address, probe.service)));
             }
             protocol @ (Protocol::Icmp | Protocol::Icmpv6 | Protocol::Other(_)) => {
-                for heard in self.raw.hear(probe.destination_address, protocol) {
-                    if let Heard::Question(id) = heard {
-                        delivered.push(id);
-                    }
-                }
+                let heard = self.raw.hear(probe.destination_address, protocol).into_iter();
+                delivered.extend(heard.filter_map(Heard::question));
             }
         }
     }

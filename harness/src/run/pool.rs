@@ -66,7 +66,7 @@ impl<'a> Pool<'a> {
         let mut queue: VecDeque<Job> = jobs.into();
         let mut ended: BTreeMap<ScenarioId, ScenarioOutcome> = BTreeMap::new();
         let mut interrupted = false;
-        while !interrupted && !(queue.is_empty() && self.inmates.is_empty()) {
+        while !(interrupted || queue.is_empty() && self.inmates.is_empty()) {
             while let Some(job) = self.admit(&mut queue) {
                 self.start(&job, None)?;
             }

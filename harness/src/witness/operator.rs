@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
-use tokio_stream::StreamExt;
+use tokio_stream::{Stream, StreamExt};
 use wire::admin::{AdminClient, AdminError, connect};
 use wire::{CenterEvent, InventoryFile};
 
@@ -39,14 +39,8 @@ impl Operator {
         let sender = self.sender.clone();
         let (client, watch) = self.runtime.block_on(async {
             let mut client = connect(socket).await?;
-            let mut events = client.watch().await?;
-            let watch = tokio::spawn(async move {
-                while let Some(Ok(event)) = events.next().await {
-                    if sender.send(event).await.is_err() {
-                        break;
-                    }
-                }
-            });
+            let events = client.watch().await?;
+            let watch = tokio::spawn(forward(events, sender));
             Ok::<_, AdminError>((client, watch))
         })?;
         self.client = Some(client);
@@ -107,4 +101,16 @@ impl Operator {
 
 fn away() -> AdminError {
     AdminError::Unavailable("it does not run".into())
+}
+
+/// Hands on what the center tells, until it ends or nobody listens.
+async fn forward<S>(mut events: S, sender: Sender<CenterEvent>)
+where
+    S: Stream<Item = Result<CenterEvent, AdminError>> + Unpin,
+{
+    while let Some(Ok(event)) = events.next().await {
+        if sender.send(event).await.is_err() {
+            break;
+        }
+    }
 }

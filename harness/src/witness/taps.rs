@@ -54,9 +54,9 @@ impl Taps {
         for (station, tap) in &mut self.taps {
             let seen = self.seen.entry(station.clone()).or_default();
             let drained = tap.drain(|frame| {
-                if let Some(key) = lab::packet::parse(frame.bytes) {
-                    note(seen.entry(Tuple::of_frame(&key)).or_default(), frame.direction, key.tcp);
-                }
+                let key = lab::packet::parse(frame.bytes);
+                key.iter()
+                    .for_each(|key| note(seen.entry(Tuple::of_frame(key)).or_default(), frame.direction, key.tcp));
             })?;
             self.lost += drained.lost;
         }

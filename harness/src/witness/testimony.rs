@@ -124,9 +124,8 @@ fn compare(made: &mut [Evidence], managed: &BTreeMap<String, Managed>) {
                 compare_one(made, vm, direction, &rises);
             } else {
                 let counted: Vec<(String, u64)> = rises.iter().map(|(comment, n)| ((*comment).clone(), *n)).collect();
-                for end in made.iter_mut().filter_map(|evidence| end_at(evidence, vm, direction)) {
-                    end.counted.clone_from(&counted);
-                }
+                let ends = made.iter_mut().filter_map(|evidence| end_at(evidence, vm, direction));
+                ends.for_each(|end| end.counted.clone_from(&counted));
             }
         }
     }
