@@ -89,11 +89,10 @@ fn start<E: Edge>(
     boot: u64,
 ) -> Result<(Rim<E>, KernelLog), Error> {
     let log = KernelLog::open()?;
-    let mut kernel = Kernel::open()?;
+    let kernel = Kernel::open()?;
     for warning in kernel::prepare() {
         tracing::warn!("{warning}");
     }
-    let stands = kernel.counters()?.iter().any(|counters| !counters.is_empty());
     let vm = identity.map(|identity| identity.vm.clone()).unwrap_or_default();
     let config = Config {
         vm: vm.clone(),
@@ -103,7 +102,7 @@ fn start<E: Edge>(
         max_epoch: options.epochs,
     };
     let (boot, kept) = (config.boot.clone(), folder.state()?);
-    let mut rim = Rim::new(Machine::new(config, kept, stands), folder, kernel, edge);
+    let mut rim = Rim::new(Machine::new(config, kept), folder, kernel, edge);
     (rim.status.vm, rim.status.boot) = (vm, boot);
     Ok((rim, log))
 }

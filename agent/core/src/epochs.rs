@@ -42,11 +42,6 @@ impl Epochs {
         self.committed = self.current;
     }
 
-    /// The kernel refused the last epoch, so no mark holds it. `before` is the counter before it was given.
-    pub fn refuse(&mut self, before: Self) {
-        *self = before;
-    }
-
     /// Every mark was reset. The epoch in force may have been written again since, so it is not given next.
     pub fn swept(&mut self, max: u16) {
         self.floor = if self.committed == 0 { self.current } else { self.committed };

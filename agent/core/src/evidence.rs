@@ -62,10 +62,13 @@ impl Reader {
         self.cuts.push_back((packet, rule));
     }
 
-    /// The rule that had admitted the packet's flow.
+    /// The rule that had admitted the packet's flow. The newest half counts; older ones of the same packet are what
+    /// losses left.
     fn admitted(&mut self, packet: &Packet) -> Option<String> {
-        let at = self.cuts.iter().position(|(first, _)| first == packet)?;
-        self.cuts.remove(at).and_then(|(_, rule)| rule)
+        let at = self.cuts.iter().rposition(|(first, _)| first == packet)?;
+        let (_, rule) = self.cuts.remove(at)?;
+        self.cuts.retain(|(first, _)| first != packet);
+        rule
     }
 }
 

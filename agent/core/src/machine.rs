@@ -24,8 +24,6 @@ struct Deed {
     program: Program,
     /// The view from which it was made; `None` for closed.
     view: Option<View>,
-    /// The counter before its epoch was given.
-    before: Epochs,
 }
 
 /// What the kernel half is busy with.
@@ -60,7 +58,8 @@ pub struct Machine {
     asked: bool,
     /// The center waits for an answer to the job.
     ack: bool,
-    /// A sweep is due as soon as the job is done: what the marks hold is unknown.
+    /// A sweep is due as soon as something is in force: without a kept state, what the marks hold is unknown, whether
+    /// a table stands or not, and a mark may even name the epoch in force.
     unknown_marks: bool,
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
@@ -71,10 +70,10 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that begins with what the last life kept. `stands`: the kernel's table is there already.
+    /// A machine that begins with what the last life kept.
     #[must_use]
-    pub fn new(config: Config, kept: Option<State>, stands: bool) -> Self {
-        let unknown_marks = stands && kept.is_none();
+    pub fn new(config: Config, kept: Option<State>) -> Self {
+        let unknown_marks = kept.is_none();
         let State { view, epochs, numbering } = kept.unwrap_or_default();
         let wish = view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack: false });
         let spool = Spool::new(config.vm.clone(), config.boot.clone());
@@ -122,12 +121,12 @@ impl Machine {
         self.proceed(now);
     }
 
-    /// The kernel refused the ruleset whole: the one before stays.
+    /// The kernel refused the ruleset whole: the one before stays. The epoch's number is spent: when the kernel's answer
+    /// was lost on its way, marks may hold it.
     pub fn handle_refused(&mut self, reason: &str, now: u64) {
         let Some(Job::Apply(deed)) = self.job.take() else { return };
         self.asked = false;
         self.history.forget_newest();
-        self.epochs.refuse(deed.before);
         self.refuse(deed.view.as_ref().map_or(0, |view| view.generation), reason, self.ack);
         self.dirty = true;
         self.proceed(now);
@@ -141,6 +140,7 @@ impl Machine {
         self.job = None;
         self.asked = false;
         self.epochs.swept(self.config.max_epoch);
+        self.unknown_marks &= self.enforced.is_none();
         if self.crowded() {
             let living = self.enforced.iter().flat_map(|deed| deed.program.outcomes.keys().copied()).collect();
             self.numbering.retain(&living);
@@ -227,10 +227,12 @@ impl Machine {
         }
         let request = match self.job.as_ref()? {
             Job::Apply(deed) => {
-                KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget: self.reborn(deed) }
+                let forget = self.reborn(deed.view.as_ref());
+                KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget }
             }
             Job::Sweep => {
-                KernelRequest::Sweep { except: self.enforced.as_ref().map_or(0, |deed| deed.program.ruleset.epoch) }
+                let known = self.enforced.as_ref().filter(|_| !self.unknown_marks);
+                KernelRequest::Sweep { except: known.map_or(0, |deed| deed.program.ruleset.epoch) }
             }
         };
         self.asked = true;
@@ -266,9 +268,9 @@ impl Machine {
     }
 
     /// Addresses that another VM has by the next view than by the one in force.
-    fn reborn(&self, next: &Deed) -> BTreeSet<IpAddr> {
+    fn reborn(&self, next: Option<&View>) -> BTreeSet<IpAddr> {
         let held = self.enforced.as_ref().and_then(|deed| deed.view.as_ref()).map(history::identities);
-        let (Some(held), Some(view)) = (held, next.view.as_ref()) else { return BTreeSet::new() };
+        let (Some(held), Some(view)) = (held, next) else { return BTreeSet::new() };
         let new = |(address, vm): &(IpAddr, String)| held.get(address) != Some(vm);
         history::identities(view).into_iter().filter(new).map(|(address, _)| address).collect()
     }
@@ -294,7 +296,6 @@ impl Machine {
             return;
         }
         if self.unknown_marks && self.enforced.is_some() {
-            self.unknown_marks = false;
             self.job = Some(Job::Sweep);
             return;
         }
@@ -319,7 +320,7 @@ impl Machine {
     fn consider(&mut self, program: Result<Program, compile::TooBig>, view: Option<View>, ack: bool) {
         let crowded = self.crowded();
         match program {
-            Ok(program) if self.stands(&program) => self.extend(view, ack),
+            Ok(program) if self.stands(&program) && self.reborn(view.as_ref()).is_empty() => self.extend(view, ack),
             Ok(_) | Err(_) if crowded || self.epochs.must_sweep(self.config.max_epoch) => {
                 self.wish = Some(view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack }));
                 self.job = Some(Job::Sweep);
@@ -358,11 +359,10 @@ impl Machine {
 
     /// A new epoch begins.
     fn begin(&mut self, mut program: Program, view: Option<View>, ack: bool) {
-        let before = self.epochs;
         let epoch = self.epochs.give(self.config.max_epoch.min(MAX_EPOCH));
         program.ruleset.epoch = epoch;
         self.history.begin(epoch, view.as_ref(), program.outcomes.clone());
-        self.job = Some(Job::Apply(Box::new(Deed { program, view, before })));
+        self.job = Some(Job::Apply(Box::new(Deed { program, view })));
         self.ack = ack;
         self.dirty = true;
     }

@@ -48,7 +48,7 @@ pub enum KernelRequest {
     },
     /// Set the epoch of every connection's mark to 0.
     Sweep {
-        /// The epoch in force, whose marks may stay; 0 for none.
+        /// The epoch in force, whose marks may stay; 0 for none: no mark can be trusted.
         except: u16,
     },
 }
