@@ -19,6 +19,8 @@ pub enum MetaKey {
     InType = 8,
     /// The hardware type of the interface of departure: 2 bytes, host order.
     OutType = 9,
+    /// The user of the process whose socket sends: 4 bytes. The kernel's own packets have none, and match nothing.
+    SocketUser = 10,
     /// The network family: 1 byte.
     Family = 15,
     /// The transport protocol: 1 byte.

@@ -95,6 +95,29 @@ impl Rule {
         ])
     }
 
+    /// A TCP segment that opens a connection: of its flags SYN, ACK, RST and FIN it has the first alone.
+    pub(crate) fn opening(self) -> Self {
+        self.transport(TCP).with([
+            Expr::Payload { base: Header::Transport, offset: 13, length: 1, into: 0 },
+            Expr::Bitwise { from: 0, into: 0, mask: vec![0x17], xor: vec![0] },
+            Expr::equal(0, [2]),
+        ])
+    }
+
+    /// An IPv4 packet to a multicast group.
+    pub(crate) fn to_group4(self) -> Self {
+        self.with([
+            Expr::Payload { base: Header::Network, offset: 16, length: 1, into: 0 },
+            Expr::Bitwise { from: 0, into: 0, mask: vec![0xf0], xor: vec![0] },
+            Expr::equal(0, [0xe0]),
+        ])
+    }
+
+    /// A packet that a process sends, by whatever socket; not one that the kernel makes.
+    pub(crate) fn of_process(self) -> Self {
+        self.with([Expr::Meta(MetaKey::SocketUser, 0)])
+    }
+
     /// Any of the bits of a four-byte connection tracking key.
     pub(crate) fn ct_any(self, key: CtKey, bits: u32) -> Self {
         self.with([Expr::Ct(key, None, 0), Expr::bits(0, 0, bits, 0), Expr::word(0, Test::NotEqual, 0)])
@@ -242,6 +265,10 @@ impl Rule {
 
     pub(crate) fn goto(self, chain: &str) -> Self {
         self.with([Expr::goto(chain)])
+    }
+
+    pub(crate) fn back(self) -> Self {
+        self.with([Expr::Verdict(Verdict::Return)])
     }
 
     pub(crate) fn accept(self) -> Self {

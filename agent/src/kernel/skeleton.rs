@@ -143,8 +143,11 @@ fn entry(side: Side) -> Vec<Rule> {
         Rule::new().jump(&side.name("center")),
     ];
     rules.extend(own_answers);
+    // A cut is final for its stream, not for the ports: connection tracking keeps those for days.
+    let cut = || Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP);
     rules.extend([
-        Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP).goto("late"),
+        cut().ct_bits(CtKey::Status, TRANSLATED, 0).direction(Direction::Original).opening().goto(forth),
+        cut().goto("late"),
         Rule::new().jump("epoch"),
         Rule::new().ct_any(CtKey::Status, TRANSLATED).goto(&side.name("nat")),
         Rule::new().direction(Direction::Original).goto(forth),
@@ -154,14 +157,16 @@ fn entry(side: Side) -> Vec<Rule> {
     rules
 }
 
-/// Neighbour and router discovery, group membership; never a redirect.
+/// Neighbour and router discovery, group membership; never a redirect. No router can have passed such a packet on, and
+/// what is said of groups is said to groups: else these types would carry anything between any two machines.
 fn neighbours() -> Vec<Rule> {
-    let six = || Rule::new().family(IPV6).transport(ICMPV6);
+    let six = |hops| Rule::new().family(IPV6).transport(ICMPV6).bytes(Header::Network, 7, &[hops]);
+    let group6 = || six(1).bytes(Header::Network, 24, &[0xff]);
     vec![
-        six().bytes(Header::Network, 7, &[255]).icmp_type(133..=136).accept(),
-        six().icmp_type(130..=132).accept(),
-        six().icmp_type(143..=143).accept(),
-        Rule::new().family(IPV4).transport(IGMP).accept(),
+        six(255).icmp_type(133..=136).bytes(Header::Transport, 1, &[0]).accept(),
+        group6().icmp_type(130..=132).accept(),
+        group6().icmp_type(143..=143).accept(),
+        Rule::new().family(IPV4).transport(IGMP).bytes(Header::Network, 8, &[1]).to_group4().accept(),
     ]
 }
 
@@ -182,10 +187,12 @@ fn center() -> Vec<Rule> {
     vec![first, Rule::new().accept()]
 }
 
-/// What this machine answers to what it refuses: an empty reset, "administratively prohibited".
+/// What the kernel answers to what we refuse: an empty reset, "administratively prohibited". What a process sends by
+/// itself is none of it, however alike.
 fn answers() -> Vec<Rule> {
     let related = || Rule::new().ct_any(CtKey::State, RELATED);
     vec![
+        Rule::new().of_process().back(),
         related().reset().family(IPV4).bytes(Header::Network, 2, &40_u16.to_be_bytes()).accept(),
         related().reset().family(IPV6).bytes(Header::Network, 4, &20_u16.to_be_bytes()).accept(),
         related().transport(ICMP).bytes(Header::Transport, 0, &[3, 13]).accept(),
@@ -211,7 +218,7 @@ fn barrier(side: Side) -> Vec<Rule> {
     vec![
         Rule::new().set_builtin(Builtin::Barrier),
         Rule::new().count(&side.outcomes()),
-        Rule::new().log_at_once("barrier"),
+        Rule::new().limit(LOG_RATE, false).log_at_once("barrier"),
         Rule::new().drop(),
     ]
 }
@@ -286,9 +293,13 @@ fn decide(side: Side) -> Vec<Rule> {
 
 fn admit(side: Side) -> Vec<Rule> {
     let first = || Rule::new().unjudged().ct_any(CtKey::State, NEW);
+    // Of a stream that was cut, only a segment that opens another is judged.
+    let reopened = || Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP);
     vec![
         first().count(&side.outcomes()),
         first().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
+        reopened().count(&side.outcomes()),
+        reopened().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
         Rule::new().keep(),
         Rule::new().set_mark(0).accept(),
     ]

@@ -5,7 +5,7 @@ use agent_core::{Builtin, Direction, LogKind, Word};
 use socket2::{Protocol, Type};
 
 use crate::rulesets::{ALLOW, DEFAULT, DENY, PEERS, PORT, QUIET, REJECT, TCP, closed, open};
-use crate::world::{At, Fate, OTHER, PEER, STRANGER, VM, World};
+use crate::world::{At, Fate, OTHER, PEER, STRANGER, VM, World, deliver};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -247,4 +247,97 @@ pub(crate) fn unknown_stream(world: &mut World) {
     let events = world.events();
     assert_eq!(events.iter().map(|event| event.kind).collect::<Vec<_>>(), [LogKind::Invalid]);
     assert_eq!(world.count(Builtin::Invalid.word().0), [1, 0]);
+}
+
+/// A byte row that no other packet on the wire holds.
+const TOLD: &[u8] = b"told in passing";
+
+/// Sender, receiver's address, ICMPv6 type (or IGMP) and code, hop limit, whether it arrives.
+type Neighbourly = (At, &'static str, Option<[u8; 2]>, u32, bool);
+
+pub(crate) fn neighbours(world: &mut World) {
+    world.kernel.apply(&closed(1), None).unwrap();
+    let mut rows: Vec<Neighbourly> = Vec::new();
+    for (from, four, six) in [(At::Peer, VM[0], VM[1]), (At::Vm, PEER[0], PEER[1])] {
+        rows.extend([(from, six, Some([135, 0]), 255, true), (from, six, Some([136, 0]), 255, true)]);
+        rows.extend([(from, six, Some([135, 0]), 254, false), (from, six, Some([135, 1]), 255, false)]);
+        rows.extend([130, 131, 132, 143].map(|kind| (from, six, Some([kind, 0]), 64, false)));
+        rows.extend([130, 143].map(|kind| (from, six, Some([kind, 0]), 1, false)));
+        rows.extend([(from, "ff02::1", Some([130, 0]), 1, true), (from, "ff02::1", Some([130, 0]), 2, false)]);
+        rows.extend([(from, four, None, 1, false), (from, four, None, 64, false)]);
+        rows.extend([(from, "224.0.0.1", None, 1, true), (from, "224.0.0.1", None, 2, false)]);
+    }
+    for row @ (from, to, kind, hops, arrives) in rows {
+        assert_eq!(arrival(world, from, ip(to), kind, hops), arrives, "{row:?}");
+    }
+}
+
+/// Whether a hand-made neighbour packet, or an IGMP one, arrives.
+fn arrival(world: &World, from: At, to: IpAddr, kind: Option<[u8; 2]>, hops: u32) -> bool {
+    let protocol = if to.is_ipv6() { Protocol::ICMPV6 } else { Protocol::from(2) };
+    let (near, far) = if from == At::Peer { (PEER, At::Vm) } else { (VM, At::Peer) };
+    let receiver = world.socket(far, to, Type::RAW, Some(protocol));
+    let sender = world.socket(from, to, Type::RAW, Some(protocol));
+    let device = nix::net::if_::if_nametoindex(if from == At::Peer { "wire" } else { "eth0" }).unwrap();
+    let mut packet = kind.map_or(vec![0x11, 0], Vec::from);
+    packet.extend([0; 6]);
+    packet.extend(TOLD);
+    if to.is_ipv6() {
+        sender.set_unicast_hops_v6(hops).unwrap();
+        sender.set_multicast_hops_v6(hops).unwrap();
+        sender.set_multicast_if_v6(device).unwrap();
+    } else {
+        sender.set_ttl_v4(hops).unwrap();
+        sender.set_multicast_ttl_v4(hops).unwrap();
+        sender.set_multicast_if_v4(&near[0].parse().unwrap()).unwrap();
+    }
+    drop(sender.send_to(&packet, &SocketAddr::new(to, 0).into()));
+    heard(&receiver)
+}
+
+/// Whether a raw socket received what tells.
+fn heard(receiver: &socket2::Socket) -> bool {
+    let mut bytes = [0; 256];
+    let mut reader = receiver;
+    while let Ok(length) = std::io::Read::read(&mut reader, &mut bytes) {
+        if bytes[..length].windows(TOLD.len()).any(|window| window == TOLD) {
+            return true;
+        }
+    }
+    false
+}
+
+pub(crate) fn forged_answer(world: &mut World) {
+    let allowed = open(1, QUIET, QUIET);
+    world.kernel.apply(&allowed, None).unwrap();
+    let receiver = world.receiver(At::Vm, at(VM[0], PORT));
+    let (sender, fate) = world.datagram(At::Peer, ip(PEER[0]), &receiver);
+    assert_eq!(fate, Fate::Through);
+    let port = sender.local_addr().unwrap().as_socket().unwrap().port();
+    let listener = world.socket(At::Peer, ip(PEER[0]), Type::RAW, Some(Protocol::ICMPV4));
+    let raw = world.socket(At::Vm, ip(VM[0]), Type::RAW, Some(Protocol::ICMPV4));
+    let forge = || drop(raw.send_to(&prohibited(port), &at(PEER[0], 0).into()));
+    forge();
+    assert!(heard(&listener), "an error about an allowed flow does not pass");
+    assert!(sender.take_error().unwrap().is_some(), "the error did not reach the sender");
+    world.kernel.apply(&open(2, DENY, DENY), Some(&allowed)).unwrap();
+    forge();
+    assert!(!heard(&listener), "a process sent what the kernel alone may answer");
+    assert_eq!(deliver(&sender, &receiver), Fate::Silent);
+    forge();
+    assert!(!heard(&listener), "a process sent an answer in a cut flow");
+}
+
+/// "Administratively prohibited" about the datagram that the peer sent from this port.
+fn prohibited(port: u16) -> Vec<u8> {
+    let mut all = quoting(3, port);
+    all[1] = 13;
+    let (source, destination) = ([10, 98, 0, 2], [10, 98, 0, 1]);
+    all[20..24].copy_from_slice(&source);
+    all[24..28].copy_from_slice(&destination);
+    all.extend(TOLD);
+    all[2..4].fill(0);
+    let sum = checksum(&all);
+    all[2..4].copy_from_slice(&sum.to_be_bytes());
+    all
 }

@@ -221,3 +221,44 @@ pub(crate) fn difference(world: &mut World) {
     let (peer, vm) = stream(world, At::Peer, 0);
     assert!(both_pass(&peer, &vm));
 }
+
+pub(crate) fn ports_again(world: &mut World) {
+    let target = SocketAddr::new(ip(VM[0]), PORT);
+    for (base, closes) in [(1, false), (11, true)] {
+        let allowed = open(base, ALLOW, QUIET);
+        world.kernel.apply(&allowed, None).unwrap();
+        let (peer, vm) = stream(world, At::Peer, 0);
+        let source = peer.local_addr().unwrap();
+        let denied = open(base + 1, DENY, QUIET);
+        world.kernel.apply(&denied, Some(&allowed)).unwrap();
+        assert!(passes(&peer, &vm).is_err());
+        drop(peer);
+        let vm = Some(vm).filter(|_| !closes);
+        kinds(world);
+        let listener = world.listen(At::Vm, target);
+        let again = |world: &World| {
+            let socket = world.socket(At::Peer, target.ip(), socket2::Type::STREAM, None);
+            socket.bind(&source).unwrap();
+            drop(socket.connect(&target.into()));
+            socket
+        };
+        // While the policy forbids it, the same ports open nothing, and that is a denial like another.
+        drop(again(world));
+        assert_eq!(kinds(world), [(LogKind::Deny, Direction::In, mark(base + 1, DENY))], "closes: {closes}");
+        let before = world.count(ALLOW.0)[0];
+        world.kernel.apply(&open(base + 2, ALLOW, QUIET), Some(&denied)).unwrap();
+        let mut near = again(world);
+        // An end that still holds the old stream answers that first; the client then resets it, and tries once more.
+        if near.peer_addr().is_err() {
+            drop((near, vm));
+            near = again(world);
+        }
+        let far = listener.accept().unwrap().0;
+        far.set_nonblocking(true).unwrap();
+        assert!(both_pass(&near, &far), "closes: {closes}");
+        let told = kinds(world);
+        assert!(!told.is_empty(), "closes: {closes}");
+        assert!(told.iter().all(|told| *told == (LogKind::Allow, Direction::In, mark(base + 2, ALLOW))), "{told:?}");
+        assert_eq!(world.count(ALLOW.0)[0] - before, told.len() as u64);
+    }
+}

@@ -17,7 +17,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 16] = [
+const CASES: [Case; 19] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -26,7 +26,10 @@ const CASES: [Case; 16] = [
     ("errors about an allowed flow reach it, in old epochs too", flows::related),
     ("a redirect that quotes a living flow is invalid", flows::redirect),
     ("the middle of an unknown stream is invalid", flows::unknown_stream),
+    ("neighbours and groups carry nothing else", flows::neighbours),
+    ("a process cannot send what the kernel alone may answer", flows::forged_answer),
     ("a cut is recorded once, resets both ends and is final", life::cut_tcp),
+    ("after a cut the same ports begin anew", life::ports_again),
     ("an outbound stream is cut likewise", life::cut_outbound),
     ("a datagram flow is cut until the next epoch", life::cut_udp),
     ("fifty epochs lose nothing and record nothing", life::epochs),
