@@ -20,7 +20,7 @@ pub(crate) struct Rim<E> {
     pub(crate) folder: Folder,
     edge: E,
     kernel: Kernel,
-    /// What the kernel holds; `None` before the first commit of this life.
+    /// What the kernel holds; `None` where that is not known: before this life's first commit, and after a refusal.
     held: Option<Ruleset>,
     queue: Option<mpsc::Sender<FromAgent>>,
     started: Instant,
@@ -121,9 +121,8 @@ impl<E: Edge> Rim<E> {
             }
             KernelRequest::Apply { ruleset, forget } => {
                 let ruleset = self.edge.ruleset(*ruleset);
-                match self.kernel.apply(&ruleset, self.held.as_ref()) {
+                match self.apply(ruleset) {
                     Ok(()) => {
-                        self.held = Some(ruleset);
                         self.forget(&forget)?;
                         self.machine.handle_committed(self.now());
                     }
@@ -137,6 +136,23 @@ impl<E: Edge> Rim<E> {
         Ok(())
     }
 
+    /// Brings the kernel to a ruleset. What it refuses as a change it is given whole: another may have changed what it
+    /// holds, or removed the table.
+    fn apply(&mut self, ruleset: Ruleset) -> Result<(), nft::Error> {
+        if let Some(held) = self.held.take() {
+            match self.kernel.apply(&ruleset, Some(&held)) {
+                Ok(()) => {
+                    self.held = Some(ruleset);
+                    return Ok(());
+                }
+                Err(error) => tracing::warn!("cannot change the ruleset, and lay it anew: {error}"),
+            }
+        }
+        self.kernel.apply(&ruleset, None)?;
+        self.held = Some(ruleset);
+        Ok(())
+    }
+
     fn forget(&mut self, addresses: &std::collections::BTreeSet<IpAddr>) -> Result<(), Error> {
         if !addresses.is_empty() {
             self.kernel.forget(addresses)?;
@@ -146,7 +162,7 @@ impl<E: Edge> Rim<E> {
 
     /// Whether a ruleset of this life is in force.
     pub(crate) fn in_force(&self) -> bool {
-        self.held.is_some()
+        self.machine.program().is_some()
     }
 
     /// Says what the core has to say, as far as the queue has room.

@@ -139,8 +139,13 @@ fn life(runtime: &Runtime, folder: &Path) {
     let mut events = runtime.block_on(admin.watch()).unwrap();
     let told = runtime.block_on(record(&mut events));
     assert_eq!((told.kind, told.destination.port, told.key.sequence), (Kind::Deny, 55, 4));
+    // Another removes the table: the next view brings it back whole.
+    lose_table();
     let second = runtime.block_on(admin.publish(&policy("second"))).unwrap();
     runtime.block_on(acked(&mut events, second));
+    send([10, 98, 0, 2], 56);
+    let told = runtime.block_on(record(&mut events));
+    assert_eq!((told.kind, told.destination.port, told.generation_last), (Kind::Deny, 56, second));
     end(running);
     // The next life needs no token, and begins with what was kept.
     let running = agent(address, agent_state.clone(), None);
@@ -155,6 +160,13 @@ fn life(runtime: &Runtime, folder: &Path) {
 
 fn operator(runtime: &Runtime, state: &Path) -> AdminClient {
     runtime.block_on(admin::connect(&ServeOptions::admin_socket(state))).unwrap()
+}
+
+/// Removes the agent's table, as a careless flush of all tables does.
+fn lose_table() {
+    let mut batch = nft::Batch::new();
+    batch.delete_table(&agent::kernel::table());
+    batch.commit(&mut nft::Socket::open().unwrap()).unwrap();
 }
 
 /// Ends the agent as an operator would.
