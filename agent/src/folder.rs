@@ -2,7 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write as _;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use agent_core::State;
@@ -144,7 +144,27 @@ fn read(path: &Path) -> Result<Option<Vec<u8>>, Error> {
     }
 }
 
-/// A file that only its owner can read.
+/// A file that only its owner can read, also where one was left that others could.
 fn private(path: &Path) -> std::io::Result<File> {
-    OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)
+    let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    file.set_permissions(fs::Permissions::from_mode(0o600))?;
+    Ok(file)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+    use super::*;
+
+    #[test]
+    fn what_was_left_open_is_closed() {
+        let path = tempfile::tempdir().unwrap();
+        let left = path.path().join("key.der.new");
+        fs::write(&left, "a write that was torn").unwrap();
+        fs::set_permissions(&left, fs::Permissions::from_mode(0o666)).unwrap();
+        let folder = Folder::open(path.path()).unwrap();
+        folder.keep_key(b"secret").unwrap();
+        assert_eq!(folder.key().unwrap().unwrap(), b"secret");
+        assert_eq!(fs::metadata(path.path().join(KEY)).unwrap().permissions().mode() & 0o777, 0o600);
+    }
 }

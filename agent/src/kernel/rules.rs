@@ -105,7 +105,7 @@ impl Rule {
     }
 
     /// An IPv4 packet to a multicast group.
-    pub(crate) fn to_group4(self) -> Self {
+    pub(crate) fn toward_group4(self) -> Self {
         self.with([
             Expr::Payload { base: Header::Network, offset: 16, length: 1, into: 0 },
             Expr::Bitwise { from: 0, into: 0, mask: vec![0xf0], xor: vec![0] },

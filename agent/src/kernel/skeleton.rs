@@ -166,7 +166,7 @@ fn neighbours() -> Vec<Rule> {
         six(255).icmp_type(133..=136).bytes(Header::Transport, 1, &[0]).accept(),
         group6().icmp_type(130..=132).accept(),
         group6().icmp_type(143..=143).accept(),
-        Rule::new().family(IPV4).transport(IGMP).bytes(Header::Network, 8, &[1]).to_group4().accept(),
+        Rule::new().family(IPV4).transport(IGMP).bytes(Header::Network, 8, &[1]).toward_group4().accept(),
     ]
 }
 
