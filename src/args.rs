@@ -63,7 +63,7 @@ pub(crate) enum Format {
 #[command(after_help = "\
 Examples:
   eastwest run scenarios
-  eastwest run scenarios --filter 'move*' --jobs 1
+  eastwest run scenarios --filter move --jobs 1
   eastwest run my.yaml --report out && eastwest report render out
   eastwest run scenarios --model            by the oracle alone, without privileges
   generate-scenario | eastwest run -        the scenario comes from standard input
@@ -73,7 +73,7 @@ pub(crate) struct RunArgs {
     /// Scenario files or folders of them; `-` for standard input
     #[arg(value_name = "PATH", default_value = "scenarios")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Only scenarios whose name or file holds this text, or matches it where it has `*` or `?`
+    /// Only scenarios whose name or file holds this text; with `*` or `?`, it must match whole
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
     /// How many scenarios run at once [default: the number of CPUs]
@@ -114,7 +114,7 @@ pub(crate) struct ListArgs {
     /// Scenario files or folders of them; `-` for standard input
     #[arg(value_name = "PATH", default_value = "scenarios")]
     pub(crate) paths: Vec<PathBuf>,
-    /// Only scenarios whose name or file holds this text, or matches it where it has `*` or `?`
+    /// Only scenarios whose name or file holds this text; with `*` or `?`, it must match whole
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
     /// What to write to standard output

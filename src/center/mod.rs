@@ -109,7 +109,7 @@ async fn policy(client: &mut AdminClient, command: PolicyCommand) -> Outcome {
             let wanted = |found: u64| generation.is_none_or(|wanted| wanted >= found);
             match versions.iter().find(|version| wanted(version.generation)) {
                 Some(version) => output::say(&version.text),
-                None => return Err(Failure::Input("find a policy: none was published yet".to_owned())),
+                None => return Err(Failure::Input("find a policy: none was published by then".to_owned())),
             }
         }
     }
