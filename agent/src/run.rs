@@ -73,6 +73,7 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         (identity, _, _) => identity,
     };
     if let (Some(Identity { vm, credentials }), Some(center)) = (identity, options.center) {
+        rim.machine.handle_enrolled(&vm);
         rim.status.vm = vm;
         rim.status.connection = Connection::Connecting;
         tokio::spawn(link::keep(center, credentials, backoff, events.clone()));

@@ -100,6 +100,11 @@ impl Machine {
         machine
     }
 
+    /// The center said who this agent is.
+    pub fn handle_enrolled(&mut self, vm: &str) {
+        self.spool.name(vm);
+    }
+
     /// The center sent a view. `now` is the agent's own clock in milliseconds, here and below.
     pub fn handle_view(&mut self, view: View, now: u64) {
         self.clock = Some(view.now - signed(now));

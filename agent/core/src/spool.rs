@@ -52,9 +52,13 @@ impl Spool {
         self.lost_ever
     }
 
-    /// The VM as the center knows it.
+    /// The VM as the center knows it. Records made before it was known get their name as well: the center takes none
+    /// without.
     pub(crate) fn name(&mut self, vm: &str) {
         vm.clone_into(&mut self.vm);
+        for record in self.waiting.iter_mut().filter(|record| record.key.vm.is_empty()) {
+            vm.clone_into(&mut record.key.vm);
+        }
     }
 
     /// Takes a record; its key is given here.

@@ -418,6 +418,21 @@ fn records_wait_for_the_center_and_the_loss_is_said() {
 }
 
 #[test]
+fn records_made_before_the_agent_knows_its_name_bear_it() {
+    let machine = Machine::new(Config { vm: String::new(), ..config(2047) }, None);
+    let mut world = World { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
+    world.pump(0);
+    let mark = agent_core::Builtin::Invalid.word().0;
+    let packet = syn(HR_2, ME, (1, 2), 3);
+    world.machine.handle_log(&LogEvent { kind: LogKind::Invalid, direction: Direction::In, mark, packet }, 0);
+    world.machine.handle_enrolled("hr-1");
+    world.machine.handle_connected(Vec::new());
+    world.pump(0);
+    let vms: Vec<_> = world.records.iter().map(|record| record.key.vm.as_str()).collect();
+    assert_eq!(vms, ["hr-1"]);
+}
+
+#[test]
 fn numbers_are_given_once_and_again_after_they_are_freed() {
     let mut numbering = Numbering::default();
     let outcome = |rule: &str| agent_core::Outcome::builtin(Action::Deny, rule, End::Source);

@@ -103,6 +103,8 @@ fn living_chains(batch: &mut Batch, ruleset: &Ruleset) {
     };
     add("epoch", current.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0).accept());
     add("epoch", cut.goto("late"));
+    add("steady", Rule::new().back_in_epoch(ruleset.epoch));
+    add("steady", Rule::new().set_mark(0));
     add("stamp", Rule::new().stamp(ruleset.epoch));
     add("default_in", Rule::new().set_mark(ruleset.default_in.0 | FOUND));
     add("default_out", Rule::new().set_mark(ruleset.default_out.0 | FOUND));
@@ -122,11 +124,29 @@ fn center_rule(center: SocketAddr, direction: Direction) -> Rule {
 }
 
 fn exact_maps(batch: &mut Batch, new: &Ruleset, old: Option<&Ruleset>) {
+    difference(batch, "living", &living(new), old.map(living).as_ref());
+    difference(batch, "defaults", &defaults(new), old.map(defaults).as_ref());
     for (six, name) in [(false, "peers4"), (true, "peers6")] {
         difference(batch, name, &peers(new, six), old.map(|old| peers(old, six)).as_ref());
     }
     difference(batch, "inbound", &pairs(&new.inbound), old.map(|old| pairs(&old.inbound)).as_ref());
     difference(batch, "outbound", &pairs(&new.outbound), old.map(|old| pairs(&old.outbound)).as_ref());
+}
+
+/// The epoch whose maps these are.
+fn living(ruleset: &Ruleset) -> Elements {
+    let epoch = u32::from(ruleset.epoch).to_ne_bytes().to_vec();
+    Elements::from([(epoch.clone(), Element::key(epoch.clone()).value(epoch))])
+}
+
+/// The default of each direction, for packets that are judged again.
+fn defaults(ruleset: &Ruleset) -> Elements {
+    let words = [(skeleton::Side::In, ruleset.default_in), (skeleton::Side::Out, ruleset.default_out)];
+    let element = |(side, word): (skeleton::Side, Word)| {
+        let key = (side as u32).to_ne_bytes().to_vec();
+        (key.clone(), Element::key(key).value((word.0 | FOUND).to_ne_bytes()))
+    };
+    words.map(element).into()
 }
 
 fn peers(ruleset: &Ruleset, six: bool) -> Elements {

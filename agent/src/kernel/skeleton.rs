@@ -20,11 +20,12 @@ const RELATED_RATE: u64 = 1_000;
 const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
-pub(crate) const LIVING: [&str; 6] = ["epoch", "stamp", "default_in", "default_out", "center_in", "center_out"];
+pub(crate) const LIVING: [&str; 7] =
+    ["epoch", "steady", "stamp", "default_in", "default_out", "center_in", "center_out"];
 
 /// The two directions of flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Side {
+pub(crate) enum Side {
     In,
     Out,
 }
@@ -56,6 +57,8 @@ pub(crate) fn sets() -> Vec<SetSpec> {
         SetSpec::ranges("protocols", Type::Protocol, Type::Mark),
         SetSpec::map("inbound", &[Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
+        SetSpec::map("living", &[Type::Mark], Type::Mark),
+        SetSpec::map("defaults", &[Type::Mark], Type::Mark),
         SetSpec::counted("outcomes_in", Type::Mark),
         SetSpec::counted("outcomes_out", Type::Mark),
     ]
@@ -112,6 +115,7 @@ fn chains() -> Vec<(String, Vec<Rule>)> {
             (side.name("related"), related(side)),
             (side.name("nat"), nat(side)),
             (side.name("judge"), judge(side)),
+            (side.name("again"), again(side)),
             (side.name("decide"), decide(side)),
             (side.name("admit"), admit(side)),
             (side.name("cut"), cut(side)),
@@ -251,15 +255,27 @@ fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
 
 /// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
 fn judge(side: Side) -> Vec<Rule> {
+    let mut rules = look_ups(side);
+    rules.push(Rule::new().goto(&side.name("decide")));
+    rules
+}
+
+/// A packet keeps the rules with which it began, and finds each map as it is at the time of the look-up: where the
+/// ruleset changes in between, it meets parts of both. It is judged again then, by the maps alone, the default too.
+fn again(side: Side) -> Vec<Rule> {
+    let mut rules = vec![Rule::new().counter()];
+    rules.extend(look_ups(side));
+    rules.push(Rule::new().mark_bits(FOUND, 0).default_of(side as u32));
+    rules
+}
+
+fn look_ups(side: Side) -> Vec<Rule> {
     let (four, six, pairs) = match side {
         Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
         Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
     };
     let unknown = || Rule::new().mark_bits(u32::MAX, 0);
-    let service = |protocol, map| {
-        let decide = side.name("decide");
-        Rule::new().protocol(protocol).judge(CtKey::DestinationPort, map, pairs).goto(&decide)
-    };
+    let service = |protocol, map| Rule::new().protocol(protocol).judge(CtKey::DestinationPort, map, pairs);
     let others = Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]);
     vec![
         Rule::new().set_mark(0),
@@ -272,14 +288,15 @@ fn judge(side: Side) -> Vec<Rule> {
         service(UDP, "udp"),
         service(ICMP, "icmp"),
         service(ICMPV6, "icmpv6"),
-        others.judge(CtKey::Protocol, "protocols", pairs).goto(&side.name("decide")),
-        Rule::new().goto(&side.name("decide")),
+        others.judge(CtKey::Protocol, "protocols", pairs),
     ]
 }
 
 fn decide(side: Side) -> Vec<Rule> {
     vec![
         Rule::new().mark_bits(FOUND, 0).jump(&side.name("default")),
+        Rule::new().jump("steady"),
+        Rule::new().mark_bits(u32::MAX, 0).jump(&side.name("again")),
         Rule::new().mark_bits(FOUND, 0).counter().drop(),
         Rule::new().jump("stamp"),
         Rule::new().action(ALLOW).goto(&side.name("admit")),
