@@ -150,6 +150,11 @@ fn wrong_rule(end: End, record: &Record, decision: &Decision) -> Option<Fault> {
         let why = format!("the {end} names `{}`, and `{}` decides there", record.rule, decision.rule);
         return Some(Fault::new(FindingKind::Misattributed, why));
     }
+    wrong_would(end, record, decision)
+}
+
+/// A record tells what would have been decided at its own end; at the flow's other end it may be otherwise.
+fn wrong_would(end: End, record: &Record, decision: &Decision) -> Option<Fault> {
     let would = record.would.as_ref().map(|would| (would.verdict, would.rule.clone().unwrap_or_default()));
     (would != decision.would).then(|| {
         let words = |would: &Option<(Verdict, String)>| {
@@ -221,7 +226,10 @@ fn intercepted(cell: &PlannedCell, evidence: &Evidence, end: End, record: &Recor
         .or_else(|| nowhere(end, evidence))
         .or_else(|| against(cell, end, record.verdict, &record.rule))
         .or_else(|| answer(evidence, record))
-        .or_else(|| would(cell, record.would.as_ref()))
+        .or_else(|| match testimony.and_then(|(_, _, decision)| *decision) {
+            Some(decision) => wrong_would(end, record, decision),
+            None => would(cell, record.would.as_ref()),
+        })
         .or_else(|| twice(cell, evidence, end));
     fault.into_iter().collect()
 }
