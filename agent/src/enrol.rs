@@ -1,8 +1,10 @@
 //! First start: makes the agent's key and has the center certify it.
 
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use rcgen::{CertificateParams, KeyPair};
+use tokio::time::timeout;
 use wire::JoinToken;
 use wire::channel::{self, ChannelError, Credentials};
 
@@ -10,6 +12,9 @@ use crate::backoff::Backoff;
 use crate::error::Error;
 use crate::folder::{Folder, Identity};
 use crate::options::Options;
+
+/// How long one try may take: longer than the center lets a stranger stay, so that no token is tried twice at once.
+const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The join token of the command line, if one is given.
 pub(crate) fn token(options: &Options) -> Result<Option<JoinToken>, Error> {
@@ -38,7 +43,8 @@ pub(crate) async fn enrol(
     let key = key(folder)?;
     let request = request(&key)?;
     loop {
-        match channel::enrol(center, token, request.clone()).await {
+        let silent = |_| Err(ChannelError::Unavailable("no answer".to_owned()));
+        match timeout(PATIENCE, channel::enrol(center, token, request.clone())).await.unwrap_or_else(silent) {
             Ok(enrolled) => {
                 folder.keep_enrolment(&enrolled)?;
                 let (vm, certificate, authority) = (enrolled.vm, enrolled.certificate, enrolled.authority);

@@ -6,6 +6,7 @@
 //!
 //! What is absent: policy, probes, verdicts, delays and lossy wires.
 
+mod changes;
 mod cut;
 mod doctor;
 mod error;

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use nix::sched::{CloneFlags, setns, unshare};
 
+use crate::changes::Changes;
 use crate::error::{Doing, LabError, Result};
 use crate::netlink::{Batch, RouteSocket};
 
@@ -54,14 +55,30 @@ impl Namespace {
         self.route().submit(batch)
     }
 
-    /// Makes link changes hold at once; see [`RouteSocket::settle`].
+    /// Waits until these interfaces carry packets (`up`), or merely looks at them, so that the kernel acts at once on what
+    /// changed. A new wire's sending side discards everything until then, so a first packet would be lost at random.
     pub(crate) fn settle(&self, interfaces: &[u32], up: bool) -> Result<()> {
-        self.route().settle(interfaces, up).doing("get a wire to carry packets")
+        let carries = |&interface: &u32| self.until(|route| Ok(route.link_fault(interface)?.filter(|_| up)));
+        interfaces.iter().try_for_each(carries).doing("get a wire to carry packets")
     }
 
-    /// Waits until an address is the namespace's own; see [`RouteSocket::await_local`].
+    /// Waits until an IPv6 address is the namespace's own: the kernel does that from a work queue.
     pub(crate) fn await_local(&self, address: IpAddr) -> Result<()> {
-        self.route().await_local(address).doing("get an address to be answered for")
+        self.until(|route| route.address_fault(address)).doing("get an address to be answered for")
+    }
+
+    /// Looks for a fault until there is none, again whenever the kernel tells of a change.
+    fn until(&self, fault: impl Fn(&mut RouteSocket) -> io::Result<Option<String>>) -> io::Result<()> {
+        if fault(&mut self.route())?.is_none() {
+            return Ok(());
+        }
+        let changes = self.enter(Changes::listen).map_err(io::Error::other)??;
+        while let Some(fault) = fault(&mut self.route())? {
+            if !changes.wait()? {
+                return Err(io::Error::new(ErrorKind::TimedOut, fault));
+            }
+        }
+        Ok(())
     }
 
     fn route(&self) -> MutexGuard<'_, RouteSocket> {

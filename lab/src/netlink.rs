@@ -4,9 +4,9 @@
 use std::io;
 use std::net::IpAddr;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::thread;
 
-use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType};
+use nix::sys::socket::{self, AddressFamily, MsgFlags, SockFlag, SockProtocol, SockType, sockopt};
+use nix::sys::time::{TimeVal, TimeValLike};
 use rtnetlink::packet_core::{
     NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, NLM_F_REQUEST, NetlinkHeader, NetlinkMessage,
     NetlinkPayload,
@@ -22,8 +22,9 @@ use crate::message;
 const CHUNK: usize = 64 * 1024;
 /// How many replies are read for one chunk before it is given up as broken.
 const MOST_REPLIES: usize = 4096;
-/// How often something is looked at before it is said not to come.
-const MOST_LOOKS: usize = 20_000;
+
+/// Seconds after which the kernel is said not to answer.
+const LAST_RESORT: i64 = 60;
 
 /// How a request treats what exists.
 #[derive(Debug, Clone, Copy)]
@@ -120,6 +121,7 @@ impl RouteSocket {
     pub(crate) fn open() -> io::Result<RouteSocket> {
         let fd =
             socket::socket(AddressFamily::Netlink, SockType::Raw, SockFlag::SOCK_CLOEXEC, SockProtocol::NetlinkRoute)?;
+        socket::setsockopt(&fd, sockopt::ReceiveTimeout, &TimeVal::seconds(LAST_RESORT))?;
         Ok(RouteSocket { fd, sequence: 0 })
     }
 
@@ -160,37 +162,29 @@ impl RouteSocket {
         outcome
     }
 
-    /// Makes the kernel act on link changes that it would act on some time later, and waits until these
-    /// interfaces carry packets (`up`), or are merely looked at. A new wire's sending side discards
-    /// everything until then, so a first packet would be lost at random.
-    pub(crate) fn settle(&mut self, interfaces: &[u32], up: bool) -> io::Result<()> {
-        interfaces.iter().try_for_each(|&interface| soon(|| Ok(!up || self.is_operational(interface)?)))
-    }
-
-    /// Waits until the station answers for an IPv6 address: the kernel does that from a work queue.
-    pub(crate) fn await_local(&mut self, address: IpAddr) -> io::Result<()> {
-        soon(|| self.is_local(address))
-    }
-
-    /// Whether a link is operational. Asking brings the kernel's own view up to date (Linux 6.9 and later).
-    fn is_operational(&mut self, interface: u32) -> io::Result<bool> {
+    /// What keeps a link from carrying packets; `None` where it does. Asking makes the kernel act on link changes that it
+    /// would act on some time later (Linux 6.9 and later).
+    pub(crate) fn link_fault(&mut self, interface: u32) -> io::Result<Option<String>> {
         let mut link = LinkMessage::default();
         link.header.index = interface;
         link.attributes = vec![LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats])];
         let answer = self.ask(RouteNetlinkMessage::GetLink(link))?;
         let Some(RouteNetlinkMessage::NewLink(link)) = answer else {
-            return Ok(false);
+            return Ok(Some(format!("there is no link {interface}")));
         };
-        let is_up = |attribute| matches!(attribute, &LinkAttribute::OperState(State::Up | State::Unknown));
-        Ok(link.attributes.iter().any(is_up))
+        let up = |attribute: &LinkAttribute| matches!(attribute, LinkAttribute::OperState(State::Up | State::Unknown));
+        let carries = link.attributes.iter().any(up);
+        Ok((!carries).then(|| format!("link {interface} has no carrier, its flags are {:?}", link.header.flags)))
     }
 
-    fn is_local(&mut self, address: IpAddr) -> io::Result<bool> {
+    /// What keeps an address from being answered for; `None` where it is.
+    pub(crate) fn address_fault(&mut self, address: IpAddr) -> io::Result<Option<String>> {
         let answer = self.ask(RouteNetlinkMessage::GetRoute(message::route_to(address)))?;
-        let Some(RouteNetlinkMessage::NewRoute(route)) = answer else {
-            return Ok(false);
-        };
-        Ok(route.header.kind == RouteType::Local)
+        Ok(match answer {
+            Some(RouteNetlinkMessage::NewRoute(route)) if route.header.kind == RouteType::Local => None,
+            Some(RouteNetlinkMessage::NewRoute(route)) => Some(format!("{address} is {:?}", route.header.kind)),
+            Some(_) | None => Some(format!("{address} has no route")),
+        })
     }
 
     /// Asks one question; a refusal is no answer.
@@ -267,17 +261,6 @@ fn next_reply(bytes: &[u8]) -> Option<(Reply<'_>, &[u8])> {
     };
     let next = length.next_multiple_of(4).min(bytes.len());
     Some((reply, &bytes[next..]))
-}
-
-/// Looks until it is so, giving way between the looks.
-fn soon(mut is_so: impl FnMut() -> io::Result<bool>) -> io::Result<()> {
-    for _ in 0..MOST_LOOKS {
-        if is_so()? {
-            return Ok(());
-        }
-        thread::yield_now();
-    }
-    Err(io::Error::from(io::ErrorKind::TimedOut))
 }
 
 fn is_absence(error: &io::Error) -> bool {

@@ -47,6 +47,9 @@ struct ScenarioObject<'a> {
     file: &'a str,
     outcome: ScenarioOutcome,
     seconds: f64,
+    /// Why it was not run to its end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'a str>,
     findings: Vec<FindingObject<'a>>,
 }
 
@@ -71,6 +74,7 @@ impl<'a> ScenarioObject<'a> {
             file: &scenario.id.file,
             outcome: scenario.outcome(),
             seconds: scenario.seconds,
+            reason: scenario.reason.as_deref(),
             findings: scenario.all_findings().map(FindingObject::of).collect(),
         }
     }

@@ -3,12 +3,14 @@ use std::collections::BTreeSet;
 use std::io::ErrorKind;
 use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent::kernel::Kernel;
 use agent_core::{Builtin, Class, Direction, LogKind, Ruleset, Word};
 use socket2::Socket;
 
 use crate::rulesets::{ALLOW, DENY, PORT, QUIET, REJECT, open};
+use crate::unpin;
 use crate::world::{At, Fate, PEER, VM, World, deliver};
 
 fn ip(text: &str) -> IpAddr {
@@ -261,4 +263,43 @@ pub(crate) fn ports_again(world: &mut World) {
         assert!(told.iter().all(|told| *told == (LogKind::Allow, Direction::In, mark(base + 2, ALLOW))), "{told:?}");
         assert_eq!(world.count(ALLOW.0)[0] - before, told.len() as u64);
     }
+}
+
+/// Says the same as [`open`] with `QUIET`, but by the other class: the peer's former class is denied.
+fn renamed(epoch: u16) -> Ruleset {
+    let mut ruleset = open(epoch, QUIET, QUIET);
+    let class = Class(1 + u32::from(epoch % 2));
+    ruleset.peers.values_mut().for_each(|held| *held = class);
+    ruleset.inbound = ruleset.inbound.into_iter().map(|((_, service), word)| ((class, service), word)).collect();
+    ruleset
+}
+
+/// A packet under way while the maps change meets parts of two rulesets; it must get what both say.
+pub(crate) fn flips(world: &mut World) {
+    const FLIPS: u16 = 2_000;
+    let first = renamed(1);
+    world.kernel.apply(&first, None).unwrap();
+    world.enter(At::Vm);
+    let mut kernel = Kernel::open().unwrap();
+    let done = AtomicBool::new(false);
+    let (open, shut) = [PORT, PORT + 1].map(|port| world.receiver(At::Vm, SocketAddr::new(ip(VM[0]), port))).into();
+    let mut sent = 0_u32;
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let mut held = first;
+            unpin();
+            for epoch in 2..FLIPS {
+                let next = renamed(epoch);
+                kernel.apply(&next, Some(&held)).unwrap();
+                held = next;
+            }
+            done.store(true, Ordering::Relaxed);
+        });
+        while !done.load(Ordering::Relaxed) {
+            sent += 1;
+            assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &open).1, Fate::Through, "datagram {sent}");
+            assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &shut).1, Fate::Silent, "datagram {sent}");
+        }
+    });
+    assert!(sent > u32::from(FLIPS), "{sent} datagrams in {FLIPS} changes try nothing");
 }

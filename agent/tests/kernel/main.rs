@@ -17,7 +17,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 19] = [
+const CASES: [Case; 20] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -33,6 +33,7 @@ const CASES: [Case; 19] = [
     ("an outbound stream is cut likewise", life::cut_outbound),
     ("a datagram flow is cut until the next epoch", life::cut_udp),
     ("fifty epochs lose nothing and record nothing", life::epochs),
+    ("two thousand changes deny nothing that both sides allow", life::flips),
     ("swept marks are judged again, and forgotten flows are unknown", life::sweep),
     ("a refused change leaves everything as it was", life::refused),
     ("a second start keeps policy, flows and counters", life::restart),
@@ -41,9 +42,19 @@ const CASES: [Case; 19] = [
 
 /// On one CPU everything on this wire has happened when a system call returns.
 fn pin() {
-    let mut cpus = CpuSet::new();
-    cpus.set(0).unwrap();
-    sched_setaffinity(Pid::from_raw(0), &cpus).unwrap();
+    run_on(0..1);
+}
+
+/// Lets the calling thread go to the other CPUs, if there are any.
+pub(crate) fn unpin() {
+    run_on(1..CpuSet::count());
+}
+
+fn run_on(cpus: std::ops::Range<usize>) {
+    let mut set = CpuSet::new();
+    cpus.for_each(|cpu| set.set(cpu).unwrap());
+    // On a machine with one CPU there is no other to go to.
+    drop(sched_setaffinity(Pid::from_raw(0), &set));
 }
 
 fn main() {

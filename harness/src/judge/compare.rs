@@ -1,6 +1,6 @@
 //! An outcome against the expectation: what is wrong, each thing by its name.
 
-use policy::{End, FlowService, Verdict, Would};
+use policy::{End, FlowService, Verdict};
 use reports::event::{FindingKind, Word};
 use wire::Record;
 
@@ -226,10 +226,7 @@ fn intercepted(cell: &PlannedCell, evidence: &Evidence, end: End, record: &Recor
         .or_else(|| nowhere(end, evidence))
         .or_else(|| against(cell, end, record.verdict, &record.rule))
         .or_else(|| answer(evidence, record))
-        .or_else(|| match testimony.and_then(|(_, _, decision)| *decision) {
-            Some(decision) => wrong_would(end, record, decision),
-            None => would(cell, record.would.as_ref()),
-        })
+        .or_else(|| wrong_would(end, record, testimony.and_then(|(_, _, decision)| *decision)?))
         .or_else(|| twice(cell, evidence, end));
     fault.into_iter().collect()
 }
@@ -262,22 +259,6 @@ fn answer(evidence: &Evidence, record: &Record) -> Option<Fault> {
         (true, Verdict::Deny, true) => Some(Fault::new(FindingKind::WrongAction, "denied, and an RST came")),
         (_, _, _) => None,
     }
-}
-
-fn would(cell: &PlannedCell, found: Option<&Would>) -> Option<Fault> {
-    let holds = match &cell.expected.would {
-        Some(wanted) => ends::would_holds(wanted, found),
-        None => found.is_none(),
-    };
-    let words = |would: Option<&Would>| {
-        would.map_or("nothing".to_owned(), |would| {
-            format!("{} by {}", would.verdict, would.rule.as_deref().unwrap_or("no rule"))
-        })
-    };
-    (!holds).then(|| {
-        let why = format!("it would be {}, expected {}", words(found), words(cell.expected.would.as_ref()));
-        Fault::new(FindingKind::Misattributed, why)
-    })
 }
 
 /// Both ends cannot have intercepted one probe.

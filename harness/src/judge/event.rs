@@ -8,6 +8,7 @@ use reports::event::{Finding, FindingKind, Word};
 use wire::{FlowEnd, Kind, Presence, Record};
 
 use super::Fault;
+use super::step::bare;
 use crate::evidence::Observation;
 use crate::plan::PlannedStep;
 use crate::scenario::{Claim, Expectation, Glob, ReportClaim};
@@ -21,19 +22,8 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
         Claim::AckedByAll => acked(&step.state, seen),
         Claim::Flow(_) | Claim::Session { .. } => None,
     }?;
-    Some(Finding {
-        kind: fault.kind,
-        step: step.name.to_string(),
-        expectation: expectation.text.clone(),
-        source: None,
-        destination: None,
-        service: None,
-        family: None,
-        expected: None,
-        observed: None,
-        line: expectation.line,
-        detail: fault.why,
-    })
+    let (text, line) = (expectation.text.clone(), expectation.line);
+    Some(Finding { expectation: text, line, ..bare(step, fault.kind, fault.why) })
 }
 
 fn unmet(why: String) -> Option<Fault> {

@@ -14,7 +14,7 @@ mod session;
 mod step;
 
 use policy::End;
-use reports::event::{Cell, Finding, FindingKind, Side, Word};
+use reports::event::{Cell, Finding, FindingKind, Word};
 
 use crate::evidence::{Evidence, Testimony};
 use crate::plan::{Decision, Ends, PlannedCell, ends};
@@ -55,8 +55,10 @@ fn verdict(cell: &PlannedCell, evidence: &Evidence) -> (Cell, Vec<Finding>) {
         settle_us: evidence.settle_us,
     };
     let faults = compare::faults(cell, evidence, &seen);
-    let findings = faults.into_iter().map(|fault| finding(cell, evidence, fault, &observed)).collect();
-    (shown, findings)
+    let finding = |fault: Fault| {
+        cell.finding(fault.kind, Some(observed.clone()), format!("{}\n{}", fault.why, detail::of(evidence)))
+    };
+    (shown, faults.into_iter().map(finding).collect())
 }
 
 /// What is wrong with a cell, before it is dressed as a finding.
@@ -69,22 +71,6 @@ pub(crate) struct Fault {
 impl Fault {
     fn new(kind: FindingKind, why: impl Into<String>) -> Self {
         Self { kind, why: why.into() }
-    }
-}
-
-fn finding(cell: &PlannedCell, evidence: &Evidence, fault: Fault, observed: &Side) -> Finding {
-    Finding {
-        kind: fault.kind,
-        step: cell.origin.step.to_string(),
-        expectation: cell.origin.text.to_string(),
-        source: Some(cell.source.to_string()),
-        destination: Some(cell.destination.to_string()),
-        service: Some(cell.service.to_string()),
-        family: Some(cell.family),
-        expected: Some(cell.expected.clone()),
-        observed: Some(observed.clone()),
-        line: cell.origin.line,
-        detail: format!("{}\n{}", fault.why, detail::of(evidence)),
     }
 }
 

@@ -79,22 +79,11 @@ fn throughout(planned: &PlannedCell, seen: &[Evidence], cells: &mut Vec<Cell>, f
 }
 
 fn not_run(cell: &PlannedCell, why: &str) -> Finding {
-    Finding {
-        kind: FindingKind::NotRun,
-        step: cell.origin.step.to_string(),
-        expectation: cell.origin.text.to_string(),
-        source: Some(cell.source.to_string()),
-        destination: Some(cell.destination.to_string()),
-        service: Some(cell.service.to_string()),
-        family: Some(cell.family),
-        expected: Some(cell.expected.clone()),
-        observed: None,
-        line: cell.origin.line,
-        detail: why.to_owned(),
-    }
+    cell.finding(FindingKind::NotRun, None, why.to_owned())
 }
 
-fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Finding {
+/// A finding about no flow.
+pub(super) fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Finding {
     Finding {
         kind,
         step: step.name.to_string(),

@@ -263,19 +263,9 @@ pub(super) fn disagreement(cell: &PlannedCell) -> Option<Finding> {
     let claimed = cell.claimed.as_ref()?;
     let judged = std::iter::once(&cell.ends).chain(&cell.also);
     let detail = judged.filter_map(|ends| ends::difference(claimed, ends, cell.cut)).next()?;
-    Some(Finding {
-        kind: FindingKind::Disagreement,
-        step: cell.origin.step.to_string(),
-        expectation: cell.origin.text.to_string(),
-        source: Some(cell.source.to_string()),
-        destination: Some(cell.destination.to_string()),
-        service: Some(cell.service.to_string()),
-        family: Some(cell.family),
-        expected: Some(cell.expected.clone()),
-        observed: Some(ends::side(&cell.ends, cell.cut)),
-        line: cell.origin.line,
-        detail: format!("the scenario and the oracle differ: {detail}"),
-    })
+    let oracle = ends::side(&cell.ends, cell.cut);
+    let detail = format!("the scenario and the oracle differ: {detail}");
+    Some(cell.finding(FindingKind::Disagreement, Some(oracle), detail))
 }
 
 /// The table of a step's expectations.

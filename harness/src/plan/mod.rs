@@ -12,7 +12,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use policy::{Family, FlowService, Name, Problems, Timestamp, Verdict};
-use reports::event::{Finding, Side};
+use reports::event::{Finding, FindingKind, Side};
 
 use crate::scenario::{Doing, Expectation, Expected, Scenario, SessionClaim, Stream};
 use crate::state::{State, Transition};
@@ -116,6 +116,23 @@ impl PlannedCell {
     #[must_use]
     pub fn by_oracle(&self) -> bool {
         self.claimed.is_none()
+    }
+
+    /// A finding about it.
+    pub(crate) fn finding(&self, kind: FindingKind, observed: Option<Side>, detail: String) -> Finding {
+        Finding {
+            kind,
+            step: self.origin.step.to_string(),
+            expectation: self.origin.text.to_string(),
+            source: Some(self.source.to_string()),
+            destination: Some(self.destination.to_string()),
+            service: Some(self.service.to_string()),
+            family: Some(self.family),
+            expected: Some(self.expected.clone()),
+            observed,
+            line: self.origin.line,
+            detail,
+        }
     }
 }
 

@@ -6,9 +6,12 @@ use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 use tokio::sync::mpsc::{Receiver, Sender, channel};
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use wire::admin::{AdminClient, AdminError, connect};
 use wire::{CenterEvent, InventoryFile};
+
+use super::account::LAST_RESORT;
 
 /// Events that may wait here; beyond it the center itself counts what its watcher misses.
 const QUEUE: usize = 1 << 16;
@@ -37,11 +40,11 @@ impl Operator {
     pub(crate) fn connect(&mut self, socket: &Path) -> Result<(), AdminError> {
         self.disconnect();
         let sender = self.sender.clone();
-        let (client, watch) = self.runtime.block_on(async {
+        let (client, watch) = answered(&self.runtime, async {
             let mut client = connect(socket).await?;
             let events = client.watch().await?;
             let watch = tokio::spawn(forward(events, sender));
-            Ok::<_, AdminError>((client, watch))
+            Ok((client, watch))
         })?;
         self.client = Some(client);
         self.watch = Some(watch);
@@ -64,32 +67,32 @@ impl Operator {
         if patience.is_zero() {
             return None;
         }
-        let next = async { tokio::time::timeout(patience, self.events.recv()).await };
+        let next = async { timeout(patience, self.events.recv()).await };
         self.runtime.block_on(next).ok().flatten()
     }
 
     /// Replaces the inventory.
     pub(crate) fn apply(&mut self, inventory: InventoryFile) -> Result<u64, AdminError> {
         let client = self.client.as_mut().ok_or_else(away)?;
-        self.runtime.block_on(client.apply_inventory(inventory))
+        answered(&self.runtime, client.apply_inventory(inventory))
     }
 
     /// Publishes a policy.
     pub(crate) fn publish(&mut self, text: &str) -> Result<u64, AdminError> {
         let client = self.client.as_mut().ok_or_else(away)?;
-        self.runtime.block_on(client.publish(text))
+        answered(&self.runtime, client.publish(text))
     }
 
     /// Quarantines a VM or releases it.
     pub(crate) fn quarantine(&mut self, vm: &str, on: bool) -> Result<u64, AdminError> {
         let client = self.client.as_mut().ok_or_else(away)?;
-        self.runtime.block_on(async { if on { client.quarantine(vm).await } else { client.release(vm).await } })
+        answered(&self.runtime, async { if on { client.quarantine(vm).await } else { client.release(vm).await } })
     }
 
     /// Makes join tokens, one for each VM.
     pub(crate) fn tokens(&mut self, vms: &[String]) -> Result<Vec<String>, AdminError> {
         let client = self.client.as_mut().ok_or_else(away)?;
-        self.runtime.block_on(async {
+        answered(&self.runtime, async {
             let mut tokens = Vec::with_capacity(vms.len());
             for vm in vms {
                 tokens.push(client.token(vm, TOKEN).await?);
@@ -97,6 +100,12 @@ impl Operator {
             Ok(tokens)
         })
     }
+}
+
+/// Waits for the center's answer, but not for ever.
+fn answered<T>(runtime: &Runtime, asked: impl Future<Output = Result<T, AdminError>>) -> Result<T, AdminError> {
+    let silent = || AdminError::Unavailable(format!("no answer in {} s", LAST_RESORT.as_secs()));
+    runtime.block_on(async { timeout(LAST_RESORT, asked).await }).unwrap_or_else(|_| Err(silent()))
 }
 
 fn away() -> AdminError {

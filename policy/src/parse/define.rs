@@ -70,8 +70,25 @@ impl<'n, T: Clone> Definitions<'n, T> {
         }
     }
 
-    /// All that was read and is right, by name.
-    pub(super) fn finish(self) -> BTreeMap<Name, T> {
-        self.done.into_iter().filter_map(|(name, value)| Some((name, value?))).collect()
+    /// Reads them all; `resolve` reads one by its name.
+    pub(super) fn read(mut self, mut resolve: impl FnMut(&str, &mut Self)) -> Defined<T> {
+        let names = self.names();
+        names.iter().for_each(|name| resolve(name.as_str(), &mut self));
+        let right: BTreeMap<Name, T> = self.done.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let wrong = names.into_iter().filter(|name| !right.contains_key(name)).collect();
+        Defined { right, wrong }
+    }
+}
+
+/// Definitions that were read: the right ones by name, and the names of those that are wrong.
+pub(super) struct Defined<T> {
+    pub(super) right: BTreeMap<Name, T>,
+    wrong: Vec<Name>,
+}
+
+impl<T> Defined<T> {
+    /// Whether a name is defined wrongly, which was reported.
+    pub(super) fn is_wrong(&self, word: &str) -> bool {
+        self.wrong.iter().any(|name| name.as_str() == word)
     }
 }

@@ -1,32 +1,22 @@
 //! The `groups:` of a policy: selectors by name, and lists of outside addresses.
 
-use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
 
-use super::define::{Definitions, Step};
+use super::define::{Defined, Definitions, Step};
 use super::selector::{self, Found, RESERVED};
 use crate::yaml::{Entry, Node, Text, Value};
 use crate::{AddressGroup, Name, Problem, Problems, Selector, TextError, yaml};
 
-/// The groups that a policy names: the right ones by name, and the names of those that are wrong.
-pub(super) struct Groups {
-    pub(super) right: BTreeMap<Name, Selector>,
-    wrong: Vec<Name>,
-}
+/// The groups that a policy names.
+pub(super) type Groups = Defined<Selector>;
 
 impl Groups {
     /// Reads all groups.
-    pub(super) fn read(entries: &[Entry], problems: &mut Problems) -> Self {
-        let mut definitions = Definitions::of(entries, "a group", &RESERVED, problems);
-        let names = definitions.names();
-        for name in &names {
-            let _ = resolve(name.as_str(), &mut definitions, problems);
-        }
-        let right = definitions.finish();
-        let wrong = names.into_iter().filter(|name| !right.contains_key(name)).collect();
-        Self { right, wrong }
+    pub(super) fn of(entries: &[Entry], problems: &mut Problems) -> Self {
+        let definitions = Definitions::of(entries, "a group", &RESERVED, problems);
+        definitions.read(|name, definitions| drop(resolve(name, definitions, problems)))
     }
 
     /// Reads a selector of a rule.
@@ -41,7 +31,7 @@ impl Groups {
         let text = yaml::text(node, "a selector", problems)?;
         let read = selector::read(text.as_str(), &mut |word| match self.right.get(word) {
             Some(selector) => Found::Group(selector.clone()),
-            None if self.wrong.iter().any(|name| name.as_str() == word) => Found::Broken,
+            None if self.is_wrong(word) => Found::Broken,
             None => selector::no_group(word, &self.right.keys().map(Name::as_str).collect::<Vec<_>>()),
         });
         told(read, text, problems)

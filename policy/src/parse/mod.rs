@@ -57,8 +57,8 @@ pub fn parse_node(root: &Node, source: &str, problems: &mut Problems) -> Option<
             problems.report(not_yet(entry.key.span(), &format!("`{key}`")));
         }
     }
-    let services = Named::read(section(&fields, "services", problems), problems);
-    let groups = Groups::read(section(&fields, "groups", problems), problems);
+    let services = Named::of(section(&fields, "services", problems), problems);
+    let groups = Groups::of(section(&fields, "groups", problems), problems);
     let newlines: Vec<usize> = source.match_indices('\n').map(|(at, _)| at).collect();
     let context = rule::Context { newlines: &newlines, services: &services, groups: &groups };
     let mut rules = rules(&fields, &context, problems);

@@ -1,8 +1,6 @@
 //! The `services:` of a policy, and the services of its rules.
 
-use std::collections::BTreeMap;
-
-use super::define::{Definitions, Step};
+use super::define::{Defined, Definitions, Step};
 use super::service::{self, RESERVED, is_name, parse_service};
 use crate::yaml::{Entry, Node, Text};
 use crate::{Name, Problem, Problems, ServiceMatch, Services, yaml};
@@ -10,30 +8,21 @@ use crate::{Name, Problem, Problems, ServiceMatch, Services, yaml};
 /// How many items the services of one name or rule may have, those of names counted.
 const LARGEST: usize = 5_000;
 
-/// The services that a policy names: the right ones by name, and the names of those that are wrong.
-pub(super) struct Named {
-    pub(super) right: BTreeMap<Name, Services>,
-    wrong: Vec<Name>,
-}
+/// The services that a policy names.
+pub(super) type Named = Defined<Services>;
 
 impl Named {
     /// Reads all named services.
-    pub(super) fn read(entries: &[Entry], problems: &mut Problems) -> Self {
-        let mut definitions = Definitions::of(entries, "a service", &RESERVED, problems);
-        let names = definitions.names();
-        for name in &names {
-            let _ = resolve(name.as_str(), &mut definitions, problems);
-        }
-        let right = definitions.finish();
-        let wrong = names.into_iter().filter(|name| !right.contains_key(name)).collect();
-        Self { right, wrong }
+    pub(super) fn of(entries: &[Entry], problems: &mut Problems) -> Self {
+        let definitions = Definitions::of(entries, "a service", &RESERVED, problems);
+        definitions.read(|name, definitions| drop(resolve(name, definitions, problems)))
     }
 
     /// Reads the services of a rule.
     pub(super) fn services(&self, node: &Node, problems: &mut Problems) -> Option<Services> {
         all(node, problems, &mut |word, _| match self.right.get(word) {
             Some(services) => Use::Services(services.clone()),
-            None if self.wrong.iter().any(|name| name.as_str() == word) => Use::Broken,
+            None if self.is_wrong(word) => Use::Broken,
             None => unknown(word, &self.right.keys().cloned().collect::<Vec<_>>()),
         })
     }
