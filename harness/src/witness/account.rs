@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
-use wire::{AgentState, CenterEvent, Record};
+use wire::{AgentState, CenterEvent, Record, RecordKey};
 
 use super::operator::Operator;
 
@@ -26,13 +26,17 @@ pub(crate) struct Account {
     pub(crate) agents: BTreeMap<String, AgentState>,
     /// The newest generation.
     pub(crate) published: u64,
-    /// Events that the watcher missed in this step.
-    pub(crate) missed: u64,
     /// Alerts of this step: VM and text.
     pub(crate) alerts: Vec<(String, String)>,
     /// Waits that the last-resort clock ended in this step.
     pub(crate) by_clock: u64,
     barriers: HashSet<(String, String)>,
+    /// The keys of all records that were told, in every step.
+    told: HashSet<RecordKey>,
+    /// Something was told that was not heard: it is to be asked for.
+    behind: bool,
+    /// The number of the newest record that was asked for.
+    asked: u64,
 }
 
 impl Account {
@@ -41,7 +45,6 @@ impl Account {
         self.records.clear();
         self.alerts.clear();
         self.barriers.clear();
-        self.missed = 0;
         self.by_clock = 0;
     }
 
@@ -59,6 +62,7 @@ impl Account {
             while let Some(event) = operator.next(Duration::ZERO) {
                 self.take(event);
             }
+            self.catch_up(operator);
             if holds(self) {
                 return true;
             }
@@ -70,6 +74,23 @@ impl Account {
             if let Some(event) = operator.next(look) {
                 self.take(event);
             }
+        }
+    }
+
+    /// The center was not heard for a while, and may have told something meanwhile.
+    pub(crate) fn fell_behind(&mut self) {
+        self.behind = true;
+    }
+
+    /// Asks for what was told and not heard; where the center cannot be asked now, it is asked at the next look.
+    fn catch_up(&mut self, operator: &mut Operator) {
+        while self.behind {
+            let Ok((status, stored)) = operator.what_stands(self.asked) else { return };
+            self.behind = !stored.is_empty();
+            self.asked = stored.last().map_or(self.asked, |newest| newest.id);
+            stored.into_iter().for_each(|stored| self.take_record(stored.record));
+            self.published = self.published.max(status.generation);
+            self.agents = status.agents.into_iter().map(|agent| (agent.vm.clone(), agent)).collect();
         }
     }
 
@@ -90,11 +111,14 @@ impl Account {
             CenterEvent::Agent(agent) => drop(self.agents.insert(agent.vm.clone(), agent)),
             CenterEvent::Alert { vm, detail } if self.alerts.len() < MOST_ALERTS => self.alerts.push((vm, detail)),
             CenterEvent::Alert { .. } => {}
-            CenterEvent::Missed { count } => self.missed += count,
+            CenterEvent::Missed { .. } => self.behind = true,
         }
     }
 
     fn take_record(&mut self, record: Record) {
+        if !self.told.insert(record.key.clone()) {
+            return;
+        }
         if record.rule == Builtin::Barrier.name() {
             self.barriers.insert((record.key.vm, record.detail));
         } else {

@@ -9,7 +9,7 @@ use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_stream::{Stream, StreamExt};
 use wire::admin::{AdminClient, AdminError, connect};
-use wire::{CenterEvent, InventoryFile};
+use wire::{CenterEvent, CenterStatus, InventoryFile, RecordQuery, StoredRecord};
 
 use super::account::LAST_RESORT;
 
@@ -87,6 +87,15 @@ impl Operator {
     pub(crate) fn quarantine(&mut self, vm: &str, on: bool) -> Result<u64, AdminError> {
         let client = self.client.as_mut().ok_or_else(away)?;
         answered(&self.runtime, async { if on { client.quarantine(vm).await } else { client.release(vm).await } })
+    }
+
+    /// What the center knows: its agents as they are, and a page of the records behind the one with this number.
+    pub(crate) fn what_stands(&mut self, after: u64) -> Result<(CenterStatus, Vec<StoredRecord>), AdminError> {
+        let client = self.client.as_mut().ok_or_else(away)?;
+        answered(&self.runtime, async {
+            let records = client.records(RecordQuery { after, ..RecordQuery::default() }).await?;
+            Ok((client.status().await?, records))
+        })
     }
 
     /// Makes join tokens, one for each VM.

@@ -87,6 +87,8 @@ impl World {
         let ready = program.first_line();
         self.center = Some(program);
         ready?;
+        // Agents may be quicker than this to return, and tell what they kept before anybody listens.
+        self.account.fell_behind();
         self.operator.connect(&socket).map_err(|error| error.to_string())
     }
 
