@@ -17,6 +17,7 @@ const CERTIFICATE: &str = "certificate.der";
 const AUTHORITY: &str = "authority.der";
 const VM: &str = "vm";
 const STATE: &str = "state.json";
+const HEARD: &str = "heard";
 const STATUS: &str = "status.json";
 const LOCK: &str = "lock";
 
@@ -89,6 +90,16 @@ impl Folder {
     /// Keeps the state, before the commit that relies on it.
     pub(crate) fn keep_state(&self, state: &State) -> Result<(), Error> {
         self.write(STATE, &self.json(STATE, state)?)
+    }
+
+    /// When the center was last heard, as it was kept.
+    pub(crate) fn heard(&self) -> Option<String> {
+        String::from_utf8(self.read(HEARD).ok()??).ok()
+    }
+
+    /// Keeps when the center was last heard.
+    pub(crate) fn keep_heard(&self, text: &str) -> Result<(), Error> {
+        self.write(HEARD, text.as_bytes())
     }
 
     /// Writes the status for `eastwest agent status`.

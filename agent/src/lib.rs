@@ -6,6 +6,7 @@ mod edge;
 mod enrol;
 mod error;
 mod folder;
+mod heard;
 pub mod kernel;
 mod link;
 mod options;

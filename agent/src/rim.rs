@@ -10,6 +10,7 @@ use wire::{FromAgent, FromCenter, View};
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::folder::Folder;
+use crate::heard;
 use crate::kernel::{Kernel, KernelBatch};
 use crate::link::LinkEvent;
 use crate::status::{Connection, Status};
@@ -89,6 +90,7 @@ impl<E: Edge> Rim<E> {
 
     fn heard(&mut self, message: FromCenter) {
         let now = self.now();
+        self.machine.handle_heard(now);
         match message {
             FromCenter::Welcome { protocol: _, now: center } => self.machine.handle_time(center, now),
             FromCenter::View(view) => self.view(*view),
@@ -107,6 +109,9 @@ impl<E: Edge> Rim<E> {
                 None => break,
                 Some(request) => self.carry_out(request)?,
             }
+        }
+        if let Some(heard) = self.machine.poll_heard() {
+            heard::keep(&self.folder, self.now().saturating_sub(heard));
         }
         let waits = self.speak();
         self.show()?;
@@ -190,7 +195,8 @@ impl<E: Edge> Rim<E> {
         self.status.facts = self.machine.facts();
         let told = |status: &Status| {
             let facts = &status.facts;
-            (status.connection.clone(), status.vm.clone(), facts.generation, facts.epoch, facts.refused.clone())
+            let force = (facts.generation, facts.epoch, facts.over);
+            (status.connection.clone(), status.vm.clone(), force, facts.refused.clone())
         };
         if told(&self.status) == told(&self.written) { Ok(()) } else { self.write_status() }
     }

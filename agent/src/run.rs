@@ -15,6 +15,7 @@ use crate::edge::Edge;
 use crate::enrol;
 use crate::error::Error;
 use crate::folder::{Folder, Identity};
+use crate::heard;
 use crate::kernel::{self, Kernel, KernelLog};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
@@ -100,6 +101,7 @@ fn start<E: Edge>(
         boot: format!("{boot:016x}"),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         center: options.center,
+        heard_before: heard::before(&folder),
         max_epoch: options.epochs,
     };
     let (boot, kept) = (config.boot.clone(), folder.state()?);

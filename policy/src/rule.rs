@@ -50,6 +50,10 @@ pub enum Outage {
     /// Keep the last policy.
     #[default]
     KeepLast,
+    /// Let nothing pass but the center's channel, as soon as three of its heartbeats are missed.
+    Closed,
+    /// Keep the last policy for so many seconds after the center was last heard; then as [`Outage::Closed`].
+    Lease(u32),
 }
 
 /// One rule.

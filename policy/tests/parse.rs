@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use policy::{
-    Action, At, FlowService, Mode, Name, Policy, Selector, ServiceMatch, parse, parse_selector, parse_service,
+    Action, At, FlowService, Mode, Name, Outage, Policy, Selector, ServiceMatch, parse, parse_selector, parse_service,
     parse_services, render_plain,
 };
 
@@ -63,6 +63,21 @@ rules:
 fn a_policy_in_monitor_has_all_its_rules_in_monitor() {
     let policy = read("eastwest: policy/v1\nmode: monitor\nrules:\n  - {name: a, deny: any, mode: enforce}\n");
     assert_eq!((policy.mode, policy.rules[0].mode), (Mode::Monitor, Mode::Monitor));
+}
+
+#[test]
+fn an_outage_is_read() {
+    for (text, expected) in [
+        ("keep-last", Outage::KeepLast),
+        ("closed", Outage::Closed),
+        ("lease 10s", Outage::Lease(10)),
+        ("lease  10m", Outage::Lease(600)),
+        ("'lease 1h'", Outage::Lease(3600)),
+        ("lease 366d", Outage::Lease(366 * 86_400)),
+    ] {
+        assert_eq!(read(&format!("eastwest: policy/v1\noutage: {text}\n")).outage, expected, "{text}");
+    }
+    assert_eq!(read("eastwest: policy/v1\n").outage, Outage::KeepLast);
 }
 
 #[test]

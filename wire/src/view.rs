@@ -2,7 +2,7 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use policy::{Action, Mode, Services};
+use policy::{Action, Mode, Outage, Services};
 use serde::{Deserialize, Serialize};
 
 /// One VM's part of a generation.
@@ -34,6 +34,9 @@ pub struct View {
     pub record_all: bool,
     /// The center's time when it made this view, in milliseconds since the Unix epoch (semantics 14).
     pub now: i64,
+    /// What the agent does without its center. An agent of a build that does not know of it keeps the last policy.
+    #[serde(default)]
+    pub outage: Outage,
 }
 
 /// Another VM.

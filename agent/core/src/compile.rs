@@ -8,7 +8,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
 use policy::{Builtin, End, Services, Verdict};
-use wire::View;
+use wire::{View, ViewRule};
 
 use crate::addresses::{self, Standing};
 use crate::decide::{self, Cell, Decider, Rules};
@@ -61,7 +61,25 @@ pub const MOST_ADDRESSES: usize = 200_000;
 /// # Errors
 /// [`TooBig`] with the numbers, if the view goes beyond a limit.
 pub fn compile(view: &View, now: Option<i64>, numbering: &mut Numbering) -> Result<Program, TooBig> {
-    let living: Vec<_> = view.rules.iter().filter(|rule| decide::exists(rule, now)).collect();
+    let living = view.rules.iter().filter(|rule| decide::exists(rule, now)).collect();
+    build(view, living, view.quarantined.then_some(Builtin::Quarantine), numbering)
+}
+
+/// What holds of a view whose policy is over: everything is denied but the center.
+///
+/// # Errors
+/// As [`compile`].
+pub(crate) fn over(view: &View, numbering: &mut Numbering) -> Result<Program, TooBig> {
+    let rule = if view.quarantined { Builtin::Quarantine } else { Builtin::Closed };
+    build(view, Vec::new(), Some(rule), numbering)
+}
+
+fn build(
+    view: &View,
+    living: Vec<&ViewRule>,
+    shut: Option<Builtin>,
+    numbering: &mut Numbering,
+) -> Result<Program, TooBig> {
     let services: Vec<&Services> = living.iter().map(|rule| &rule.services).collect();
     let partition = services::split(&services);
     let used: BTreeSet<u32> = living.iter().flat_map(|rule| rule.inbound.into_iter().chain(rule.outbound)).collect();
@@ -69,7 +87,7 @@ pub fn compile(view: &View, now: Option<i64>, numbering: &mut Numbering) -> Resu
     let networks = addresses::networks(view, &used);
     within("addresses of peers", peers.len(), MOST_ADDRESSES)?;
     within("ranges of addresses", networks.len(), MOST_ADDRESSES)?;
-    let rules = Rules { view, living, covered: &partition.covered, services: partition.classes };
+    let rules = Rules { view, living, covered: &partition.covered, services: partition.classes, shut };
     let matrix = Matrix::of(&rules, &peers, &networks)?;
     let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: BTreeMap::new() };
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
@@ -173,8 +191,7 @@ impl<'a> Matrix<'a> {
     /// Joins what is alike, numbers it in the order of appearance, and writes it down.
     fn ruleset(&self, words: &mut Words<'_>, partition: &Partition) -> Result<Ruleset, TooBig> {
         let end = Decider::End;
-        let quarantine = Decider::Builtin(Builtin::Quarantine);
-        let last = if words.rules.view.quarantined { quarantine } else { end };
+        let last = words.rules.shut.map_or(end, Decider::Builtin);
         let default = Cell { decider: last, would: last };
         let mut ruleset = empty(words.word(default, End::Destination)?, words.word(default, End::Source)?);
         ruleset.networks.clear();

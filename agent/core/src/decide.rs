@@ -16,6 +16,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) covered: &'a [Vec<usize>],
     /// How many service classes there are.
     pub(crate) services: usize,
+    /// The built-in rule that denies everything, whatever the view's rules say.
+    pub(crate) shut: Option<Builtin>,
 }
 
 /// Which rule decides: an index into the living rules, a built-in rule, or the policy's end.
@@ -41,8 +43,8 @@ pub(crate) struct Cell {
 impl Rules<'_> {
     /// The row of a class: one cell for each service class. `end` is where this machine stands in the flow.
     pub(crate) fn row(&self, standing: &Standing, end: End) -> Vec<Cell> {
-        if self.view.quarantined {
-            return self.denied(Builtin::Quarantine);
+        if let Some(rule) = self.shut {
+            return self.denied(rule);
         }
         match standing {
             Standing::Unknown => self.denied(Builtin::Unknown),

@@ -5,11 +5,13 @@
 mod addresses;
 mod compile;
 mod decide;
+mod deed;
 mod epochs;
 pub mod event;
 mod evidence;
 mod history;
 mod machine;
+mod outage;
 mod outcome;
 pub mod packet;
 mod render;

@@ -5,42 +5,21 @@
 
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, View};
 
 use crate::compile::{self, Program};
+use crate::deed::{Aim, Deed, Job};
 use crate::epochs::Epochs;
 use crate::event::LogEvent;
 use crate::evidence::{Reader, Told};
 use crate::history::{self, History};
+use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::ruleset::MAX_EPOCH;
 use crate::spool::Spool;
 use crate::terms::{Config, Facts, KernelRequest, State};
-
-/// A ruleset on its way to the kernel, or in force.
-#[derive(Debug)]
-struct Deed {
-    program: Program,
-    /// The view from which it was made; `None` for closed.
-    view: Option<View>,
-}
-
-/// What the kernel half is busy with.
-#[derive(Debug)]
-enum Job {
-    Apply(Box<Deed>),
-    Sweep,
-}
-
-/// What is to be looked at next.
-#[derive(Debug)]
-enum Wish {
-    /// Nothing may pass but the center.
-    Closed,
-    /// A view; `ack`: the center waits for an answer.
-    View { view: Box<View>, ack: bool },
-}
 
 /// The agent's core.
 #[derive(Debug)]
@@ -52,18 +31,18 @@ pub struct Machine {
     reader: Reader,
     spool: Spool,
     enforced: Option<Deed>,
-    wish: Option<Wish>,
+    /// What is to be looked at next.
+    wish: Option<Aim>,
     job: Option<Job>,
     /// The job was handed out.
     asked: bool,
-    /// The center waits for an answer to the job.
-    ack: bool,
     /// A sweep is due as soon as something is in force: without a kept state, what the marks hold is unknown, whether
     /// a table stands or not, and a mark may even name the epoch in force.
     unknown_marks: bool,
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
+    watch: Watch,
     connected: bool,
     outbox: VecDeque<FromAgent>,
     refused: Option<(u64, String)>,
@@ -74,8 +53,9 @@ impl Machine {
     #[must_use]
     pub fn new(config: Config, kept: Option<State>) -> Self {
         let unknown_marks = kept.is_none();
-        let State { view, epochs, numbering } = kept.unwrap_or_default();
-        let wish = view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack: false });
+        let State { view, epochs, numbering, over } = kept.unwrap_or_default();
+        let wish = Aim { view: view.map(Arc::new), ack: false, over: over && config.center.is_some() };
+        let watch = Watch::new(config.center.is_some(), config.heard_before);
         let spool = Spool::new(config.vm.clone(), config.boot.clone());
         let mut machine = Self {
             config,
@@ -88,10 +68,10 @@ impl Machine {
             wish: Some(wish),
             job: None,
             asked: false,
-            ack: false,
             unknown_marks,
             dirty: false,
             clock: None,
+            watch,
             connected: false,
             outbox: VecDeque::new(),
             refused: None,
@@ -109,7 +89,7 @@ impl Machine {
     pub fn handle_view(&mut self, view: View, now: u64) {
         self.clock = Some(view.now - signed(now));
         self.spool.name(&view.vm);
-        self.wish = Some(Wish::View { view: Box::new(view), ack: true });
+        self.wish = Some(Aim { view: Some(Arc::new(view)), ack: true, over: false });
         self.proceed(now);
     }
 
@@ -118,10 +98,10 @@ impl Machine {
         let Some(Job::Apply(deed)) = self.job.take() else { return };
         self.asked = false;
         self.epochs.commit();
-        if let Some(view) = deed.view.as_ref().filter(|_| self.ack) {
-            self.answer(view.generation, AckResult::InForce);
+        if deed.aim.ack {
+            self.answer(deed.aim.generation(), AckResult::InForce);
         }
-        self.refused = self.refused.take().filter(|_| deed.view.is_none());
+        self.refused = self.refused.take().filter(|_| deed.aim.holds() == 0);
         self.enforced = Some(*deed);
         self.proceed(now);
     }
@@ -132,7 +112,10 @@ impl Machine {
         let Some(Job::Apply(deed)) = self.job.take() else { return };
         self.asked = false;
         self.history.forget_newest();
-        self.refuse(deed.view.as_ref().map_or(0, |view| view.generation), reason, self.ack);
+        self.refuse(&deed.aim, reason);
+        if deed.aim.over {
+            self.watch.refused(now);
+        }
         self.dirty = true;
         self.proceed(now);
     }
@@ -176,6 +159,11 @@ impl Machine {
         self.outbox.push_back(FromAgent::Hello(self.hello(addresses)));
     }
 
+    /// The center said something.
+    pub fn handle_heard(&mut self, now: u64) {
+        self.watch.heard(now);
+    }
+
     /// The center said what time it is.
     pub fn handle_time(&mut self, center_now: i64, now: u64) {
         self.clock = Some(center_now - signed(now));
@@ -185,6 +173,7 @@ impl Machine {
     /// The session ended.
     pub fn handle_disconnected(&mut self) {
         self.connected = false;
+        self.watch.ended();
         self.outbox.clear();
         self.spool.rewind();
     }
@@ -194,11 +183,11 @@ impl Machine {
         self.spool.stored(boot, up_to);
     }
 
-    /// Time went by: a rule may have ended.
+    /// Time went by: a rule may have ended, or the center been away for too long.
     pub fn handle_tick(&mut self, now: u64) {
-        let view = self.enforced.as_ref().and_then(|deed| deed.view.as_ref());
-        if let (Some(view), None) = (view, &self.wish) {
-            self.wish = Some(Wish::View { view: Box::new(view.clone()), ack: false });
+        let aim = self.enforced.as_ref().map(|deed| &deed.aim);
+        if let (Some(aim), None) = (aim.filter(|aim| aim.view.is_some()), &self.wish) {
+            self.wish = Some(Aim { ack: false, ..aim.clone() });
             self.proceed(now);
         }
     }
@@ -206,10 +195,19 @@ impl Machine {
     /// When the next tick is due, by the agent's own clock.
     #[must_use]
     pub fn poll_timeout(&self, now: u64) -> Option<u64> {
-        let clock = self.clock?;
-        let view = self.enforced.as_ref()?.view.as_ref()?;
-        let change = compile::next_change(view, signed(now) + clock)?;
-        u64::try_from(change - clock).ok()
+        let aim = self.enforced.as_ref().map(|deed| &deed.aim).filter(|aim| !aim.over)?;
+        let view = aim.view.as_ref()?;
+        let change = self.clock.and_then(|clock| {
+            let change = compile::next_change(view, signed(now) + clock)?;
+            u64::try_from(change - clock).ok()
+        });
+        [change, self.watch.deadline(view.outage)].into_iter().flatten().min()
+    }
+
+    /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
+    pub fn poll_heard(&mut self) -> Option<u64> {
+        let view = self.enforced.as_ref()?.aim.view.as_ref()?;
+        self.watch.to_keep(view.outage)
     }
 
     /// The state to write to disk, if it changed.
@@ -221,8 +219,9 @@ impl Machine {
             Some(Job::Apply(deed)) => Some(&**deed),
             Some(Job::Sweep) | None => self.enforced.as_ref(),
         };
-        let view = deed.and_then(|deed| deed.view.clone());
-        Some(State { view, epochs: self.epochs, numbering: self.numbering.clone() })
+        let Aim { view, over, .. } = deed.map(|deed| deed.aim.clone()).unwrap_or_default();
+        let view = view.map(Arc::unwrap_or_clone);
+        Some(State { view, epochs: self.epochs, numbering: self.numbering.clone(), over })
     }
 
     /// What the kernel half shall do next; nothing while it is busy, or while a state is to be written first.
@@ -232,7 +231,7 @@ impl Machine {
         }
         let request = match self.job.as_ref()? {
             Job::Apply(deed) => {
-                let forget = self.reborn(deed.view.as_ref());
+                let forget = self.reborn(deed.aim.view.as_deref());
                 KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget }
             }
             Job::Sweep => {
@@ -257,7 +256,8 @@ impl Machine {
     pub fn facts(&self) -> Facts {
         let enforced = self.enforced.as_ref();
         Facts {
-            generation: self.generation(),
+            generation: enforced.map_or(0, |deed| deed.aim.generation()),
+            over: enforced.is_some_and(|deed| deed.aim.over),
             epoch: enforced.map_or(0, |deed| deed.program.ruleset.epoch),
             records: self.spool.made(),
             waiting: self.spool.waiting() as u64,
@@ -274,14 +274,10 @@ impl Machine {
 
     /// Addresses that another VM has by the next view than by the one in force.
     fn reborn(&self, next: Option<&View>) -> BTreeSet<IpAddr> {
-        let held = self.enforced.as_ref().and_then(|deed| deed.view.as_ref()).map(history::identities);
+        let held = self.enforced.as_ref().and_then(|deed| deed.aim.view.as_deref()).map(history::identities);
         let (Some(held), Some(view)) = (held, next) else { return BTreeSet::new() };
         let new = |(address, vm): &(IpAddr, String)| held.get(address) != Some(vm);
         history::identities(view).into_iter().filter(new).map(|(address, _)| address).collect()
-    }
-
-    fn generation(&self) -> u64 {
-        self.enforced.as_ref().and_then(|deed| deed.view.as_ref()).map_or(0, |view| view.generation)
     }
 
     fn hello(&self, addresses: Vec<IpAddr>) -> Hello {
@@ -291,7 +287,7 @@ impl Machine {
             version: self.config.version.clone(),
             boot: self.spool.boot().to_owned(),
             addresses,
-            generation: self.generation(),
+            generation: self.enforced.as_ref().map_or(0, |deed| deed.aim.holds()),
         }
     }
 
@@ -304,34 +300,36 @@ impl Machine {
             self.job = Some(Job::Sweep);
             return;
         }
-        match self.wish.take() {
-            None => {}
-            Some(Wish::Closed) => {
-                let program = compile::closed(self.config.center, &mut self.numbering);
-                self.consider(program, None, false);
-            }
-            Some(Wish::View { view, ack }) => {
-                let time = self.clock.map(|clock| signed(now) + clock);
-                let program = compile::compile(&view, time, &mut self.numbering).map(|mut program| {
-                    program.ruleset.center = self.config.center.or(view.center);
-                    program
-                });
-                self.consider(program, Some(*view), ack);
-            }
-        }
+        let Some(mut aim) = self.wish.take() else { return };
+        let Some(view) = aim.view.clone() else {
+            let program = compile::closed(self.config.center, &mut self.numbering);
+            return self.consider(program, aim);
+        };
+        // Once over, a policy is taken up again by the center's own word alone.
+        aim.over |= !aim.ack && self.watch.is_over(view.outage, now);
+        let time = self.clock.map(|clock| signed(now) + clock);
+        let program = match aim.over {
+            true => compile::over(&view, &mut self.numbering),
+            false => compile::compile(&view, time, &mut self.numbering),
+        };
+        let program = program.map(|mut program| {
+            program.ruleset.center = self.config.center.or(view.center);
+            program
+        });
+        self.consider(program, aim);
     }
 
-    /// Decides what a compiled wish asks of the kernel.
-    fn consider(&mut self, program: Result<Program, compile::TooBig>, view: Option<View>, ack: bool) {
+    /// Decides what a compiled aim asks of the kernel.
+    fn consider(&mut self, program: Result<Program, compile::TooBig>, aim: Aim) {
         let crowded = self.crowded();
         match program {
-            Ok(program) if self.stands(&program) && self.reborn(view.as_ref()).is_empty() => self.extend(view, ack),
+            Ok(program) if self.stands(&program) && self.reborn(aim.view.as_deref()).is_empty() => self.extend(aim),
             Ok(_) | Err(_) if crowded || self.epochs.must_sweep(self.config.max_epoch) => {
-                self.wish = Some(view.map_or(Wish::Closed, |view| Wish::View { view: Box::new(view), ack }));
+                self.wish = Some(aim);
                 self.job = Some(Job::Sweep);
             }
-            Ok(program) => self.begin(program, view, ack),
-            Err(reason) => self.refuse(view.map_or(0, |view| view.generation), &reason.to_string(), ack),
+            Ok(program) => self.begin(program, aim),
+            Err(reason) => self.refuse(&aim, &reason.to_string()),
         }
     }
 
@@ -348,34 +346,33 @@ impl Machine {
     }
 
     /// The ruleset in force serves a later generation too.
-    fn extend(&mut self, view: Option<View>, ack: bool) {
-        let Some(view) = view else { return };
+    fn extend(&mut self, aim: Aim) {
+        let Some(view) = &aim.view else { return };
         let generation = view.generation;
-        self.history.extend(&view);
-        if let Some(deed) = &mut self.enforced {
-            self.dirty |= deed.view.as_ref() != Some(&view);
-            deed.view = Some(view);
-        }
+        self.history.extend(view);
         self.refused = None;
-        if ack {
+        if aim.ack {
             self.answer(generation, AckResult::InForce);
+        }
+        if let Some(deed) = &mut self.enforced {
+            self.dirty |= deed.aim.view != aim.view || deed.aim.over != aim.over;
+            deed.aim = aim;
         }
     }
 
     /// A new epoch begins.
-    fn begin(&mut self, mut program: Program, view: Option<View>, ack: bool) {
+    fn begin(&mut self, mut program: Program, aim: Aim) {
         let epoch = self.epochs.give(self.config.max_epoch.min(MAX_EPOCH));
         program.ruleset.epoch = epoch;
-        self.history.begin(epoch, view.as_ref(), program.outcomes.clone());
-        self.job = Some(Job::Apply(Box::new(Deed { program, view })));
-        self.ack = ack;
+        self.history.begin(epoch, aim.view.as_deref(), program.outcomes.clone());
+        self.job = Some(Job::Apply(Box::new(Deed { program, aim })));
         self.dirty = true;
     }
 
-    fn refuse(&mut self, generation: u64, reason: &str, ack: bool) {
-        self.refused = Some((generation, reason.to_owned()));
-        if ack {
-            self.answer(generation, AckResult::Refused { reason: reason.to_owned() });
+    fn refuse(&mut self, aim: &Aim, reason: &str) {
+        self.refused = Some((aim.generation(), reason.to_owned()));
+        if aim.ack {
+            self.answer(aim.generation(), AckResult::Refused { reason: reason.to_owned() });
         }
     }
 
@@ -384,9 +381,4 @@ impl Machine {
             self.outbox.push_back(FromAgent::Ack(Ack { generation, result }));
         }
     }
-}
-
-/// The agent's own clock as a signed number.
-fn signed(now: u64) -> i64 {
-    i64::try_from(now).unwrap_or(i64::MAX)
 }

@@ -21,6 +21,8 @@ pub struct Config {
     pub version: String,
     /// The center's address as this agent dials it; without it, the view's.
     pub center: Option<SocketAddr>,
+    /// How long before this life's start the center was last heard, in milliseconds; `None` where that is not known.
+    pub heard_before: Option<u64>,
     /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
     pub max_epoch: u16,
 }
@@ -34,6 +36,9 @@ pub struct State {
     pub epochs: Epochs,
     /// The numbers that marks may hold.
     pub numbering: Numbering,
+    /// The view's policy is over until the center sends another: it was away for longer than the policy allows.
+    #[serde(default)]
+    pub over: bool,
 }
 
 /// What the kernel half shall do.
@@ -60,6 +65,9 @@ pub struct Facts {
     pub generation: u64,
     /// The epoch in force; 0 for none.
     pub epoch: u16,
+    /// That generation's policy is over, and the VM closed: its center is away for longer than the policy allows.
+    #[serde(default)]
+    pub over: bool,
     /// Records made since the agent started.
     pub records: u64,
     /// Records that the center has not stored yet.

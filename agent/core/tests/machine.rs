@@ -2,122 +2,13 @@
 #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
 
 mod views;
+mod world;
 
-use agent_core::{
-    CAPACITY, Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Numbering, Ruleset, State, Word,
-};
+use agent_core::{CAPACITY, Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Numbering, State, Word};
 use policy::{Action, End, FlowService, ServiceMatch};
-use views::{ANY, FINANCE, HR, look_up, rule, tcp, udp, view};
-use wire::{Ack, AckResult, FromAgent, Kind, Record, View, ViewRule};
-
-fn config(max_epoch: u16) -> Config {
-    Config { vm: "hr-1".into(), boot: "b".into(), version: "0".into(), center: None, max_epoch }
-}
-
-/// A machine with its surroundings; everything that happens is a line in `seen`.
-struct World {
-    machine: Machine,
-    kernel: Option<Ruleset>,
-    kept: Option<State>,
-    records: Vec<Record>,
-    seen: Vec<String>,
-    /// The next ruleset is refused.
-    sick: bool,
-}
-
-impl World {
-    fn new(max_epoch: u16, kept: Option<State>) -> Self {
-        let machine = Machine::new(config(max_epoch), kept);
-        let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
-        world.pump(0);
-        world
-    }
-
-    fn connected() -> Self {
-        let mut world = Self::new(2047, None);
-        world.machine.handle_connected(Vec::new());
-        world.pump(0);
-        world
-    }
-
-    fn pump(&mut self, now: u64) {
-        loop {
-            if let Some(state) = self.machine.poll_persist() {
-                self.seen.push(format!("keep {}", state.view.as_ref().map_or(0, |view| view.generation)));
-                self.kept = Some(state);
-            }
-            let Some(request) = self.machine.poll_kernel() else { break };
-            assert_eq!(self.machine.poll_kernel(), None, "one request at a time");
-            self.carry_out(request, now);
-        }
-        while let Some(message) = self.machine.poll_send() {
-            self.hear(message);
-        }
-    }
-
-    fn carry_out(&mut self, request: KernelRequest, now: u64) {
-        match request {
-            KernelRequest::Sweep { except } => {
-                self.seen.push(format!("sweep but {except}"));
-                self.machine.handle_swept(now);
-            }
-            KernelRequest::Apply { .. } if std::mem::take(&mut self.sick) => {
-                self.seen.push("refuse".into());
-                self.machine.handle_refused("no memory", now);
-            }
-            KernelRequest::Apply { ruleset, forget } => {
-                let forget: Vec<_> = forget.iter().map(|address| format!(" forget {address}")).collect();
-                self.seen.push(format!("apply {}{}", ruleset.epoch, forget.concat()));
-                self.kernel = Some(*ruleset);
-                self.machine.handle_committed(now);
-            }
-        }
-    }
-
-    fn hear(&mut self, message: FromAgent) {
-        match message {
-            FromAgent::Hello(hello) => self.seen.push(format!("hello {}", hello.generation)),
-            FromAgent::Ack(Ack { generation, result: AckResult::InForce }) => {
-                self.seen.push(format!("ack {generation}"))
-            }
-            FromAgent::Ack(Ack { generation, result: AckResult::Refused { reason } }) => {
-                self.seen.push(format!("refused {generation}: {reason}"));
-            }
-            FromAgent::Records(records) => self.records.extend(records),
-            FromAgent::Heartbeat => {}
-        }
-    }
-
-    fn view(&mut self, view: View) {
-        self.machine.handle_view(view, 0);
-        self.pump(0);
-    }
-
-    /// What was seen since the last look.
-    fn check(&mut self, expected: &[&str]) {
-        let seen = std::mem::take(&mut self.seen);
-        assert_eq!(seen, expected);
-    }
-
-    fn log(&mut self, kind: LogKind, direction: Direction, mark: u32, packet: &[u8]) {
-        self.machine.handle_log(&LogEvent { kind, direction, mark, packet: packet.to_vec() }, 7);
-        self.pump(0);
-    }
-
-    /// The mark that a new flow gets, by the kernel's own maps.
-    fn mark(&self, inbound: bool, peer: &str, service: FlowService) -> u32 {
-        let ruleset = self.kernel.as_ref().unwrap();
-        u32::from(ruleset.epoch) << 20 | look_up(ruleset, inbound, peer.parse().unwrap(), service).0
-    }
-}
-
-fn generation(generation: u64, rules: Vec<ViewRule>) -> View {
-    View { generation, rules, record_all: true, ..view() }
-}
-
-fn web() -> ViewRule {
-    rule("web", Action::Allow, &[tcp(80, 80)], ANY)
-}
+use views::{ANY, FINANCE, HR, rule, tcp, udp};
+use wire::{Ack, AckResult, FromAgent, Kind, Record, ViewRule};
+use world::{World, config, generation, web};
 
 #[test]
 fn a_ruleset_is_kept_before_it_is_applied_and_acknowledged_after() {

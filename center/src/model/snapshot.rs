@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
-use policy::{Action, At, Key, Mode, Name, Policy, Rule, Selector};
+use policy::{Action, At, Key, Mode, Name, Outage, Policy, Rule, Selector};
 use wire::{InventoryFile, Outside, Peer, Set, View, ViewRule};
 
 use super::Standing;
@@ -35,6 +35,7 @@ struct Table {
     rules: Vec<Resolved>,
     default: Action,
     mode: Mode,
+    outage: Outage,
 }
 
 #[derive(Clone, Debug)]
@@ -102,6 +103,7 @@ impl Snapshot {
             quarantined: member.quarantined,
             record_all: self.record_all,
             now,
+            outage: table.outage,
         })
     }
 }
@@ -118,7 +120,7 @@ impl Table {
         };
         let mut resolve = |rule: &Rule| Resolved { rule: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
         let rules = policy.rules.iter().map(&mut resolve).collect();
-        Self { sets, rules, default: policy.default, mode: policy.mode }
+        Self { sets, rules, default: policy.default, mode: policy.mode, outage: policy.outage }
     }
 }
 

@@ -3,6 +3,7 @@
 mod define;
 mod groups;
 mod lex;
+mod outage;
 mod rule;
 mod selector;
 mod service;
@@ -63,7 +64,7 @@ pub fn parse_node(root: &Node, source: &str, problems: &mut Problems) -> Option<
     let context = rule::Context { newlines: &newlines, services: &services, groups: &groups };
     let mut rules = rules(&fields, &context, problems);
     let default = fields.get("default").map_or(Some(Action::Deny), |node| default(node, problems));
-    let outage = fields.get("outage").map_or(Some(Outage::KeepLast), |node| outage(node, problems));
+    let outage = fields.get("outage").map_or(Some(Outage::KeepLast), |node| outage::read(node, problems));
     let mode = fields.get("mode").map_or(Some(Mode::Enforce), |node| rule::mode(node, problems));
     if mode == Some(Mode::Monitor) {
         rules.iter_mut().for_each(|rule| rule.mode = Mode::Monitor);
@@ -128,15 +129,4 @@ fn default(node: &Node, problems: &mut Problems) -> Option<Action> {
         return None;
     }
     yaml::word(node, &[("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)], problems)
-}
-
-fn outage(node: &Node, problems: &mut Problems) -> Option<Outage> {
-    if let Some(text) = node.as_text() {
-        let first = text.as_str().split_whitespace().next().unwrap_or_default();
-        if first == "closed" || first == "lease" {
-            problems.report(not_yet(text.span(), &format!("`outage: {first}`")).help("write `keep-last`"));
-            return None;
-        }
-    }
-    yaml::word(node, &[("keep-last", Outage::KeepLast)], problems)
 }

@@ -1,16 +1,16 @@
 //! The view.
 
-use policy::{AddressGroup, Name, ServiceMatch};
+use policy::{AddressGroup, Name, Outage, ServiceMatch};
 
 use super::{At, DecodeError, Decoded, Fault, action_in, addresses_in, addresses_out, each, mode_in, out};
 use super::{prefixes_in, small, socket_in};
-use crate::proto::{self, outside::Part, service_match::Kind};
+use crate::proto::{self, outage::Mode as Without, outside::Part, service_match::Kind};
 use crate::{Outside, Peer, Set, View, ViewRule};
 
 impl From<View> for proto::View {
     fn from(view: View) -> Self {
         let View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let View { default, mode, quarantined, record_all, now, .. } = view;
+        let View { default, mode, quarantined, record_all, now, outage, .. } = view;
         Self {
             generation,
             vm,
@@ -25,6 +25,7 @@ impl From<View> for proto::View {
             quarantined,
             record_all,
             now,
+            outage: outage_out(outage),
         }
     }
 }
@@ -34,7 +35,7 @@ impl TryFrom<proto::View> for View {
 
     fn try_from(view: proto::View) -> Decoded<Self> {
         let proto::View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let proto::View { default, mode, quarantined, record_all, now, .. } = view;
+        let proto::View { default, mode, quarantined, record_all, now, outage, .. } = view;
         let view = Self {
             generation,
             vm,
@@ -49,10 +50,29 @@ impl TryFrom<proto::View> for View {
             quarantined,
             record_all,
             now,
+            outage: outage_in(outage)?,
         };
         indices(&view)?;
         Ok(view)
     }
+}
+
+/// Keeping the last policy is what an absent field says, as it did before there was a choice.
+fn outage_out(outage: Outage) -> Option<proto::Outage> {
+    let mode = match outage {
+        Outage::KeepLast => return None,
+        Outage::Closed => Without::Closed(proto::Empty {}),
+        Outage::Lease(seconds) => Without::Lease(seconds),
+    };
+    Some(proto::Outage { mode: Some(mode) })
+}
+
+fn outage_in(outage: Option<proto::Outage>) -> Decoded<Outage> {
+    let Some(proto::Outage { mode }) = outage else { return Ok(Outage::KeepLast) };
+    Ok(match mode.at("outage")? {
+        Without::Closed(proto::Empty {}) => Outage::Closed,
+        Without::Lease(seconds) => Outage::Lease(seconds),
+    })
 }
 
 /// Every index must point at something.

@@ -5,8 +5,9 @@ use std::fmt::Debug;
 use std::path::Path;
 use std::{env, fs};
 
+use policy::Outage;
 use prost::Message;
-use wire::{CenterEvent, FromAgent, FromCenter, StoredRecord, proto};
+use wire::{CenterEvent, FromAgent, FromCenter, StoredRecord, View, proto};
 
 use crate::samples;
 
@@ -51,6 +52,9 @@ fn what_an_agent_says_keeps_its_bytes() {
 #[test]
 fn what_a_center_says_keeps_its_bytes() {
     check::<_, proto::View>("view", samples::view());
+    let closed = View { outage: Outage::Closed, ..samples::view() };
+    check::<_, proto::View>("view-closed", closed.clone());
+    check::<_, proto::View>("view-lease", View { outage: Outage::Lease(600), ..closed });
     check::<_, proto::FromCenter>("view-message", FromCenter::View(Box::new(samples::view())));
     check::<_, proto::FromCenter>("welcome", FromCenter::Welcome { protocol: 1, now: 1_795_000_000_123 });
     check::<_, proto::FromCenter>("stored", FromCenter::Stored { boot: "00c0ffee".into(), up_to: 42 });

@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Protocol, ServiceMatch, Would};
+use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, ServiceMatch, Would};
 use wire::{
     Ack, AckResult, AgentState, CenterStatus, Direction, FlowEnd, Hello, InventoryFile, InventoryVm, Kind, Outside,
     Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, Set, View, ViewRule,
@@ -46,6 +46,7 @@ pub(crate) fn view() -> View {
         quarantined: true,
         record_all: true,
         now: 1_795_000_000_123,
+        outage: Outage::KeepLast,
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Name, Protocol, ServiceMatch, Would};
+use policy::{Action, AddressGroup, End, Family, Mode, Name, Outage, Protocol, ServiceMatch, Would};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -95,25 +95,32 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
         (Just(peers), sets_of, vec(rule(sets), 0..4))
     });
     let head = (any::<u64>(), text(), vec(any::<IpAddr>(), 0..3), of(socket()), vec(prefix(), 0..3));
-    (head, body, action(), mode(), any::<(bool, bool, i64)>()).prop_map(|(head, body, default, mode, last)| {
-        let (generation, vm, addresses, center, managed) = head;
-        let ((peers, sets, rules), (quarantined, record_all, now)) = (body, last);
-        View {
-            generation,
-            vm,
-            addresses,
-            center,
-            managed,
-            peers,
-            sets,
-            rules,
-            default,
-            mode,
-            quarantined,
-            record_all,
-            now,
-        }
-    })
+    (head, body, action(), mode(), (any::<(bool, bool, i64)>(), outage())).prop_map(
+        |(head, body, default, mode, last)| {
+            let (generation, vm, addresses, center, managed) = head;
+            let ((peers, sets, rules), ((quarantined, record_all, now), outage)) = (body, last);
+            View {
+                generation,
+                vm,
+                addresses,
+                center,
+                managed,
+                peers,
+                sets,
+                rules,
+                default,
+                mode,
+                quarantined,
+                record_all,
+                now,
+                outage,
+            }
+        },
+    )
+}
+
+fn outage() -> impl Strategy<Value = Outage> {
+    prop_oneof![Just(Outage::KeepLast), Just(Outage::Closed), any::<u32>().prop_map(Outage::Lease)]
 }
 
 fn kind() -> impl Strategy<Value = Kind> {

@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use agent_core::{Class, Program, Ruleset, Service, Word};
-use policy::{Action, AddressGroup, FlowService, Mode, ServiceMatch};
+use policy::{Action, AddressGroup, FlowService, Mode, Outage, ServiceMatch};
 use wire::{Outside, Peer, Set, View, ViewRule};
 
 /// A VM `hr-1` (10.98.0.1, fd98::1) among four peers, with no rule and default deny.
@@ -39,6 +39,7 @@ pub fn view() -> View {
         quarantined: false,
         record_all: false,
         now: 1_000_000,
+        outage: Outage::KeepLast,
     }
 }
 

@@ -1,0 +1,127 @@
+//! A machine with its surroundings: a kernel that does what it is asked, a disk, and a center that listens.
+#![allow(
+    dead_code,
+    unreachable_pub,
+    missing_docs,
+    clippy::unwrap_used,
+    reason = "each test uses its part; a test may fail loudly"
+)]
+
+use agent_core::{Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Ruleset, State};
+use policy::{Action, FlowService};
+use wire::{Ack, AckResult, FromAgent, Record, View, ViewRule};
+
+use crate::views::{ANY, look_up, rule, tcp, view};
+
+pub fn config(max_epoch: u16) -> Config {
+    Config { vm: "hr-1".into(), boot: "b".into(), version: "0".into(), center: None, heard_before: None, max_epoch }
+}
+
+/// A machine with its surroundings; everything that happens is a line in `seen`.
+pub struct World {
+    pub machine: Machine,
+    pub kernel: Option<Ruleset>,
+    pub kept: Option<State>,
+    pub records: Vec<Record>,
+    pub seen: Vec<String>,
+    /// The next ruleset is refused.
+    pub sick: bool,
+}
+
+impl World {
+    pub fn new(max_epoch: u16, kept: Option<State>) -> Self {
+        Self::of(config(max_epoch), kept)
+    }
+
+    pub fn of(config: Config, kept: Option<State>) -> Self {
+        let machine = Machine::new(config, kept);
+        let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
+        world.pump(0);
+        world
+    }
+
+    pub fn connected() -> Self {
+        let mut world = Self::new(2047, None);
+        world.machine.handle_connected(Vec::new());
+        world.pump(0);
+        world
+    }
+
+    pub fn pump(&mut self, now: u64) {
+        loop {
+            if let Some(state) = self.machine.poll_persist() {
+                self.seen.push(format!("keep {}", state.view.as_ref().map_or(0, |view| view.generation)));
+                self.kept = Some(state);
+            }
+            let Some(request) = self.machine.poll_kernel() else { break };
+            assert_eq!(self.machine.poll_kernel(), None, "one request at a time");
+            self.carry_out(request, now);
+        }
+        while let Some(message) = self.machine.poll_send() {
+            self.hear(message);
+        }
+    }
+
+    pub fn carry_out(&mut self, request: KernelRequest, now: u64) {
+        match request {
+            KernelRequest::Sweep { except } => {
+                self.seen.push(format!("sweep but {except}"));
+                self.machine.handle_swept(now);
+            }
+            KernelRequest::Apply { .. } if std::mem::take(&mut self.sick) => {
+                self.seen.push("refuse".into());
+                self.machine.handle_refused("no memory", now);
+            }
+            KernelRequest::Apply { ruleset, forget } => {
+                let forget: Vec<_> = forget.iter().map(|address| format!(" forget {address}")).collect();
+                self.seen.push(format!("apply {}{}", ruleset.epoch, forget.concat()));
+                self.kernel = Some(*ruleset);
+                self.machine.handle_committed(now);
+            }
+        }
+    }
+
+    pub fn hear(&mut self, message: FromAgent) {
+        match message {
+            FromAgent::Hello(hello) => self.seen.push(format!("hello {}", hello.generation)),
+            FromAgent::Ack(Ack { generation, result: AckResult::InForce }) => {
+                self.seen.push(format!("ack {generation}"))
+            }
+            FromAgent::Ack(Ack { generation, result: AckResult::Refused { reason } }) => {
+                self.seen.push(format!("refused {generation}: {reason}"));
+            }
+            FromAgent::Records(records) => self.records.extend(records),
+            FromAgent::Heartbeat => {}
+        }
+    }
+
+    pub fn view(&mut self, view: View) {
+        self.machine.handle_view(view, 0);
+        self.pump(0);
+    }
+
+    /// What was seen since the last look.
+    pub fn check(&mut self, expected: &[&str]) {
+        let seen = std::mem::take(&mut self.seen);
+        assert_eq!(seen, expected);
+    }
+
+    pub fn log(&mut self, kind: LogKind, direction: Direction, mark: u32, packet: &[u8]) {
+        self.machine.handle_log(&LogEvent { kind, direction, mark, packet: packet.to_vec() }, 7);
+        self.pump(0);
+    }
+
+    /// The mark that a new flow gets, by the kernel's own maps.
+    pub fn mark(&self, inbound: bool, peer: &str, service: FlowService) -> u32 {
+        let ruleset = self.kernel.as_ref().unwrap();
+        u32::from(ruleset.epoch) << 20 | look_up(ruleset, inbound, peer.parse().unwrap(), service).0
+    }
+}
+
+pub fn generation(generation: u64, rules: Vec<ViewRule>) -> View {
+    View { generation, rules, record_all: true, ..view() }
+}
+
+pub fn web() -> ViewRule {
+    rule("web", Action::Allow, &[tcp(80, 80)], ANY)
+}
