@@ -31,7 +31,7 @@ fn status(state: &Path, format: Format) -> Outcome {
 }
 
 fn human(status: &Status) -> String {
-    let Status { running, pid, vm, boot: _, connection, facts } = status;
+    let Status { running, pid, vm, boot: _, connection, refused_kept, facts } = status;
     let vm = if vm.is_empty() { "not enrolled" } else { vm };
     let process = if *running { format!("runs (pid {pid})") } else { "does not run; this is its last word".to_owned() };
     let connection = match connection {
@@ -47,12 +47,14 @@ fn human(status: &Status) -> String {
         generation => format!("{generation} (epoch {})", facts.epoch),
     };
     let refused = facts.refused.as_ref().map(|(generation, why)| format!("refused     {generation}: {why}\n"));
+    let kept = refused_kept.as_ref().map(|why| format!("kept        the kept policy was refused: {why}\n"));
     format!(
         "vm          {vm}\nagent       {process}\ncenter      {connection}\ngeneration  {generation}\n\
-         records     {} made, {} not yet stored by the center, {} packets' records lost\n{}",
+         records     {} made, {} not yet stored by the center, {} packets' records lost\n{}{}",
         facts.records,
         facts.waiting,
         facts.lost,
-        refused.unwrap_or_default()
+        refused.unwrap_or_default(),
+        kept.unwrap_or_default()
     )
 }

@@ -10,6 +10,7 @@ use nix::fcntl::{Flock, FlockArg};
 use wire::channel::{Credentials, Enrolled};
 
 use crate::error::Error;
+use crate::kept::{self, Kept};
 use crate::status::Status;
 
 const KEY: &str = "key.der";
@@ -75,16 +76,9 @@ impl Folder {
         self.write(CERTIFICATE, certificate)
     }
 
-    /// What the last life kept. A state that cannot be read counts as lost: it never opens anything.
-    pub(crate) fn state(&self) -> Result<Option<State>, Error> {
-        let Some(text) = self.read(STATE)? else { return Ok(None) };
-        match serde_json::from_slice(&text) {
-            Ok(state) => Ok(Some(state)),
-            Err(error) => {
-                tracing::warn!("the kept policy cannot be read and is not used: {error}");
-                Ok(None)
-            }
-        }
+    /// What the last life kept.
+    pub(crate) fn state(&self, identity: Option<&Identity>) -> Result<Kept, Error> {
+        Ok(self.read(STATE)?.map_or(Kept::Nothing, |text| kept::read(&text, identity)))
     }
 
     /// Keeps the state, before the commit that relies on it.

@@ -7,6 +7,7 @@ mod enrol;
 mod error;
 mod folder;
 mod heard;
+mod kept;
 pub mod kernel;
 mod link;
 mod options;

@@ -103,7 +103,7 @@ async fn hear(
     match message {
         FromCenter::Refused { reason } => return Err(format!("be let in: {reason}")),
         FromCenter::Welcome { .. } => backoff.reset(),
-        FromCenter::View(_) | FromCenter::Stored { .. } | FromCenter::Heartbeat { .. } => {}
+        FromCenter::View(_) | FromCenter::Sealed(_) | FromCenter::Stored { .. } | FromCenter::Heartbeat { .. } => {}
     }
     events.send(LinkEvent::Heard(message)).await.map_err(|_| "the agent ends".to_owned())
 }

@@ -5,7 +5,7 @@ use std::net::IpAddr;
 use agent_core::{KernelRequest, LogEvent, Machine, Ruleset};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
-use wire::{FromAgent, FromCenter, View};
+use wire::{FromAgent, FromCenter, SealedView, View};
 
 use crate::edge::Edge;
 use crate::error::Error;
@@ -94,6 +94,10 @@ impl<E: Edge> Rim<E> {
         match message {
             FromCenter::Welcome { protocol: _, now: center } => self.machine.handle_time(center, now),
             FromCenter::View(view) => self.view(*view),
+            FromCenter::Sealed(sealed) => {
+                let SealedView { view, seal } = *sealed;
+                self.machine.handle_sealed(SealedView { view: self.edge.view(view), seal }, now);
+            }
             FromCenter::Stored { boot, up_to } => self.machine.handle_stored(&boot, up_to),
             FromCenter::Heartbeat { now: _ } | FromCenter::Refused { reason: _ } => {}
         }

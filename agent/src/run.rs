@@ -2,9 +2,10 @@
 
 use std::io::Read as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::{Config, Machine};
+use agent_core::{Config, Machine, State};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -16,6 +17,7 @@ use crate::enrol;
 use crate::error::Error;
 use crate::folder::{Folder, Identity};
 use crate::heard;
+use crate::kept::Kept;
 use crate::kernel::{self, Kernel, KernelLog};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
@@ -48,10 +50,12 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         return Err(Error::NoToken);
     }
     let boot = random()?;
-    let (mut rim, mut log) = start(options, edge, folder, identity.as_ref(), boot)?;
-    if let Some(path) = &options.policy {
+    let by_hand = options.policy.as_deref().map(view).transpose()?;
+    let mut life = Life { identity: identity.as_ref(), by_hand: by_hand.clone(), boot };
+    let (mut rim, mut log) = start(options, edge, folder, &mut life)?;
+    if let Some(view) = by_hand {
         rim.status.connection = Connection::Standalone;
-        rim.view(view(path)?);
+        rim.view(view);
     }
     rim.pump()?;
     if !rim.in_force() {
@@ -82,32 +86,55 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
     serve(&mut rim, &mut log, heard, &mut signals).await
 }
 
+/// What is known of this life before it begins.
+struct Life<'a> {
+    identity: Option<&'a Identity>,
+    by_hand: Option<View>,
+    boot: u64,
+}
+
 /// Brings the kernel and the core up; nothing is in force before the first pump but what stood.
 fn start<E: Edge>(
     options: &Options,
-    edge: E,
+    mut edge: E,
     folder: Folder,
-    identity: Option<&Identity>,
-    boot: u64,
+    life: &mut Life<'_>,
 ) -> Result<(Rim<E>, KernelLog), Error> {
     let log = KernelLog::open()?;
     let kernel = Kernel::open()?;
     for warning in kernel::prepare() {
         tracing::warn!("{warning}");
     }
-    let vm = identity.map(|identity| identity.vm.clone()).unwrap_or_default();
+    let vm = life.identity.map(|identity| identity.vm.clone()).unwrap_or_default();
     let config = Config {
         vm: vm.clone(),
-        boot: format!("{boot:016x}"),
+        boot: format!("{:016x}", life.boot),
         version: env!("CARGO_PKG_VERSION").to_owned(),
         center: options.center,
         heard_before: heard::before(&folder),
         max_epoch: options.epochs,
     };
-    let (boot, kept) = (config.boot.clone(), folder.state()?);
+    let (boot, (kept, refused)) = (config.boot.clone(), kept(&folder, &mut edge, life)?);
     let mut rim = Rim::new(Machine::new(config, kept), folder, kernel, edge);
-    (rim.status.vm, rim.status.boot) = (vm, boot);
+    (rim.status.vm, rim.status.boot, rim.status.refused_kept) = (vm, boot, refused);
     Ok((rim, log))
+}
+
+/// What the last life kept and this one may begin with, or why it may not.
+fn kept(folder: &Folder, edge: &mut impl Edge, life: &mut Life<'_>) -> Result<(Option<State>, Option<String>), Error> {
+    match folder.state(life.identity)? {
+        Kept::Nothing => Ok((None, None)),
+        Kept::Refused(reason) => {
+            tracing::error!("the kept policy is refused, and this machine is closed until its center speaks: {reason}");
+            Ok((None, Some(reason)))
+        }
+        Kept::State(mut state) => {
+            // A view by hand is not kept, and yet is what the next life begins with.
+            let view = life.by_hand.take().map(Arc::new).or(state.view.take());
+            state.view = view.map(|view| Arc::new(edge.view(Arc::unwrap_or_clone(view))));
+            Ok((Some(*state), None))
+        }
+    }
 }
 
 /// Waits, and does what is due, until a signal comes.

@@ -42,6 +42,9 @@ pub struct Status {
     pub boot: String,
     /// How it stands to its center.
     pub connection: Connection,
+    /// Why this life did not begin with the policy that the last one kept: it was altered, torn, or another VM's.
+    #[serde(default)]
+    pub refused_kept: Option<String>,
     /// Generation, epoch, counts of records, the last refusal.
     pub facts: Facts,
 }

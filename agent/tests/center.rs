@@ -156,6 +156,40 @@ fn life(runtime: &Runtime, folder: &Path) {
     assert!(!agent::status(&agent_state).unwrap().running);
     drop((events, admin));
     center.stop();
+    without_a_center(address, &agent_state, second);
+}
+
+/// The kept policy, or closed; never open: lives that begin without the center, with what was kept present, altered, torn
+/// and absent.
+fn without_a_center(address: SocketAddr, state: &Path, generation: u64) {
+    let file = state.join("state.json");
+    let kept = std::fs::read_to_string(&file).unwrap();
+    let altered = kept.replacen("\"bytes\":\"08", "\"bytes\":\"09", 1);
+    assert_ne!(altered, kept);
+    for (name, text, expected, said) in [
+        ("present", Some(kept.as_str()), generation, None),
+        ("altered", Some(&altered), 0, Some("its seal is not")),
+        ("torn", Some(&kept[..kept.len() / 2]), 0, Some("it cannot be read")),
+        ("absent", None, 0, None),
+    ] {
+        match text {
+            Some(text) => std::fs::write(&file, text).unwrap(),
+            None => std::fs::remove_file(&file).unwrap(),
+        }
+        let running = agent(address, state.to_owned(), None);
+        let status = agent::status(state).unwrap();
+        let refused = status.refused_kept.as_deref();
+        assert_eq!(status.facts.generation, expected, "{name}");
+        assert!(said.map_or(refused.is_none(), |said| refused.unwrap().contains(said)), "{name}: {refused:?}");
+        assert_eq!(leaves(53), expected != 0, "{name}");
+        end(running);
+    }
+}
+
+/// Whether a datagram to `db` leaves this VM: the output hook's drop shows as an error of the call.
+fn leaves(port: u16) -> bool {
+    let socket = UdpSocket::bind((ME, 0)).unwrap();
+    socket.send_to(b"hello", (Ipv4Addr::new(10, 98, 0, 2), port)).is_ok()
 }
 
 fn operator(runtime: &Runtime, state: &Path) -> AdminClient {

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SigningKey as _,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -76,6 +76,11 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(format!("{IDENTITY}{vm}").try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         Ok(params.signed_by(&request.public_key, &self.issuer)?.der().to_vec())
+    }
+
+    /// Signs with the authority's key.
+    pub(crate) fn sign(&self, message: &[u8]) -> Result<Vec<u8>, PkiError> {
+        Ok(self.issuer.key().sign(message)?)
     }
 
     /// How the center speaks TLS at an address: 1.3 alone, with a certificate of the agent if it has one.

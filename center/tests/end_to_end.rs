@@ -22,7 +22,7 @@ use wire::admin::{self, AdminClient, AdminError};
 use wire::channel::{self, ChannelError, Credentials, Session};
 use wire::{
     Ack, AckResult, CenterEvent, Direction, FlowEnd, FromAgent, FromCenter, Hello, InventoryFile, JoinToken, Kind,
-    PROTOCOL, Presence, Record, RecordKey, RecordQuery, View,
+    PROTOCOL, Presence, Record, RecordKey, RecordQuery, SEALS, View,
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -348,6 +348,29 @@ async fn a_second_session_of_one_key_is_refused_and_told() {
     newer.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
     assert!(matches!(next(&mut newer).await, FromCenter::Welcome { .. }));
     drop((session, clone, newer, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_view_goes_out_under_the_authoritys_seal_to_those_who_take_it() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut session = channel::connect(center.address, &credentials).await.unwrap();
+    let greeting = Hello { capabilities: vec!["another".into(), SEALS.into()], ..hello(&[]) };
+    session.sender.send(FromAgent::Hello(greeting)).await.unwrap();
+    next(&mut session).await;
+    let FromCenter::Sealed(sealed) = next(&mut session).await else { panic!("not sealed") };
+    assert_eq!((sealed.view.vm.as_str(), sealed.view.generation), ("db", 2));
+    assert_eq!(sealed.seal.view().unwrap(), sealed.view);
+    assert!(sealed.seal.holds(&credentials.authority));
+    assert!(!sealed.seal.holds(&credentials.certificate), "another key");
+    let mut other = sealed.seal.clone();
+    *other.bytes.last_mut().unwrap() ^= 1;
+    assert!(!other.holds(&credentials.authority), "other bytes");
+    drop(session);
     center.stop().await;
 }
 

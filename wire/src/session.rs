@@ -1,6 +1,6 @@
 //! The messages of one agent's session.
 
-use crate::{Ack, Hello, Record, View};
+use crate::{Ack, Hello, Record, SealedView, View};
 
 /// The most records that one message may carry.
 pub const MAX_BATCH: usize = 1000;
@@ -34,6 +34,8 @@ pub enum FromCenter {
     },
     /// The whole view of the newest generation; older ones that were not sent are skipped.
     View(Box<View>),
+    /// The same under seal, for agents that take it ([`crate::SEALS`]).
+    Sealed(Box<SealedView>),
     /// All records of a boot that were sent, up to a sequence number, are stored.
     Stored {
         /// The boot.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use wire::View;
+use wire::{Seal, View};
 
 use crate::compile::Program;
 
@@ -11,6 +11,8 @@ use crate::compile::Program;
 pub(crate) struct Aim {
     /// The view; `None`: nothing may pass but the center.
     pub(crate) view: Option<Arc<View>>,
+    /// The view's seal, if the center gave one.
+    pub(crate) seal: Option<Arc<Seal>>,
     /// The center sent it just now, and waits for an answer.
     pub(crate) ack: bool,
     /// The center was missed for longer than the view's policy allows: nothing may pass but the center, until it sends

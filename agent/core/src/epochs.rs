@@ -6,6 +6,7 @@ use crate::ruleset::MAX_EPOCH;
 
 /// The epoch counter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "(u16, u16, u16)", into = "(u16, u16, u16)")]
 pub struct Epochs {
     /// The last epoch that was given, committed or not; 0 for none.
     current: u16,
@@ -52,5 +53,27 @@ impl Epochs {
 
     fn following(self, max: u16) -> u16 {
         self.current % max.clamp(3, MAX_EPOCH) + 1
+    }
+}
+
+impl From<Epochs> for (u16, u16, u16) {
+    fn from(Epochs { current, floor, committed }: Epochs) -> Self {
+        (current, floor, committed)
+    }
+}
+
+impl TryFrom<(u16, u16, u16)> for Epochs {
+    type Error = &'static str;
+
+    /// What no counting leads to is refused: by a wrong count, a number would be given while marks still hold it.
+    fn try_from((current, floor, committed): (u16, u16, u16)) -> Result<Self, Self::Error> {
+        let begun = (current == 0) == (floor == 0);
+        let small = current.max(floor).max(committed) <= MAX_EPOCH;
+        let within = match floor <= current {
+            true => (floor..=current).contains(&committed),
+            false => committed >= floor || committed <= current,
+        };
+        let sensible = begun && small && (committed == 0 || within);
+        sensible.then_some(Self { current, floor, committed }).ok_or("no agent counts epochs like this")
     }
 }

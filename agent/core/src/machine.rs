@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, View};
+use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -53,8 +53,8 @@ impl Machine {
     #[must_use]
     pub fn new(config: Config, kept: Option<State>) -> Self {
         let unknown_marks = kept.is_none();
-        let State { view, epochs, numbering, over } = kept.unwrap_or_default();
-        let wish = Aim { view: view.map(Arc::new), ack: false, over: over && config.center.is_some() };
+        let State { view, seal, epochs, numbering, over } = kept.unwrap_or_default();
+        let wish = Aim { view, seal, ack: false, over: over && config.center.is_some() };
         let watch = Watch::new(config.center.is_some(), config.heard_before);
         let spool = Spool::new(config.vm.clone(), config.boot.clone());
         let mut machine = Self {
@@ -85,11 +85,21 @@ impl Machine {
         self.spool.name(vm);
     }
 
-    /// The center sent a view. `now` is the agent's own clock in milliseconds, here and below.
+    /// A view came without a seal: it is in force for this life alone. `now` is the agent's own clock in milliseconds,
+    /// here and below.
     pub fn handle_view(&mut self, view: View, now: u64) {
+        self.receive(view, None, now);
+    }
+
+    /// The center sent a view under seal.
+    pub fn handle_sealed(&mut self, SealedView { view, seal }: SealedView, now: u64) {
+        self.receive(view, Some(Arc::new(seal)), now);
+    }
+
+    fn receive(&mut self, view: View, seal: Option<Arc<Seal>>, now: u64) {
         self.clock = Some(view.now - signed(now));
         self.spool.name(&view.vm);
-        self.wish = Some(Aim { view: Some(Arc::new(view)), ack: true, over: false });
+        self.wish = Some(Aim { view: Some(Arc::new(view)), seal, ack: true, over: false });
         self.proceed(now);
     }
 
@@ -219,9 +229,8 @@ impl Machine {
             Some(Job::Apply(deed)) => Some(&**deed),
             Some(Job::Sweep) | None => self.enforced.as_ref(),
         };
-        let Aim { view, over, .. } = deed.map(|deed| deed.aim.clone()).unwrap_or_default();
-        let view = view.map(Arc::unwrap_or_clone);
-        Some(State { view, epochs: self.epochs, numbering: self.numbering.clone(), over })
+        let Aim { view, seal, ack: _, over } = deed.map(|deed| deed.aim.clone()).unwrap_or_default();
+        Some(State { view, seal, epochs: self.epochs, numbering: self.numbering.clone(), over })
     }
 
     /// What the kernel half shall do next; nothing while it is busy, or while a state is to be written first.
@@ -283,7 +292,7 @@ impl Machine {
     fn hello(&self, addresses: Vec<IpAddr>) -> Hello {
         Hello {
             protocol: PROTOCOL,
-            capabilities: Vec::new(),
+            capabilities: vec![SEALS.to_owned()],
             version: self.config.version.clone(),
             boot: self.spool.boot().to_owned(),
             addresses,
@@ -355,7 +364,7 @@ impl Machine {
             self.answer(generation, AckResult::InForce);
         }
         if let Some(deed) = &mut self.enforced {
-            self.dirty |= deed.aim.view != aim.view || deed.aim.over != aim.over;
+            self.dirty |= deed.aim.view != aim.view || deed.aim.seal != aim.seal || deed.aim.over != aim.over;
             deed.aim = aim;
         }
     }

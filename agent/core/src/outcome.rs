@@ -85,7 +85,7 @@ fn shortened(text: String) -> String {
 ///
 /// An outcome keeps its number from one generation to the next, so that its counters go on counting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(from = "Vec<(u32, Outcome)>", into = "Vec<(u32, Outcome)>")]
+#[serde(try_from = "Vec<(u32, Outcome)>", into = "Vec<(u32, Outcome)>")]
 pub struct Numbering {
     by_number: BTreeMap<u32, Outcome>,
     by_outcome: BTreeMap<Outcome, u32>,
@@ -155,11 +155,22 @@ impl Numbering {
     }
 }
 
-impl From<Vec<(u32, Outcome)>> for Numbering {
-    fn from(pairs: Vec<(u32, Outcome)>) -> Self {
-        let by_outcome = pairs.iter().map(|(number, outcome)| (outcome.clone(), *number)).collect();
+impl TryFrom<Vec<(u32, Outcome)>> for Numbering {
+    type Error = &'static str;
+
+    /// Numbers that this agent would not give, or would not give like this, are refused.
+    fn try_from(pairs: Vec<(u32, Outcome)>) -> Result<Self, Self::Error> {
+        if pairs.iter().any(|(number, _)| !(Builtin::FIRST_FREE..Word::NUMBER).contains(number)) {
+            return Err("a number of an outcome is out of range");
+        }
+        let count = pairs.len();
+        let by_outcome: BTreeMap<_, _> = pairs.iter().map(|(number, outcome)| (outcome.clone(), *number)).collect();
         let next = pairs.iter().map(|(number, _)| number + 1).max().unwrap_or(Builtin::FIRST_FREE);
-        Self { by_number: pairs.into_iter().collect(), by_outcome, next }
+        let by_number: BTreeMap<_, _> = pairs.into_iter().collect();
+        if by_number.len() != count || by_outcome.len() != count {
+            return Err("two outcomes share a number, or one has two");
+        }
+        Ok(Self { by_number, by_outcome, next })
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use wire::View;
+use wire::{Seal, View};
 
 use crate::epochs::Epochs;
 use crate::outcome::Numbering;
@@ -30,8 +31,12 @@ pub struct Config {
 /// What must outlive the process: written before the commit that relies on it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct State {
-    /// The view in force, or about to be.
-    pub view: Option<View>,
+    /// The view in force, or about to be. It is not written as such: what is kept is its seal, and what the seal's
+    /// bytes mean is read again when the seal holds.
+    #[serde(skip)]
+    pub view: Option<Arc<View>>,
+    /// Its seal; a view without one is not kept.
+    pub seal: Option<Arc<Seal>>,
     /// The epoch counter.
     pub epochs: Epochs,
     /// The numbers that marks may hold.

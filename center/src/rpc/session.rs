@@ -12,7 +12,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use wire::proto::{self, session_server::Session};
-use wire::{FromAgent, FromCenter, PROTOCOL, Record};
+use wire::{FromAgent, FromCenter, PROTOCOL, Record, SEALS, SealedView};
 
 use crate::hub::{Hub, HubError, now};
 use crate::live::Seat;
@@ -43,8 +43,8 @@ impl<S: Store> Session for SessionService<S> {
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (vm, key, center) = self.caller(&request).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
-        let talk =
-            Talk { hub: self.hub.clone(), incoming: request.into_inner(), sender, key, center, protocol: PROTOCOL };
+        let (hub, incoming) = (self.hub.clone(), request.into_inner());
+        let talk = Talk { hub, incoming, sender, key, center, protocol: PROTOCOL, seals: false };
         tokio::spawn(talk.run(vm, self.closing.clone()));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -94,6 +94,8 @@ struct Talk<S> {
     key: [u8; 32],
     center: Option<SocketAddr>,
     protocol: u32,
+    /// The agent takes its views under seal.
+    seals: bool,
 }
 
 impl<S: Store> Talk<S> {
@@ -125,6 +127,7 @@ impl<S: Store> Talk<S> {
             return Err(Ending::Refused("the first word of a session is a hello".into()));
         };
         self.protocol = hello.protocol.min(PROTOCOL);
+        self.seals = hello.capabilities.iter().any(|capability| capability == SEALS);
         self.hub.join(vm, &hello).await.map_err(|error: HubError| Ending::Refused(error.to_string()))
     }
 
@@ -187,7 +190,16 @@ impl<S: Store> Talk<S> {
     fn view(&self, seat: &Seat, snapshot: Arc<Snapshot>) -> Option<proto::FromCenter> {
         let view = snapshot.view_for(seat.vm().as_str(), self.center, now())?;
         tracing::debug!(vm = %seat.vm(), generation = snapshot.generation(), "a view goes out");
-        Some(FromCenter::View(Box::new(view)).into())
+        if !self.seals {
+            return Some(FromCenter::View(Box::new(view)).into());
+        }
+        match SealedView::new(view, |bytes| self.hub.authority.sign(bytes)) {
+            Ok(sealed) => Some(FromCenter::Sealed(Box::new(sealed)).into()),
+            Err(error) => {
+                tracing::error!(vm = %seat.vm(), %error, "a view was not sealed and does not go out");
+                None
+            }
+        }
     }
 
     /// A heartbeat; where the queue is full, the agent hears enough of us.

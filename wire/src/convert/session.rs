@@ -4,7 +4,7 @@ use prost::Message;
 
 use super::{At, DecodeError, Decoded, Fault, addresses_in, addresses_out, at_most, text_in};
 use crate::proto::{self, ack::Result as Outcome, from_agent::Message as Agent, from_center::Message as Center};
-use crate::{Ack, AckResult, FromAgent, FromCenter, Hello, MAX_ADDRESSES, MAX_BATCH, Record};
+use crate::{Ack, AckResult, FromAgent, FromCenter, Hello, MAX_ADDRESSES, MAX_BATCH, Record, Seal, SealedView};
 
 impl From<FromAgent> for proto::FromAgent {
     fn from(message: FromAgent) -> Self {
@@ -52,6 +52,7 @@ impl From<FromCenter> for proto::FromCenter {
             message: Some(match message {
                 FromCenter::Welcome { protocol, now } => Center::Welcome(proto::Welcome { protocol, now }),
                 FromCenter::View(view) => Center::View((*view).into()),
+                FromCenter::Sealed(sealed) => Center::Sealed((*sealed).into()),
                 FromCenter::Stored { boot, up_to } => Center::Stored(proto::Stored { boot, up_to }),
                 FromCenter::Heartbeat { now } => Center::Heartbeat(proto::CenterHeartbeat { now }),
                 FromCenter::Refused { reason } => Center::Refused(proto::Refusal { reason }),
@@ -67,10 +68,27 @@ impl TryFrom<proto::FromCenter> for FromCenter {
         Ok(match message.at("message")? {
             Center::Welcome(proto::Welcome { protocol, now }) => Self::Welcome { protocol, now },
             Center::View(view) => Self::View(Box::new(view.try_into()?)),
+            Center::Sealed(sealed) => Self::Sealed(Box::new(sealed.try_into()?)),
             Center::Stored(proto::Stored { boot, up_to }) => Self::Stored { boot, up_to },
             Center::Heartbeat(proto::CenterHeartbeat { now }) => Self::Heartbeat { now },
             Center::Refused(proto::Refusal { reason }) => Self::Refused { reason },
         })
+    }
+}
+
+impl From<SealedView> for proto::SealedView {
+    /// The view is in the seal's bytes.
+    fn from(SealedView { view: _, seal: Seal { bytes, signature } }: SealedView) -> Self {
+        Self { view: bytes, signature }
+    }
+}
+
+impl TryFrom<proto::SealedView> for SealedView {
+    type Error = DecodeError;
+
+    fn try_from(proto::SealedView { view: bytes, signature }: proto::SealedView) -> Decoded<Self> {
+        let seal = Seal { bytes, signature };
+        Ok(Self { view: seal.view()?, seal })
     }
 }
 

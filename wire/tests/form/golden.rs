@@ -56,6 +56,7 @@ fn what_a_center_says_keeps_its_bytes() {
     check::<_, proto::View>("view-closed", closed.clone());
     check::<_, proto::View>("view-lease", View { outage: Outage::Lease(600), ..closed });
     check::<_, proto::FromCenter>("view-message", FromCenter::View(Box::new(samples::view())));
+    check::<_, proto::FromCenter>("sealed", FromCenter::Sealed(Box::new(samples::sealed())));
     check::<_, proto::FromCenter>("welcome", FromCenter::Welcome { protocol: 1, now: 1_795_000_000_123 });
     check::<_, proto::FromCenter>("stored", FromCenter::Stored { boot: "00c0ffee".into(), up_to: 42 });
     check::<_, proto::FromCenter>("center-heartbeat", FromCenter::Heartbeat { now: 1_795_000_000_123 });

@@ -6,7 +6,7 @@ use ipnet::IpNet;
 use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, ServiceMatch, Would};
 use wire::{
     Ack, AckResult, AgentState, CenterStatus, Direction, FlowEnd, Hello, InventoryFile, InventoryVm, Kind, Outside,
-    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, Set, View, ViewRule,
+    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, View, ViewRule,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -48,6 +48,11 @@ pub(crate) fn view() -> View {
         now: 1_795_000_000_123,
         outage: Outage::KeepLast,
     }
+}
+
+pub(crate) fn sealed() -> SealedView {
+    let sign = |signed: &[u8]| Ok::<_, ()>(signed[..20].to_vec());
+    SealedView::new(view(), sign).expect("it is signed")
 }
 
 fn rules() -> Vec<ViewRule> {

@@ -10,8 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use wire::{
     Ack, AckResult, AgentState, CenterEvent, CenterStatus, Direction, FlowEnd, FromAgent, FromCenter, Hello,
-    InventoryFile, InventoryVm, Kind, Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, Set,
-    StoredRecord, View, ViewRule,
+    InventoryFile, InventoryVm, Kind, Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery,
+    SealedView, Set, StoredRecord, View, ViewRule,
 };
 
 fn text() -> BoxedStrategy<String> {
@@ -207,6 +207,10 @@ pub(crate) fn from_center() -> impl Strategy<Value = FromCenter> {
     prop_oneof![
         any::<(u32, i64)>().prop_map(|(protocol, now)| FromCenter::Welcome { protocol, now }),
         view().prop_map(|view| FromCenter::View(Box::new(view))),
+        (view(), vec(any::<u8>(), 0..80)).prop_map(|(view, signature)| {
+            let sealed = SealedView::new(view, |_| Ok::<_, ()>(signature));
+            FromCenter::Sealed(Box::new(sealed.expect("it is signed")))
+        }),
         (text(), any::<u64>()).prop_map(|(boot, up_to)| FromCenter::Stored { boot, up_to }),
         any::<i64>().prop_map(|now| FromCenter::Heartbeat { now }),
         text().prop_map(|reason| FromCenter::Refused { reason }),
