@@ -10,7 +10,7 @@ use std::sync::Arc;
 use rand::Rng;
 use rcgen::{
     BasicConstraints, Certificate, CertificateParams, CertificateSigningRequestParams, DnType, ExtendedKeyUsagePurpose,
-    IsCa, Issuer, KeyPair, KeyUsagePurpose, SanType, SerialNumber, SigningKey as _,
+    IsCa, Issuer, KeyPair, KeyUsagePurpose, PublicKeyData as _, SanType, SerialNumber, SigningKey as _,
 };
 use rustls::crypto::ring;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
@@ -76,6 +76,12 @@ impl Authority {
         params.subject_alt_names = vec![SanType::URI(format!("{IDENTITY}{vm}").try_into()?)];
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ClientAuth];
         Ok(params.signed_by(&request.public_key, &self.issuer)?.der().to_vec())
+    }
+
+    /// The public key of a PKCS#10 request that it signed, as its SHA-256.
+    pub(crate) fn requester(request: &[u8]) -> Result<[u8; 32], PkiError> {
+        let request = CertificateSigningRequestParams::from_der(&request.into())?;
+        Ok(fingerprint(&request.public_key.subject_public_key_info()))
     }
 
     /// Signs with the authority's key.

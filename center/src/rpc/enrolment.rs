@@ -1,4 +1,4 @@
-//! Enrolment: a join token, once, for a certificate.
+//! Enrolment: a join token for a certificate, once; and again for the key that used it, whose answer may have been lost.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use tonic::{Request, Response, Status};
 use wire::proto::{EnrolReply, EnrolRequest, enrolment_server::Enrolment};
 
 use crate::hub::{Hub, HubError, now};
-use crate::pki::fingerprint;
+use crate::pki::{Authority, PkiError, fingerprint};
 use crate::store::{Redeemed, Store, StoreError};
 
 /// The bytes of a token's secret.
@@ -24,9 +24,13 @@ impl<S: Store> Enrolment for EnrolmentService<S> {
         if secret.len() != SECRET {
             return Err(Status::permission_denied("this is no join token"));
         }
-        let redeemed = self.hub.store.redeem(fingerprint(&secret), now()).await.map_err(failed)?;
-        let vm = match redeemed {
-            Redeemed::Good(vm) => vm,
+        // A request that is no good costs no token.
+        let unusable = |error: PkiError| Status::invalid_argument(format!("the request is unusable: {error}"));
+        let key = Authority::requester(&request).map_err(unusable)?;
+        let redeemed = self.hub.store.redeem(fingerprint(&secret), key, now()).await.map_err(failed)?;
+        let (vm, done) = match redeemed {
+            Redeemed::Good(vm) => (vm, "enrolled"),
+            Redeemed::Again(vm) => (vm, "enrolled again by the same key and join token"),
             Redeemed::Used(vm) => return self.refuse(&vm, "the join token was used already").await,
             Redeemed::Expired(vm) => return self.refuse(&vm, "the join token has expired").await,
             Redeemed::Unknown => return Err(Status::permission_denied("nobody made this join token")),
@@ -41,7 +45,7 @@ impl<S: Store> Enrolment for EnrolmentService<S> {
             Err(error) => return self.refuse(&vm, &format!("the request is unusable: {error}")).await,
         };
         self.hub.store.identify(&vm, fingerprint(&certificate), now()).await.map_err(failed)?;
-        self.hub.audit(&vm, "enrolled").await.map_err(failed)?;
+        self.hub.audit(&vm, done).await.map_err(failed)?;
         self.hub.enrolled(&name).await;
         Ok(Response::new(EnrolReply { vm, certificate, authority: self.hub.authority.certificate().to_vec() }))
     }

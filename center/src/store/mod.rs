@@ -70,7 +70,9 @@ pub(crate) trait Generations: Send + Sync + 'static {
 pub(crate) enum Redeemed {
     /// It was good for this VM, and is used up.
     Good(String),
-    /// It was used before, for this VM.
+    /// It was used before for this VM by the same key, which may have lost the answer.
+    Again(String),
+    /// It was used before for this VM, by another key.
     Used(String),
     /// Its time is over, for this VM.
     Expired(String),
@@ -82,8 +84,8 @@ pub(crate) enum Redeemed {
 pub(crate) trait Tokens: Send + Sync + 'static {
     /// Keeps a token for a VM; the secret itself is not kept.
     fn keep_token(&self, hash: [u8; 32], vm: &str, expires: i64) -> impl Future<Output = Stored<()>> + Send;
-    /// Uses a token up.
-    fn redeem(&self, hash: [u8; 32], now: i64) -> impl Future<Output = Stored<Redeemed>> + Send;
+    /// Uses a token up for a public key, known by its SHA-256.
+    fn redeem(&self, hash: [u8; 32], key: [u8; 32], now: i64) -> impl Future<Output = Stored<Redeemed>> + Send;
 }
 
 /// Certificates, and what was done with them.

@@ -11,7 +11,7 @@ use wire::{InventoryFile, PolicyVersion};
 use super::{Advance, Generations, Identities, Loaded, Redeemed, StoreError, Stored, Tokens};
 
 /// The steps that bring a database to this build's form; `user_version` counts those that were taken.
-const MIGRATIONS: [&str; 1] = [include_str!("../../migrations/0001.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("../../migrations/0001.sql"), include_str!("../../migrations/0002.sql")];
 
 /// An open database.
 #[derive(Clone, Debug)]
@@ -123,16 +123,27 @@ impl Tokens for Sqlite {
         Ok(())
     }
 
-    async fn redeem(&self, hash: [u8; 32], now: i64) -> Stored<Redeemed> {
-        let update = "UPDATE tokens SET used = ? WHERE hash = ? AND used IS NULL AND expires > ? RETURNING vm";
-        let update = sqlx::query(update).bind(now).bind(hash.to_vec()).bind(now);
-        if let Some(row) = update.fetch_optional(&self.pool).await? {
-            return Ok(Redeemed::Good(row.try_get(0)?));
+    async fn redeem(&self, hash: [u8; 32], key: [u8; 32], now: i64) -> Stored<Redeemed> {
+        let mut transaction = self.pool.begin().await?;
+        let update = "UPDATE tokens SET used = ?, key = ? WHERE hash = ? AND used IS NULL AND expires > ? RETURNING vm";
+        let update = sqlx::query(update).bind(now).bind(key.to_vec()).bind(hash.to_vec()).bind(now);
+        if let Some(row) = update.fetch_optional(&mut *transaction).await? {
+            let vm: String = row.try_get(0)?;
+            // Who used an older token of this VM shall not come back by it: that key may be why there is a new one.
+            let older = sqlx::query("UPDATE tokens SET key = NULL WHERE vm = ? AND hash <> ?");
+            older.bind(vm.clone()).bind(hash.to_vec()).execute(&mut *transaction).await?;
+            transaction.commit().await?;
+            return Ok(Redeemed::Good(vm));
         }
-        let select = sqlx::query("SELECT vm, used IS NOT NULL FROM tokens WHERE hash = ?").bind(hash.to_vec());
-        let Some(row) = select.fetch_optional(&self.pool).await? else { return Ok(Redeemed::Unknown) };
+        let select = sqlx::query("SELECT vm, used IS NOT NULL, key IS ? FROM tokens WHERE hash = ?");
+        let select = select.bind(key.to_vec()).bind(hash.to_vec());
+        let Some(row) = select.fetch_optional(&mut *transaction).await? else { return Ok(Redeemed::Unknown) };
         let vm = row.try_get(0)?;
-        Ok(if row.try_get(1)? { Redeemed::Used(vm) } else { Redeemed::Expired(vm) })
+        Ok(match (row.try_get(1)?, row.try_get(2)?) {
+            (true, true) => Redeemed::Again(vm),
+            (true, false) => Redeemed::Used(vm),
+            (false, _) => Redeemed::Expired(vm),
+        })
     }
 }
 
@@ -167,4 +178,46 @@ fn json<T: serde::de::DeserializeOwned>(text: &str) -> Stored<T> {
 
 fn text<T: serde::Serialize>(value: &T) -> Stored<String> {
     serde_json::to_string(value).map_err(|error| StoreError::Content(error.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_token_of_the_first_form_is_still_used_up() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("center.db");
+        let store = Sqlite::open(&path).await.unwrap();
+        store.keep_token([1; 32], "db", 100).await.unwrap();
+        let back = "UPDATE tokens SET used = 5; ALTER TABLE tokens DROP COLUMN key; PRAGMA user_version = 1";
+        sqlx::raw_sql(back).execute(&store.pool).await.unwrap();
+        store.pool.close().await;
+        let store = Sqlite::open(&path).await.unwrap();
+        assert_eq!(store.redeem([1; 32], [7; 32], 10).await.unwrap(), Redeemed::Used("db".into()));
+    }
+
+    #[tokio::test]
+    async fn a_token_serves_one_key_until_a_newer_one_is_used() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = Sqlite::open(&folder.path().join("center.db")).await.unwrap();
+        for token in [1, 2, 3] {
+            store.keep_token([token; 32], "db", 100).await.unwrap();
+        }
+        let db = || "db".to_owned();
+        for (token, key, now, expected) in [
+            (9, 7, 10, Redeemed::Unknown),
+            (1, 7, 10, Redeemed::Good(db())),
+            (1, 8, 11, Redeemed::Used(db())),
+            (1, 7, 12, Redeemed::Again(db())),
+            (1, 7, 200, Redeemed::Again(db())),
+            (2, 8, 13, Redeemed::Good(db())),
+            (1, 7, 14, Redeemed::Used(db())),
+            (2, 8, 15, Redeemed::Again(db())),
+            (3, 8, 100, Redeemed::Expired(db())),
+        ] {
+            let found = store.redeem([token; 32], [key; 32], now).await.unwrap();
+            assert_eq!(found, expected, "token {token}, key {key} at {now}");
+        }
+    }
 }
