@@ -148,7 +148,7 @@ impl<S: Store> Hub<S> {
         let vm = self.managed(vm).await?;
         let Some(seat) = self.live.take(&vm, self.heartbeat * 3 / 2).await else {
             let detail = "a second live session with the same key was refused: the key may be cloned".to_owned();
-            self.alert(vm.as_str(), detail.clone()).await?;
+            self.cloned(&vm, &detail).await?;
             return Err(HubError::Refused(detail));
         };
         if let Err(error) = self.seated(&vm, hello).await {
@@ -156,6 +156,18 @@ impl<S: Store> Hub<S> {
             return Err(error.into());
         }
         Ok(seat)
+    }
+
+    /// A key is in two places. Its copy tries again and again: the first try is noted and told, the others are counted.
+    async fn cloned(&self, vm: &Name, detail: &str) -> Result<(), StoreError> {
+        let mut model = self.model.lock().await;
+        if !model.cloned(vm) {
+            return Ok(());
+        }
+        if let Some(state) = model.agent(vm) {
+            self.tell(CenterEvent::Agent(state));
+        }
+        self.alert(vm.as_str(), detail.to_owned()).await
     }
 
     async fn seated(&self, vm: &Name, hello: &Hello) -> Result<(), StoreError> {

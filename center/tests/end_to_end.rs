@@ -329,26 +329,71 @@ async fn a_second_session_of_one_key_is_refused_and_told() {
     let credentials = center.credentials("db").await;
     let mut events = center.admin.watch().await.unwrap();
     let mut session = join(center.address, &credentials).await;
-    let mut clone = channel::connect(center.address, &credentials).await.unwrap();
-    clone.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
     let alert = |event| match event {
         CenterEvent::Alert { vm, detail } => Some((vm, detail)),
         _ => None,
     };
-    let words = async {
-        tokio::select! {
+    // A copy does not give up; each try is refused, and the first session goes on.
+    for _ in 0..3 {
+        let mut clone = channel::connect(center.address, &credentials).await.unwrap();
+        clone.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
+        let word = tokio::select! {
             word = next(&mut clone) => word,
             word = next(&mut session) => panic!("the first session goes on: {word:?}"),
-        }
-    };
-    assert!(matches!(words.await, FromCenter::Refused { .. }));
+        };
+        assert!(matches!(word, FromCenter::Refused { .. }));
+    }
     assert_eq!(until(&mut events, alert).await.0, "db");
+    let clones = async |admin: &mut AdminClient| admin.status().await.unwrap().agents[0].clones;
+    assert_eq!(clones(&mut center.admin).await, 3);
     // A silent session gives way.
     let mut newer = channel::connect(center.address, &credentials).await.unwrap();
     newer.sender.send(FromAgent::Hello(hello(&[]))).await.unwrap();
     assert!(matches!(next(&mut newer).await, FromCenter::Welcome { .. }));
-    drop((session, clone, newer, events));
+    // The next alert is that of the marker behind it: the copy was told of once.
+    ack(&newer, 99).await;
+    assert!(until(&mut events, alert).await.1.contains("generation 99"));
+    center.credentials("db").await;
+    assert_eq!(clones(&mut center.admin).await, 0, "a new key is in one place");
+    drop((session, newer, events));
     center.stop().await;
+    assert_eq!(audited(state.path(), "%second live session%").await, 1);
+}
+
+/// How many notes for the auditors read like this.
+async fn audited(state: &Path, like: &str) -> i64 {
+    let url = format!("sqlite://{}", state.join("center.db").display());
+    let pool = sqlx::SqlitePool::connect(&url).await.unwrap();
+    sqlx::query_scalar("SELECT count(*) FROM audit WHERE detail LIKE ?").bind(like).fetch_one(&pool).await.unwrap()
+}
+
+#[tokio::test]
+async fn an_enrolment_whose_answer_was_lost_is_done_again_by_the_same_key_alone() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let token = center.admin.token("db", PATIENCE).await.unwrap();
+    let token: JoinToken = token.parse().unwrap();
+    let key = rcgen::KeyPair::generate().unwrap();
+    let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap().der().to_vec();
+    // A request that is no good costs no token.
+    assert!(channel::enrol(center.address, &token, request[1..].to_vec()).await.is_err());
+    let lost = channel::enrol(center.address, &token, request.clone()).await.unwrap();
+    let enrolled = channel::enrol(center.address, &token, request.clone()).await.unwrap();
+    assert_eq!((enrolled.vm.as_str(), &enrolled.authority), ("db", &lost.authority));
+    let other = enrol(center.address, &token.to_string()).await.map(drop).unwrap_err();
+    assert!(matches!(&other, ChannelError::Refused(reason) if reason == "the join token was used already"), "{other}");
+    let credentials =
+        Credentials { certificate: enrolled.certificate, authority: enrolled.authority, key: key.serialize_der() };
+    drop(join(center.address, &credentials).await);
+    // Another enrolment of the VM ends what the first token was good for.
+    let newer = center.credentials("db").await;
+    assert!(channel::enrol(center.address, &token, request).await.is_err());
+    drop(join(center.address, &newer).await);
+    center.stop().await;
+    for (like, count) in [("enrolled", 2), ("enrolled again%", 1), ("enrolment refused: the join token was used%", 2)] {
+        assert_eq!(audited(state.path(), like).await, count, "{like}");
+    }
 }
 
 #[tokio::test]

@@ -22,7 +22,7 @@ pub(crate) fn status(status: &CenterStatus) -> String {
 }
 
 fn agent(state: &AgentState) -> String {
-    let AgentState { vm, presence, acked, refused, quarantined } = state;
+    let AgentState { vm, presence, acked, refused, quarantined, clones } = state;
     let presence = match presence {
         Presence::Unenrolled => "unenrolled",
         Presence::Online => "online",
@@ -32,7 +32,11 @@ fn agent(state: &AgentState) -> String {
     let quarantined = if *quarantined { "  quarantined" } else { "" };
     let refused =
         refused.as_ref().map(|(generation, why)| format!("  refused {generation}: {why}")).unwrap_or_default();
-    format!("{vm:<24} {presence:<10} acknowledged {acked}{quarantined}{refused}\n")
+    let cloned = match clones {
+        0 => String::new(),
+        times => format!("  key in two places: {times} sessions refused, enrol it anew"),
+    };
+    format!("{vm:<24} {presence:<10} acknowledged {acked}{quarantined}{refused}{cloned}\n")
 }
 
 pub(crate) fn event(event: &CenterEvent) -> String {

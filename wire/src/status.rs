@@ -71,6 +71,10 @@ pub struct AgentState {
     pub refused: Option<(u64, String)>,
     /// Whether it is quarantined.
     pub quarantined: bool,
+    /// How many sessions were refused because another with the same key lived: the key is in two places. Counted since
+    /// the center started, until the VM enrols anew.
+    #[serde(default)]
+    pub clones: u64,
 }
 
 /// One thing that the center tells its watchers, in the order in which it learned it.

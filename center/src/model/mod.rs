@@ -43,6 +43,8 @@ struct Agent {
     enrolled: bool,
     acked: u64,
     refused: Option<(u64, String)>,
+    /// Sessions refused because another with the same key lived.
+    clones: u64,
 }
 
 /// Everything that holds.
@@ -151,7 +153,16 @@ impl Model {
     pub(crate) fn enrolled(&mut self, vm: &Name) {
         if let Some(agent) = self.agents.get_mut(vm) {
             agent.enrolled = true;
+            // A new key is in one place until the contrary is seen.
+            agent.clones = 0;
         }
+    }
+
+    /// A session was refused because another with the same key lives. True for the first one of a key.
+    pub(crate) fn cloned(&mut self, vm: &Name) -> bool {
+        let Some(agent) = self.agents.get_mut(vm) else { return false };
+        agent.clones = agent.clones.saturating_add(1);
+        agent.clones == 1
     }
 
     /// An agent's session began or ended, or went silent. What it holds already counts as acknowledged.
@@ -211,6 +222,7 @@ impl Model {
             acked: agent.acked,
             refused: agent.refused.clone(),
             quarantined: self.standing.quarantined.contains(vm),
+            clones: agent.clones,
         })
     }
 

@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use policy::Outage;
 use prost::Message;
-use wire::{CenterEvent, FromAgent, FromCenter, StoredRecord, View, proto};
+use wire::{AgentState, CenterEvent, FromAgent, FromCenter, StoredRecord, View, proto};
 
 use crate::samples;
 
@@ -73,6 +73,8 @@ fn what_operators_hear_and_say_keeps_its_bytes() {
     check::<_, proto::CenterEvent>("event-record", CenterEvent::Record(Box::new(samples::record())));
     check::<_, proto::CenterEvent>("event-published", CenterEvent::Published { generation: 7 });
     check::<_, proto::CenterEvent>("event-agent", CenterEvent::Agent(samples::agent()));
+    let cloned = AgentState { clones: 3, ..samples::agent() };
+    check::<_, proto::CenterEvent>("event-agent-cloned", CenterEvent::Agent(cloned));
     check::<_, proto::CenterEvent>("event-alert", CenterEvent::Alert { vm: "db".into(), detail: "cloned".into() });
     check::<_, proto::CenterEvent>("event-missed", CenterEvent::Missed { count: 3 });
 }

@@ -167,6 +167,7 @@ pub(crate) fn agent() -> AgentState {
         acked: 6,
         refused: Some((7, "no room".into())),
         quarantined: true,
+        clones: 0,
     }
 }
 

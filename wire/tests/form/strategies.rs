@@ -235,8 +235,15 @@ pub(crate) fn query() -> impl Strategy<Value = RecordQuery> {
 
 fn agent() -> impl Strategy<Value = AgentState> {
     let presence = select(vec![Presence::Unenrolled, Presence::Online, Presence::Stale, Presence::Offline]);
-    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<bool>()).prop_map(
-        |(vm, presence, acked, refused, quarantined)| AgentState { vm, presence, acked, refused, quarantined },
+    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<(bool, u64)>()).prop_map(
+        |(vm, presence, acked, refused, (quarantined, clones))| AgentState {
+            vm,
+            presence,
+            acked,
+            refused,
+            quarantined,
+            clones,
+        },
     )
 }
 
