@@ -19,6 +19,7 @@ const AUTHORITY: &str = "authority.der";
 const VM: &str = "vm";
 const STATE: &str = "state.json";
 const HEARD: &str = "heard";
+const SPOOL: &str = "spool";
 const STATUS: &str = "status.json";
 const LOCK: &str = "lock";
 
@@ -79,6 +80,11 @@ impl Folder {
     /// What the last life kept.
     pub(crate) fn state(&self, identity: Option<&Identity>) -> Result<Kept, Error> {
         Ok(self.read(STATE)?.map_or(Kept::Nothing, |text| kept::read(&text, identity)))
+    }
+
+    /// Where records wait for the center.
+    pub(crate) fn spool(&self) -> PathBuf {
+        self.path.join(SPOOL)
     }
 
     /// Keeps the state, before the commit that relies on it.

@@ -13,6 +13,7 @@ mod link;
 mod options;
 mod rim;
 mod run;
+mod spool;
 mod status;
 
 pub use edge::{Edge, Honest};

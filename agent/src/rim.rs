@@ -13,6 +13,7 @@ use crate::folder::Folder;
 use crate::heard;
 use crate::kernel::{Kernel, KernelBatch};
 use crate::link::LinkEvent;
+use crate::spool::Disk;
 use crate::status::{Connection, Status};
 
 /// The agent but for its waiting.
@@ -21,6 +22,7 @@ pub(crate) struct Rim<E> {
     pub(crate) folder: Folder,
     edge: E,
     kernel: Kernel,
+    disk: Disk,
     /// What the kernel holds; `None` where that is not known: before this life's first commit, and after a refusal.
     held: Option<Ruleset>,
     queue: Option<mpsc::Sender<FromAgent>>,
@@ -30,12 +32,13 @@ pub(crate) struct Rim<E> {
 }
 
 impl<E: Edge> Rim<E> {
-    pub(crate) fn new(machine: Machine, folder: Folder, kernel: Kernel, edge: E) -> Self {
+    pub(crate) fn new(machine: Machine, (folder, disk): (Folder, Disk), kernel: Kernel, edge: E) -> Self {
         Self {
             machine,
             folder,
             edge,
             kernel,
+            disk,
             held: None,
             queue: None,
             started: Instant::now(),
@@ -65,7 +68,7 @@ impl<E: Edge> Rim<E> {
     pub(crate) fn logged(&mut self, batch: &KernelBatch) {
         let stamp = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
         if batch.lost > 0 {
-            self.machine.handle_lost(batch.lost);
+            self.machine.handle_lost(batch.lost, stamp);
         }
         batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
     }
@@ -105,6 +108,9 @@ impl<E: Edge> Rim<E> {
 
     /// Carries out all that the core asks for. Gives whether words wait for room in the queue to the center.
     pub(crate) fn pump(&mut self) -> Result<bool, Error> {
+        if let Some(change) = self.machine.poll_spool() {
+            self.disk.carry_out(&change);
+        }
         loop {
             if let Some(state) = self.machine.poll_persist() {
                 self.folder.keep_state(&state)?;

@@ -22,6 +22,7 @@ use crate::kernel::{self, Kernel, KernelLog};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
 use crate::rim::Rim;
+use crate::spool::Disk;
 use crate::status::Connection;
 
 /// How long a farewell may take.
@@ -115,7 +116,8 @@ fn start<E: Edge>(
         max_epoch: options.epochs,
     };
     let (boot, (kept, refused)) = (config.boot.clone(), kept(&folder, &mut edge, life)?);
-    let mut rim = Rim::new(Machine::new(config, kept), folder, kernel, edge);
+    let (disk, former) = Disk::open(folder.spool());
+    let mut rim = Rim::new(Machine::new(config, kept, former), (folder, disk), kernel, edge);
     (rim.status.vm, rim.status.boot, rim.status.refused_kept) = (vm, boot, refused);
     Ok((rim, log))
 }

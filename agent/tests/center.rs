@@ -7,11 +7,13 @@
     reason = "a test binary without harness"
 )]
 
+use std::io::{BufRead as _, BufReader};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, UdpSocket};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use agent::{Connection, Honest, Options};
 use center::{ServeOptions, serve};
@@ -28,7 +30,15 @@ const INVENTORY: &str = r#"{"managed": ["10.98.0.0/16"], "record_all": true,
     "vms": {"web": {"labels": {"app": "web"}, "addresses": ["10.98.0.1"]}, "db": {"addresses": ["10.98.0.2"]}}}"#;
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Makes this program an agent, of the center and the state folder that it names: one that can be killed.
+const CHILD: &str = "EASTWEST_TEST_AGENT";
+
 fn main() {
+    if let Ok(text) = std::env::var(CHILD) {
+        let (center, state) = text.split_once(' ').unwrap();
+        agent::run(&options(center.parse().unwrap(), state.into(), None), Honest, || println!("ready")).unwrap();
+        return;
+    }
     let user = nix::unistd::geteuid();
     if !user.is_root() {
         let group = nix::unistd::getegid();
@@ -87,10 +97,36 @@ impl Center {
 /// An agent in a thread of its own; gives what it returned.
 fn agent(center: SocketAddr, state: PathBuf, token: Option<String>) -> JoinHandle<Result<(), agent::Error>> {
     let (ready, is_ready) = mpsc::channel();
-    let options = Options { center: Some(center), state, token, token_file: None, policy: None, epochs: 2047 };
+    let options = options(center, state, token);
     let thread = std::thread::spawn(move || agent::run(&options, Honest, || ready.send(()).unwrap()));
     is_ready.recv_timeout(PATIENCE).unwrap();
     thread
+}
+
+fn options(center: SocketAddr, state: PathBuf, token: Option<String>) -> Options {
+    Options { center: Some(center), state, token, token_file: None, policy: None, epochs: 2047 }
+}
+
+/// An agent in a process of its own.
+fn process(center: SocketAddr, state: &Path) -> Child {
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    let mut child = command.env(CHILD, format!("{center} {}", state.display())).stdout(Stdio::piped()).spawn().unwrap();
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    assert_eq!(line, "ready\n");
+    child
+}
+
+/// Waits until an agent says that it made so many records; what it made it has written before it says so.
+fn made(state: &Path, records: u64) -> agent::Status {
+    let end = Instant::now() + PATIENCE;
+    while Instant::now() < end {
+        match agent::status(state) {
+            Ok(status) if status.facts.records >= records => return status,
+            Ok(_) | Err(_) => std::thread::yield_now(),
+        }
+    }
+    panic!("{records} records were not made");
 }
 
 fn policy(rule: &str) -> String {
@@ -156,7 +192,49 @@ fn life(runtime: &Runtime, folder: &Path) {
     assert!(!agent::status(&agent_state).unwrap().running);
     drop((events, admin));
     center.stop();
+    killed(runtime, (&center_state, &agent_state), address);
     without_a_center(address, &agent_state, second);
+}
+
+/// The center is away, two lives of the agent are killed, and a third one lives: all records arrive, once and in order.
+fn killed(runtime: &Runtime, (center_state, state): (&Path, &Path), address: SocketAddr) {
+    let mut expected = Vec::new();
+    let mut ports = 1000..;
+    for life in 0..3 {
+        let mut child = process(address, state);
+        let mut sent = Vec::new();
+        for port in ports.by_ref().take(20) {
+            send([10, 98, 0, 2], port);
+            sent.push(port);
+        }
+        let status = made(state, 20);
+        expected.extend(sent.into_iter().zip(1..).map(|(port, sequence)| (status.boot.clone(), sequence, port)));
+        if life < 2 {
+            child.kill().unwrap();
+            child.wait().unwrap();
+            continue;
+        }
+        let center = Center::start(center_state.to_owned(), address);
+        let mut admin = operator(runtime, center_state);
+        let query = wire::RecordQuery { after: 0, ..wire::RecordQuery::default() };
+        let mut events = runtime.block_on(admin.watch()).unwrap();
+        send([10, 98, 0, 2], 999);
+        while runtime.block_on(record(&mut events)).destination.port != 999 {}
+        let stored = runtime.block_on(admin.records(query)).unwrap();
+        let told = stored.into_iter().map(|stored| stored.record);
+        let told = told.map(|record| (record.key.boot, record.key.sequence, record.destination.port));
+        let told: Vec<_> = told.skip_while(|(boot, _, _)| *boot != expected[0].0).collect();
+        assert_eq!(told[..told.len() - 1], expected);
+        assert_eq!(told[told.len() - 1].2, 999);
+        drop((events, admin));
+        nix::sys::signal::kill(nix::unistd::Pid::from_raw(child.id() as i32), nix::sys::signal::Signal::SIGTERM)
+            .unwrap();
+        assert!(child.wait().unwrap().success());
+        center.stop();
+    }
+    let spool: u64 =
+        std::fs::read_dir(state.join("spool")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    assert_eq!(spool, 0, "what is stored is not kept");
 }
 
 /// The kept policy, or closed; never open: lives that begin without the center, with what was kept present, altered, torn

@@ -3,7 +3,10 @@
 use std::net::IpAddr;
 
 use policy::{End, Family, Protocol, Verdict, Would};
+use prost::Message as _;
 use serde::{Deserialize, Serialize};
+
+use crate::{DecodeError, Fault, proto};
 
 /// The most bytes of one text of a record: room for the longest name.
 pub const MAX_TEXT: usize = 512;
@@ -107,4 +110,22 @@ pub struct Record {
     pub detail: String,
     /// When the agent read it, by its own monotonic clock since boot, in microseconds; for people alone.
     pub stamp: u64,
+}
+
+impl Record {
+    /// Its form on the wire, in which it is kept, too.
+    #[must_use]
+    pub fn encoded(&self) -> Vec<u8> {
+        proto::Record::from(self.clone()).encode_to_vec()
+    }
+
+    /// The record of these bytes.
+    ///
+    /// # Errors
+    /// When they are none.
+    pub fn decoded(bytes: &[u8]) -> Result<Self, DecodeError> {
+        let garbled = |error: prost::DecodeError| Fault::Garbled(error.to_string());
+        let message = proto::Record::decode(bytes);
+        message.map_err(|error| DecodeError { field: "record", fault: garbled(error) })?.try_into()
+    }
 }

@@ -27,5 +27,5 @@ pub use machine::Machine;
 pub use outcome::{Numbering, Outcome};
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
-pub use spool::CAPACITY;
+pub use spool::{CAPACITY, CAPACITY_BYTES, Limits, Spool, SpoolChange};
 pub use terms::{Config, Facts, KernelRequest, State};

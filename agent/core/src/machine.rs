@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, SEALS, Seal, SealedView, View};
+use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, Record, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -18,7 +18,7 @@ use crate::history::{self, History};
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::ruleset::MAX_EPOCH;
-use crate::spool::Spool;
+use crate::spool::{Limits, Spool, SpoolChange};
 use crate::terms::{Config, Facts, KernelRequest, State};
 
 /// The agent's core.
@@ -49,14 +49,14 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// A machine that begins with what the last life kept.
+    /// A machine that begins with what the last life kept, and with the records that it left.
     #[must_use]
-    pub fn new(config: Config, kept: Option<State>) -> Self {
+    pub fn new(config: Config, kept: Option<State>, former: Vec<Record>) -> Self {
         let unknown_marks = kept.is_none();
         let State { view, seal, epochs, numbering, over } = kept.unwrap_or_default();
         let wish = Aim { view, seal, ack: false, over: over && config.center.is_some() };
         let watch = Watch::new(config.center.is_some(), config.heard_before);
-        let spool = Spool::new(config.vm.clone(), config.boot.clone());
+        let spool = Spool::new(config.vm.clone(), config.boot.clone(), Limits::default(), former);
         let mut machine = Self {
             config,
             epochs,
@@ -152,13 +152,13 @@ impl Machine {
         match self.reader.read(event, &self.history, &self.numbering, stamp) {
             Told::Record(record) => self.spool.push(*record),
             Told::Half => {}
-            Told::Unreadable => self.spool.lose(1, "a log message could not be read"),
+            Told::Unreadable => self.spool.lose(1, "a log message could not be read", stamp),
         }
     }
 
     /// The kernel lost this many log messages.
-    pub fn handle_lost(&mut self, messages: u64) {
-        self.spool.lose(messages, "the kernel's log queue was full");
+    pub fn handle_lost(&mut self, messages: u64, stamp: u64) {
+        self.spool.lose(messages, "the kernel's log queue was full", stamp);
     }
 
     /// A session with the center stands; `addresses` are those of this machine's interfaces.
@@ -231,6 +231,11 @@ impl Machine {
         };
         let Aim { view, seal, ack: _, over } = deed.map(|deed| deed.aim.clone()).unwrap_or_default();
         Some(State { view, seal, epochs: self.epochs, numbering: self.numbering.clone(), over })
+    }
+
+    /// What to do to the records on disk, before any of them is sent.
+    pub fn poll_spool(&mut self) -> Option<SpoolChange> {
+        self.spool.poll_change()
     }
 
     /// What the kernel half shall do next; nothing while it is busy, or while a state is to be written first.

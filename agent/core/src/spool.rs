@@ -1,4 +1,5 @@
-//! The bounded queue of records that the center has not stored yet. What does not fit is counted, and said.
+//! The bounded queue of records that the center has not stored yet, and what of it is to be kept on disk. What does not
+//! fit is counted, and said.
 
 use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
@@ -8,120 +9,284 @@ use wire::{Direction, FlowEnd, Kind, Record, RecordKey};
 
 /// The most records that wait for the center.
 pub const CAPACITY: usize = 65_536;
+/// The most bytes of their form on the wire.
+pub const CAPACITY_BYTES: usize = 32 * 1024 * 1024;
 /// The most records of one message.
 const BATCH: usize = 500;
+/// Why records of a former life are missing between others.
+const HOLE: &str = "the disk did not keep them";
 
-/// Records of one boot, in order.
+/// How much a spool holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Records.
+    pub records: usize,
+    /// Bytes of their form on the wire.
+    pub bytes: usize,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { records: CAPACITY, bytes: CAPACITY_BYTES }
+    }
+}
+
+/// What is to be done to the records on disk, in the order of the fields.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpoolChange {
+    /// Records to be written behind the others, each in its form on the wire.
+    pub append: Vec<Vec<u8>>,
+    /// Where it changed: what was lost and is not said yet, as the record that will say it. It stands in a place of its
+    /// own, where the next takes the place of the one before.
+    pub lost: Option<Option<Vec<u8>>>,
+    /// So many of the oldest written records are stored by the center.
+    pub forget: usize,
+}
+
+/// Losses that wait for room to be said.
+#[derive(Clone, Copy, Debug)]
+struct Loss {
+    packets: u64,
+    reason: &'static str,
+    /// When, by the agent's own clock, in microseconds.
+    first: u64,
+    last: u64,
+}
+
+/// Records in order: those that former lives left, then those of this one.
 #[derive(Debug)]
-pub(crate) struct Spool {
+pub struct Spool {
     vm: String,
     boot: String,
-    waiting: VecDeque<Record>,
+    limits: Limits,
+    /// The waiting records, each with its bytes.
+    waiting: VecDeque<(Record, usize)>,
+    bytes: usize,
     /// How many of the waiting ones are on their way.
     sent: usize,
+    /// How many of the waiting ones are on disk.
+    kept: usize,
     /// The last sequence number that was given.
     sequence: u64,
-    /// Packets whose records are lost, and why; not yet said.
-    lost: Option<(u64, &'static str)>,
+    lost: Option<Loss>,
     /// All records that were lost.
     lost_ever: u64,
+    /// What is to be told to the disk.
+    change: SpoolChange,
 }
 
 impl Spool {
-    pub(crate) fn new(vm: String, boot: String) -> Self {
-        Self { vm, boot, waiting: VecDeque::new(), sent: 0, sequence: 0, lost: None, lost_ever: 0 }
+    /// The spool of one life of the agent. `former` are the records that others left, as they were read from disk: any
+    /// of them may stand there twice, or be stored by the center already, which knows each by its key.
+    #[must_use]
+    pub fn new(vm: String, boot: String, limits: Limits, former: Vec<Record>) -> Self {
+        let mut spool = Self {
+            vm,
+            boot,
+            limits,
+            waiting: VecDeque::new(),
+            bytes: 0,
+            sent: 0,
+            kept: 0,
+            sequence: 0,
+            lost: None,
+            lost_ever: 0,
+            change: SpoolChange::default(),
+        };
+        spool.recover(former);
+        spool.leave_strangers();
+        spool
     }
 
     /// The life of the state folder under which these records are counted.
-    pub(crate) fn boot(&self) -> &str {
+    #[must_use]
+    pub fn boot(&self) -> &str {
         &self.boot
     }
 
     /// How many records wait for the center.
-    pub(crate) fn waiting(&self) -> usize {
+    #[must_use]
+    pub fn waiting(&self) -> usize {
         self.waiting.len()
     }
 
-    /// How many records were made.
-    pub(crate) fn made(&self) -> u64 {
+    /// How many records this life made.
+    #[must_use]
+    pub fn made(&self) -> u64 {
         self.sequence
     }
 
-    /// How many records were lost.
-    pub(crate) fn lost(&self) -> u64 {
+    /// How many packets' records were lost.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
         self.lost_ever
     }
 
     /// The VM as the center knows it. Records made before it was known get their name as well: the center takes none
     /// without.
-    pub(crate) fn name(&mut self, vm: &str) {
+    pub fn name(&mut self, vm: &str) {
         vm.clone_into(&mut self.vm);
-        for record in self.waiting.iter_mut().filter(|record| record.key.vm.is_empty()) {
-            vm.clone_into(&mut record.key.vm);
-        }
+        self.leave_strangers();
     }
 
     /// Takes a record; its key is given here.
-    pub(crate) fn push(&mut self, record: Record) {
+    pub fn push(&mut self, record: Record) {
         self.declare();
-        if self.waiting.len() >= CAPACITY {
-            self.lose(1, "the queue was full");
-            return;
+        let (stamp, packets) = (record.stamp, record.packets);
+        if self.lost.is_some() || !self.append(record) {
+            self.lose(packets, "the queue was full", stamp);
         }
-        self.append(record);
     }
 
-    /// Records of this many packets are lost.
-    pub(crate) fn lose(&mut self, packets: u64, reason: &'static str) {
-        self.lost_ever += packets;
-        let before = self.lost.map_or(0, |(before, _)| before);
-        self.lost = Some((before + packets, reason));
+    /// Records of this many packets are lost. `stamp` is the agent's own clock in microseconds.
+    pub fn lose(&mut self, packets: u64, reason: &'static str, stamp: u64) {
+        self.lost_ever = self.lost_ever.saturating_add(packets);
+        let before = self.lost.unwrap_or(Loss { packets: 0, reason, first: stamp, last: stamp });
+        self.lost = Some(Loss { packets: before.packets.saturating_add(packets), last: stamp, ..before });
         self.declare();
+        self.change.lost = Some(self.lost.map(|loss| self.keyed(gap(loss), self.sequence + 1).encoded()));
     }
 
-    /// Everything up to this sequence number is stored.
-    pub(crate) fn stored(&mut self, boot: &str, up_to: u64) {
-        if boot != self.boot {
-            return;
-        }
-        while self.waiting.front().is_some_and(|record| record.key.sequence <= up_to) {
-            self.waiting.pop_front();
+    /// Everything of a boot up to this sequence number is stored.
+    pub fn stored(&mut self, boot: &str, up_to: u64) {
+        let done = |key: &RecordKey| key.boot == boot && key.sequence <= up_to;
+        while self.waiting.front().is_some_and(|(record, _)| done(&record.key)) {
+            let Some((_, size)) = self.waiting.pop_front() else { break };
+            self.bytes -= size;
             self.sent = self.sent.saturating_sub(1);
+            if self.kept > 0 {
+                self.kept -= 1;
+                self.change.forget += 1;
+            }
         }
         self.declare();
     }
 
     /// What was on its way may not have arrived.
-    pub(crate) fn rewind(&mut self) {
+    pub fn rewind(&mut self) {
         self.sent = 0;
     }
 
-    /// The next records to send.
-    pub(crate) fn next_batch(&mut self) -> Option<Vec<Record>> {
-        let batch: Vec<Record> = self.waiting.iter().skip(self.sent).take(BATCH).cloned().collect();
+    /// The next records to send: of one boot, so that the center's answer tells of all of them.
+    pub fn next_batch(&mut self) -> Option<Vec<Record>> {
+        let boot = self.waiting.get(self.sent)?.0.key.boot.clone();
+        let next = self.waiting.iter().skip(self.sent).map(|(record, _)| record);
+        let batch: Vec<Record> = next.take_while(|record| record.key.boot == boot).take(BATCH).cloned().collect();
         self.sent += batch.len();
-        (!batch.is_empty()).then_some(batch)
+        Some(batch)
     }
 
-    /// Says what was lost, as soon as there is room to say it.
-    fn declare(&mut self) {
-        let Some((packets, reason)) = self.lost else { return };
-        if self.waiting.len() < CAPACITY {
-            self.lost = None;
-            self.append(gap(packets, reason));
+    /// What is to be done on disk, if anything changed. Records are written before they are sent.
+    pub fn poll_change(&mut self) -> Option<SpoolChange> {
+        let mut change = std::mem::take(&mut self.change);
+        change.append = self.waiting.iter().skip(self.kept).map(|(record, _)| record.encoded()).collect();
+        self.kept = self.waiting.len();
+        (change != SpoolChange::default()).then_some(change)
+    }
+
+    /// Takes what former lives left. A hole between two records of one life is one that the disk did not keep: it is
+    /// said in its place.
+    fn recover(&mut self, former: Vec<Record>) {
+        let mut dropped = 0;
+        for record in former {
+            let last = self.waiting.iter().rev().find(|(known, _)| known.key.boot == record.key.boot);
+            let next = last.map(|(known, _)| following(known));
+            if next.is_some_and(|next| record.key.sequence < next) {
+                continue;
+            }
+            if let Some(next) = next.filter(|next| *next < record.key.sequence) {
+                let packets = record.key.sequence - next;
+                let loss = Loss { packets, reason: HOLE, first: 0, last: record.stamp };
+                self.lost_ever = self.lost_ever.saturating_add(packets);
+                let key = RecordKey { sequence: next, ..record.key.clone() };
+                self.put(Record { key, ..gap(loss) });
+            }
+            // What says a loss is never lost: there is less of it than of records.
+            if record.kind == Kind::Gap {
+                self.put(record);
+            } else {
+                dropped += u64::from(!self.take(record));
+            }
+        }
+        if dropped > 0 {
+            self.lose(dropped, "the queue was full", 0);
         }
     }
 
-    fn append(&mut self, mut record: Record) {
-        self.sequence += 1;
-        record.key = RecordKey { vm: self.vm.clone(), boot: self.boot.clone(), sequence: self.sequence };
-        self.waiting.push_back(record);
+    /// Names what has no name, and gives up what was made under another: the center would refuse the whole session.
+    fn leave_strangers(&mut self) {
+        if self.vm.is_empty() {
+            return;
+        }
+        let before = self.waiting.len();
+        let vm = self.vm.clone();
+        self.waiting.retain(|(record, _)| record.key.vm.is_empty() || record.key.vm == vm);
+        if self.waiting.len() < before {
+            self.bytes = self.waiting.iter().map(|(_, size)| size).sum();
+            // All that is on disk is written anew.
+            self.change.forget += self.kept;
+            self.kept = 0;
+            self.sent = 0;
+            self.lose((before - self.waiting.len()) as u64, "they were made under another name", 0);
+        }
+        for (record, size) in self.waiting.iter_mut().filter(|(record, _)| record.key.vm.is_empty()) {
+            self.vm.clone_into(&mut record.key.vm);
+            let named = record.encoded().len();
+            self.bytes = self.bytes - *size + named;
+            *size = named;
+        }
+    }
+
+    /// Says what was lost, as soon as there is room: more than a little, or each loss at the brim would be a record.
+    fn declare(&mut self) {
+        let Some(loss) = self.lost else { return };
+        if self.waiting.len() < self.limits.records && self.bytes <= self.limits.bytes - self.limits.bytes / 8 {
+            let record = gap(loss);
+            if self.append(record) {
+                self.lost = None;
+                self.change.lost = Some(None);
+            }
+        }
+    }
+
+    fn append(&mut self, record: Record) -> bool {
+        let fits = self.take(self.keyed(record, self.sequence + 1));
+        self.sequence += u64::from(fits);
+        fits
+    }
+
+    fn keyed(&self, mut record: Record, sequence: u64) -> Record {
+        record.key = RecordKey { vm: self.vm.clone(), boot: self.boot.clone(), sequence };
+        record
+    }
+
+    /// Takes a record that has its key, if there is room.
+    fn take(&mut self, record: Record) -> bool {
+        let size = record.encoded().len();
+        let fits = self.waiting.len() < self.limits.records && self.bytes + size <= self.limits.bytes;
+        if fits {
+            self.put(record);
+        }
+        fits
+    }
+
+    fn put(&mut self, record: Record) {
+        let size = record.encoded().len();
+        self.bytes += size;
+        self.waiting.push_back((record, size));
     }
 }
 
-/// A record of records that are lost.
-fn gap(packets: u64, reason: &str) -> Record {
+/// The sequence number behind a record; one that says a hole stands for all the numbers in it.
+fn following(record: &Record) -> u64 {
+    let hole = record.kind == Kind::Gap && record.detail.starts_with(HOLE);
+    record.key.sequence.saturating_add(if hole { record.packets } else { 1 })
+}
+
+/// A record of records that are lost: how many packets', and in which span of the agent's own clock.
+fn gap(Loss { packets, reason, first, last }: Loss) -> Record {
     let nobody = || FlowEnd { vm: None, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
+    let seconds = |stamp: u64| format!("{}.{:03}", stamp / 1_000_000, stamp / 1000 % 1000);
     Record {
         key: RecordKey { vm: String::new(), boot: String::new(), sequence: 0 },
         kind: Kind::Gap,
@@ -143,7 +308,7 @@ fn gap(packets: u64, reason: &str) -> Record {
         generation_first: 0,
         generation_last: 0,
         packets,
-        detail: reason.to_owned(),
-        stamp: 0,
+        detail: format!("{reason}, from second {} to {} of the agent's life", seconds(first), seconds(last)),
+        stamp: last,
     }
 }

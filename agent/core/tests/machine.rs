@@ -56,7 +56,7 @@ fn what_is_too_big_is_refused_whole_with_the_numbers() {
 
 #[test]
 fn views_that_come_while_the_kernel_works_are_squashed() {
-    let mut machine = Machine::new(config(2047), None);
+    let mut machine = Machine::new(config(2047), None, Vec::new());
     machine.poll_persist().unwrap();
     assert!(matches!(machine.poll_kernel(), Some(KernelRequest::Apply { .. })));
     machine.handle_connected(Vec::new());
@@ -219,7 +219,7 @@ fn log_words_become_records_in_the_flows_direction() {
     world.log(LogKind::Was, Direction::Out, to_web, &answer);
     world.log(LogKind::Cut, Direction::Out, cut, &answer);
     world.log(LogKind::Deny, Direction::In, 0x0003_ffff | 2 << 20, &answer);
-    world.machine.handle_lost(3);
+    world.machine.handle_lost(3, 9_000_000);
     world.pump(0);
     let seen: Vec<_> = world.records.iter().map(told).collect();
     assert_eq!(
@@ -312,7 +312,7 @@ fn records_wait_for_the_center_and_the_loss_is_said() {
 
 #[test]
 fn records_made_before_the_agent_knows_its_name_bear_it() {
-    let machine = Machine::new(Config { vm: String::new(), ..config(2047) }, None);
+    let machine = Machine::new(Config { vm: String::new(), ..config(2047) }, None, Vec::new());
     let mut world = World { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
     world.pump(0);
     let mark = agent_core::Builtin::Invalid.word().0;

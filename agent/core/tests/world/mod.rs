@@ -7,7 +7,7 @@
     reason = "each test uses its part; a test may fail loudly"
 )]
 
-use agent_core::{Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Ruleset, State};
+use agent_core::{Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Ruleset, SpoolChange, State};
 use policy::{Action, FlowService};
 use wire::{Ack, AckResult, FromAgent, Record, View, ViewRule};
 
@@ -34,7 +34,7 @@ impl World {
     }
 
     pub fn of(config: Config, kept: Option<State>) -> Self {
-        let machine = Machine::new(config, kept);
+        let machine = Machine::new(config, kept, Vec::new());
         let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
         world.pump(0);
         world
@@ -124,4 +124,76 @@ pub fn generation(generation: u64, rules: Vec<ViewRule>) -> View {
 
 pub fn web() -> ViewRule {
     rule("web", Action::Allow, &[tcp(80, 80)], ANY)
+}
+
+/// A record of one packet; it was seen in that second.
+pub fn record(number: u64) -> Record {
+    let end = |port| wire::FlowEnd { vm: None, address: [10, 98, 0, 2].into(), port };
+    Record {
+        key: wire::RecordKey { vm: String::new(), boot: String::new(), sequence: 0 },
+        kind: wire::Kind::Deny,
+        direction: Direction::In,
+        source: end(1),
+        destination: end(2),
+        family: policy::Family::V4,
+        protocol: policy::Protocol::Tcp,
+        icmp_type: 0,
+        icmp_id: 0,
+        tcp_sequence: Some(1),
+        payload: Vec::new(),
+        verdict: Action::Deny,
+        rule: "x".repeat(usize::try_from(number % 70).unwrap()),
+        admitted_by: None,
+        end: policy::End::Destination,
+        would: None,
+        monitor: false,
+        generation_first: 1,
+        generation_last: 1,
+        packets: 1,
+        detail: String::new(),
+        stamp: number * 1_000_000,
+    }
+}
+
+/// A disk that does what a spool asks.
+#[derive(Default)]
+pub struct Disk {
+    entries: std::collections::VecDeque<Vec<u8>>,
+    /// What a former life left; it stays until the next life has written it anew.
+    former: Vec<Vec<u8>>,
+    lost: Option<Vec<u8>>,
+    former_lost: Option<Vec<u8>>,
+    /// How many entries power cuts took.
+    pub torn: u64,
+}
+
+impl Disk {
+    pub fn carry_out(&mut self, change: Option<SpoolChange>) {
+        let Some(SpoolChange { append, lost, forget }) = change else { return };
+        self.entries.extend(append);
+        self.lost = lost.unwrap_or(self.lost.take());
+        self.entries.drain(..forget);
+        self.former.clear();
+        self.former_lost = None;
+    }
+
+    pub fn tear(&mut self, count: usize) {
+        let left = self.entries.len().saturating_sub(count);
+        self.torn += (self.entries.len() - left) as u64;
+        self.entries.truncate(left);
+    }
+
+    pub fn begin_anew(&mut self) {
+        self.former.extend(self.entries.drain(..));
+        self.former_lost = self.lost.take().or(self.former_lost.take());
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len() + self.former.len()
+    }
+
+    pub fn read(&self) -> Vec<Record> {
+        let all = self.former.iter().chain(&self.entries).chain(&self.former_lost).chain(&self.lost);
+        all.map(|bytes| Record::decoded(bytes).unwrap()).collect()
+    }
 }
