@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use agent_core::{KernelRequest, LogEvent, Machine, Ruleset};
+use nft::Foreign;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wire::{FromAgent, FromCenter, View};
@@ -69,6 +70,30 @@ impl<E: Edge> Rim<E> {
         batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
     }
 
+    /// Hands the core what others did to the kernel's tables.
+    pub(crate) fn tampered(&mut self, foreign: &Foreign) {
+        let Foreign { count, changes, tables, overrun } = foreign;
+        let ours = *count > 0 || *overrun;
+        if ours {
+            // What is held is not known any more: the next change, too, is to be laid whole.
+            self.held = None;
+        }
+        let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(changes.len());
+        let mut told: Vec<String> = changes.iter().chain(tables).cloned().collect();
+        told.extend((more > 0).then(|| format!("{more} more changes")));
+        told.extend(overrun.then(|| "changes that the kernel had no room to tell".to_owned()));
+        if !told.is_empty() {
+            let detail = told.join(", ");
+            tracing::warn!(detail, "the kernel's tables were changed by others");
+            self.machine.handle_tampered(*count, detail, ours);
+        }
+    }
+
+    /// The machine's interfaces changed.
+    pub(crate) fn look(&mut self) -> Result<(), Error> {
+        Ok(self.kernel.look()?)
+    }
+
     /// Hands the core what the link told.
     pub(crate) fn linked(&mut self, event: LinkEvent) {
         match event {
@@ -118,6 +143,15 @@ impl<E: Edge> Rim<E> {
             KernelRequest::Sweep { except } => {
                 self.kernel.sweep(except)?;
                 self.machine.handle_swept(self.now());
+            }
+            KernelRequest::Repair { ruleset } => {
+                let ruleset = self.edge.ruleset(*ruleset);
+                self.held = None;
+                match self.kernel.repair(&ruleset) {
+                    Ok(()) => self.held = Some(ruleset),
+                    Err(error) => tracing::error!("cannot repair what others changed: {error}"),
+                }
+                self.machine.handle_repaired();
             }
             KernelRequest::Apply { ruleset, forget } => {
                 let ruleset = self.edge.ruleset(*ruleset);

@@ -15,7 +15,7 @@ use crate::edge::Edge;
 use crate::enrol;
 use crate::error::Error;
 use crate::folder::{Folder, Identity};
-use crate::kernel::{self, Kernel, KernelLog};
+use crate::kernel::{self, InterfaceWatch, Kernel, KernelLog, KernelWatch};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
 use crate::rim::Rim;
@@ -47,7 +47,7 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         return Err(Error::NoToken);
     }
     let boot = random()?;
-    let (mut rim, mut log) = start(options, edge, folder, identity.as_ref(), boot)?;
+    let (mut rim, mut ears) = start(options, edge, folder, identity.as_ref(), boot)?;
     if let Some(path) = &options.policy {
         rim.status.connection = Connection::Standalone;
         rim.view(view(path)?);
@@ -78,7 +78,14 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         rim.status.connection = Connection::Connecting;
         tokio::spawn(link::keep(center, credentials, backoff, events.clone()));
     }
-    serve(&mut rim, &mut log, heard, &mut signals).await
+    serve(&mut rim, &mut ears, heard, &mut signals).await
+}
+
+/// What the kernel tells by itself.
+struct Ears {
+    log: KernelLog,
+    tables: KernelWatch,
+    interfaces: InterfaceWatch,
 }
 
 /// Brings the kernel and the core up; nothing is in force before the first pump but what stood.
@@ -88,9 +95,14 @@ fn start<E: Edge>(
     folder: Folder,
     identity: Option<&Identity>,
     boot: u64,
-) -> Result<(Rim<E>, KernelLog), Error> {
-    let log = KernelLog::open()?;
-    let kernel = Kernel::open()?;
+) -> Result<(Rim<E>, Ears), Error> {
+    let (log, interfaces) = (KernelLog::open()?, InterfaceWatch::open()?);
+    let fresh = u32::try_from(random()? >> 32).unwrap_or(u32::MAX);
+    let mut kernel = Kernel::open(folder.stamp(fresh)?)?;
+    if let Some(why) = kernel.unguarded() {
+        tracing::warn!("packets that no rule judged can leave by raw sockets: cannot {why}");
+    }
+    let tables = KernelWatch::open(&mut kernel)?;
     for warning in kernel::prepare() {
         tracing::warn!("{warning}");
     }
@@ -105,13 +117,13 @@ fn start<E: Edge>(
     let (boot, kept) = (config.boot.clone(), folder.state()?);
     let mut rim = Rim::new(Machine::new(config, kept), folder, kernel, edge);
     (rim.status.vm, rim.status.boot) = (vm, boot);
-    Ok((rim, log))
+    Ok((rim, Ears { log, tables, interfaces }))
 }
 
 /// Waits, and does what is due, until a signal comes.
 async fn serve<E: Edge>(
     rim: &mut Rim<E>,
-    log: &mut KernelLog,
+    ears: &mut Ears,
     mut heard: mpsc::Receiver<LinkEvent>,
     signals: &mut Signals,
 ) -> Result<(), Error> {
@@ -122,7 +134,9 @@ async fn serve<E: Edge>(
         let room = rim.queue().filter(|_| waits);
         let wake = rim.wake().unwrap_or_else(|| Instant::now() + NEVER);
         tokio::select! {
-            batch = log.next() => rim.logged(&batch?),
+            batch = ears.log.next() => rim.logged(&batch?),
+            foreign = ears.tables.next() => rim.tampered(&foreign?),
+            changed = ears.interfaces.next() => changed.map_err(Error::from).and_then(|()| rim.look())?,
             Some(event) = heard.recv() => rim.linked(event),
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
@@ -130,7 +144,7 @@ async fn serve<E: Edge>(
             () = signals.next() => break,
         }
     }
-    farewell(rim, log, &mut heard).await
+    farewell(rim, &mut ears.log, &mut heard).await
 }
 
 /// Waits until the queue to the center is empty enough; for ever without a queue.

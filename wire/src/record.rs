@@ -26,6 +26,8 @@ pub enum Kind {
     Barrier,
     /// Records that are lost for good: `packets` of them.
     Gap,
+    /// Somebody else changed the kernel's tables (`eastwest/tamper`): what, stands in `detail`; `packets` counts changes.
+    Tamper,
 }
 
 /// Which way the packet crossed the VM's edge.

@@ -5,6 +5,7 @@
 mod addresses;
 mod compile;
 mod decide;
+mod deed;
 mod epochs;
 pub mod event;
 mod evidence;

@@ -6,41 +6,21 @@
 use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 
-use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, View};
+use wire::{Ack, AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, View};
 
 use crate::compile::{self, Program};
+use crate::deed::{Deed, Job, Wish};
 use crate::epochs::Epochs;
 use crate::event::LogEvent;
 use crate::evidence::{Reader, Told};
 use crate::history::{self, History};
 use crate::outcome::Numbering;
-use crate::ruleset::MAX_EPOCH;
-use crate::spool::Spool;
+use crate::ruleset::{MAX_EPOCH, Ruleset};
+use crate::spool::{Spool, notice};
 use crate::terms::{Config, Facts, KernelRequest, State};
 
-/// A ruleset on its way to the kernel, or in force.
-#[derive(Debug)]
-struct Deed {
-    program: Program,
-    /// The view from which it was made; `None` for closed.
-    view: Option<View>,
-}
-
-/// What the kernel half is busy with.
-#[derive(Debug)]
-enum Job {
-    Apply(Box<Deed>),
-    Sweep,
-}
-
-/// What is to be looked at next.
-#[derive(Debug)]
-enum Wish {
-    /// Nothing may pass but the center.
-    Closed,
-    /// A view; `ack`: the center waits for an answer.
-    View { view: Box<View>, ack: bool },
-}
+/// The rule of records about changes that others made.
+const TAMPER: &str = "eastwest/tamper";
 
 /// The agent's core.
 #[derive(Debug)]
@@ -61,6 +41,8 @@ pub struct Machine {
     /// A sweep is due as soon as something is in force: without a kept state, what the marks hold is unknown, whether
     /// a table stands or not, and a mark may even name the epoch in force.
     unknown_marks: bool,
+    /// Others changed what is in force.
+    tampered: bool,
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
@@ -90,6 +72,7 @@ impl Machine {
             asked: false,
             ack: false,
             unknown_marks,
+            tampered: false,
             dirty: false,
             clock: None,
             connected: false,
@@ -163,6 +146,19 @@ impl Machine {
         }
     }
 
+    /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
+    pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
+        let cut = detail.floor_char_boundary(MAX_TEXT);
+        detail.truncate(cut);
+        self.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
+        self.tampered |= ours;
+    }
+
+    /// What is in force was laid anew.
+    pub fn handle_repaired(&mut self) {
+        self.asked = false;
+    }
+
     /// The kernel lost this many log messages.
     pub fn handle_lost(&mut self, messages: u64) {
         self.spool.lose(messages, "the kernel's log queue was full");
@@ -230,12 +226,13 @@ impl Machine {
         if self.dirty || self.asked {
             return None;
         }
-        let request = match self.job.as_ref()? {
-            Job::Apply(deed) => {
+        let request = match self.job.as_ref() {
+            None => KernelRequest::Repair { ruleset: self.repair()? },
+            Some(Job::Apply(deed)) => {
                 let forget = self.reborn(deed.view.as_ref());
                 KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget }
             }
-            Job::Sweep => {
+            Some(Job::Sweep) => {
                 let known = self.enforced.as_ref().filter(|_| !self.unknown_marks);
                 KernelRequest::Sweep { except: known.map_or(0, |deed| deed.program.ruleset.epoch) }
             }
@@ -270,6 +267,12 @@ impl Machine {
     #[must_use]
     pub fn program(&self) -> Option<&Program> {
         self.enforced.as_ref().map(|deed| &deed.program)
+    }
+
+    /// What is to be laid anew, once. A job that waits does as much.
+    fn repair(&mut self) -> Option<Box<Ruleset>> {
+        let ruleset = self.enforced.as_ref().map(|deed| Box::new(deed.program.ruleset.clone()));
+        ruleset.filter(|_| std::mem::take(&mut self.tampered))
     }
 
     /// Addresses that another VM has by the next view than by the one in force.

@@ -108,7 +108,7 @@ impl Spool {
         let Some((packets, reason)) = self.lost else { return };
         if self.waiting.len() < CAPACITY {
             self.lost = None;
-            self.append(gap(packets, reason));
+            self.append(notice(Kind::Gap, "", packets, reason.to_owned()));
         }
     }
 
@@ -119,12 +119,12 @@ impl Spool {
     }
 }
 
-/// A record of records that are lost.
-fn gap(packets: u64, reason: &str) -> Record {
+/// A record of no flow.
+pub(crate) fn notice(kind: Kind, rule: &str, packets: u64, detail: String) -> Record {
     let nobody = || FlowEnd { vm: None, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
     Record {
         key: RecordKey { vm: String::new(), boot: String::new(), sequence: 0 },
-        kind: Kind::Gap,
+        kind,
         direction: Direction::In,
         source: nobody(),
         destination: nobody(),
@@ -135,7 +135,7 @@ fn gap(packets: u64, reason: &str) -> Record {
         tcp_sequence: None,
         payload: Vec::new(),
         verdict: Verdict::Deny,
-        rule: String::new(),
+        rule: rule.to_owned(),
         admitted_by: None,
         end: End::Destination,
         would: None,
@@ -143,7 +143,7 @@ fn gap(packets: u64, reason: &str) -> Record {
         generation_first: 0,
         generation_last: 0,
         packets,
-        detail: reason.to_owned(),
+        detail,
         stamp: 0,
     }
 }

@@ -61,6 +61,11 @@ impl World {
                 self.seen.push(format!("sweep but {except}"));
                 self.machine.handle_swept(now);
             }
+            KernelRequest::Repair { ruleset } => {
+                self.seen.push(format!("repair {}", ruleset.epoch));
+                assert_eq!(Some(*ruleset), self.kernel, "what is in force is laid anew");
+                self.machine.handle_repaired();
+            }
             KernelRequest::Apply { .. } if std::mem::take(&mut self.sick) => {
                 self.seen.push("refuse".into());
                 self.machine.handle_refused("no memory", now);
@@ -430,6 +435,23 @@ fn records_made_before_the_agent_knows_its_name_bear_it() {
     world.pump(0);
     let vms: Vec<_> = world.records.iter().map(|record| record.key.vm.as_str()).collect();
     assert_eq!(vms, ["hr-1"]);
+}
+
+#[test]
+fn what_others_change_is_told_and_laid_anew_once() {
+    let mut world = World::connected();
+    world.view(generation(4, vec![web()]));
+    world.seen.clear();
+    for (changes, ours, expected) in [(3, true, vec!["repair 2"]), (0, false, vec![])] {
+        world.machine.handle_tampered(changes, "delete rule in judge_in".to_owned() + &"x".repeat(600), ours);
+        world.pump(0);
+        world.check(&expected);
+        let told = world.records.pop().unwrap();
+        assert_eq!((told.kind, told.rule.as_str(), told.packets), (Kind::Tamper, "eastwest/tamper", changes));
+        assert_eq!((told.detail.len(), &told.detail[..11]), (512, "delete rule"));
+    }
+    world.view(generation(5, vec![web()]));
+    world.check(&["keep 5", "ack 5"]);
 }
 
 #[test]

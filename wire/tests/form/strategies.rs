@@ -117,7 +117,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap])
+    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap, Kind::Tamper])
 }
 
 fn flow_end() -> impl Strategy<Value = FlowEnd> {
