@@ -12,6 +12,7 @@ mod options;
 mod rim;
 mod run;
 mod status;
+mod totals;
 
 pub use edge::{Edge, Honest};
 pub use error::Error;

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use agent_core::{KernelRequest, LogEvent, Machine, Ruleset};
+use agent_core::{KernelRequest, LogEvent, LogKind, Machine, Ruleset};
 use nft::Foreign;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
@@ -14,6 +14,7 @@ use crate::folder::Folder;
 use crate::kernel::{Kernel, KernelBatch};
 use crate::link::LinkEvent;
 use crate::status::{Connection, Status};
+use crate::totals::Totals;
 
 /// The agent but for its waiting.
 pub(crate) struct Rim<E> {
@@ -24,6 +25,7 @@ pub(crate) struct Rim<E> {
     /// What the kernel holds; `None` where that is not known: before this life's first commit, and after a refusal.
     held: Option<Ruleset>,
     queue: Option<mpsc::Sender<FromAgent>>,
+    totals: Totals,
     started: Instant,
     pub(crate) status: Status,
     written: Status,
@@ -38,6 +40,7 @@ impl<E: Edge> Rim<E> {
             kernel,
             held: None,
             queue: None,
+            totals: Totals::read(),
             started: Instant::now(),
             status: Status { pid: std::process::id(), ..Status::default() },
             written: Status::default(),
@@ -67,7 +70,23 @@ impl<E: Edge> Rim<E> {
         if batch.lost > 0 {
             self.machine.handle_lost(batch.lost);
         }
+        // What was dropped before a sentinel is told before it.
+        if batch.events.iter().any(|event| event.kind == LogKind::Barrier) {
+            self.count();
+        }
         batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
+    }
+
+    /// Hands the core what the kernel dropped by itself since the last call.
+    pub(crate) fn count(&mut self) {
+        let now = Totals::read();
+        let Totals { fragments, refused } = now.since(self.totals);
+        self.totals = now;
+        for (rule, packets) in [("eastwest/fragment", fragments), ("eastwest/table-full", refused)] {
+            if packets > 0 {
+                self.machine.handle_total(rule, packets);
+            }
+        }
     }
 
     /// Hands the core what others did to the kernel's tables.

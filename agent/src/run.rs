@@ -140,7 +140,10 @@ async fn serve<E: Edge>(
             Some(event) = heard.recv() => rim.linked(event),
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
-            _ = counts.tick() => rim.write_status()?,
+            _ = counts.tick() => {
+                rim.count();
+                rim.write_status()?;
+            }
             () = signals.next() => break,
         }
     }

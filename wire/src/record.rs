@@ -20,7 +20,8 @@ pub enum Kind {
     Deny,
     /// The first forbidden packet of a living flow.
     Cut,
-    /// A packet of no known flow (`eastwest/invalid`).
+    /// A packet of no known flow (`eastwest/invalid`), or a total of packets that no rule saw (`eastwest/fragment`,
+    /// `eastwest/table-full`).
     Invalid,
     /// A sentinel: everything recorded before it has been sent.
     Barrier,

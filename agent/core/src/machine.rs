@@ -154,6 +154,11 @@ impl Machine {
         self.tampered |= ours;
     }
 
+    /// The kernel dropped this many packets before any rule saw them; `rule` names why.
+    pub fn handle_total(&mut self, rule: &str, packets: u64) {
+        self.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
+    }
+
     /// What is in force was laid anew.
     pub fn handle_repaired(&mut self) {
         self.asked = false;

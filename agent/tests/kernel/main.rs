@@ -8,6 +8,7 @@
 )]
 mod egress;
 mod flows;
+mod foreign;
 mod life;
 mod rulesets;
 mod tamper;
@@ -19,7 +20,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 24] = [
+const CASES: [Case; 26] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -32,6 +33,8 @@ const CASES: [Case; 24] = [
     ("what leaves bears this machine's addresses alone", egress::spoofed),
     ("a new interface is looked at from its first frame on", egress::new_interface),
     ("what others change is heard of, and undone whole", tamper::undone),
+    ("a translated flow passes nowhere, whoever set that up", foreign::translated),
+    ("nothing is forwarded, whoever set that up", foreign::forwarded),
     ("neighbours and groups carry nothing else", flows::neighbours),
     ("a process cannot send what the kernel alone may answer", flows::forged_answer),
     ("a cut is recorded once, resets both ends and is final", life::cut_tcp),
