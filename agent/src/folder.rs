@@ -21,7 +21,11 @@ const STATE: &str = "state.json";
 const HEARD: &str = "heard";
 const SPOOL: &str = "spool";
 const STATUS: &str = "status.json";
+const STAMP: &str = "stamp";
 const LOCK: &str = "lock";
+
+/// Changes with each boot of the machine.
+const BOOT: &str = "/proc/sys/kernel/random/boot_id";
 
 /// An agent's state folder, held by one agent at a time.
 #[derive(Debug)]
@@ -100,6 +104,21 @@ impl Folder {
     /// Keeps when the center was last heard.
     pub(crate) fn keep_heard(&self, text: &str) -> Result<(), Error> {
         self.write(HEARD, text.as_bytes())
+    }
+
+    /// The number that marks what was judged: the same in every life of the agent since the machine booted.
+    pub(crate) fn stamp(&self, fresh: u32) -> Result<u32, Error> {
+        let boot = fs::read_to_string(BOOT).map_err(|error| Error::File { what: "read", path: BOOT.into(), error })?;
+        if let Some((of, stamp)) =
+            self.read(STAMP)?.and_then(|kept| serde_json::from_slice::<(String, u32)>(&kept).ok())
+            && of == boot
+            && stamp != 0
+        {
+            return Ok(stamp);
+        }
+        let stamp = fresh.max(1);
+        self.write(STAMP, &self.json(STAMP, &(boot, stamp))?)?;
+        Ok(stamp)
     }
 
     /// Writes the status for `eastwest agent status`.

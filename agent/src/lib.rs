@@ -15,6 +15,7 @@ mod rim;
 mod run;
 mod spool;
 mod status;
+mod totals;
 
 pub use edge::{Edge, Honest};
 pub use error::Error;

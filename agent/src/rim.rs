@@ -2,7 +2,8 @@
 
 use std::net::IpAddr;
 
-use agent_core::{KernelRequest, LogEvent, Machine, Ruleset};
+use agent_core::{KernelRequest, LogEvent, LogKind, Machine, Ruleset};
+use nft::Foreign;
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wire::{FromAgent, FromCenter, SealedView, View};
@@ -15,6 +16,7 @@ use crate::kernel::{Kernel, KernelBatch};
 use crate::link::LinkEvent;
 use crate::spool::Disk;
 use crate::status::{Connection, Status};
+use crate::totals::Totals;
 
 /// The agent but for its waiting.
 pub(crate) struct Rim<E> {
@@ -26,6 +28,7 @@ pub(crate) struct Rim<E> {
     /// What the kernel holds; `None` where that is not known: before this life's first commit, and after a refusal.
     held: Option<Ruleset>,
     queue: Option<mpsc::Sender<FromAgent>>,
+    totals: Totals,
     started: Instant,
     pub(crate) status: Status,
     written: Status,
@@ -41,6 +44,7 @@ impl<E: Edge> Rim<E> {
             disk,
             held: None,
             queue: None,
+            totals: Totals::read(),
             started: Instant::now(),
             status: Status { pid: std::process::id(), ..Status::default() },
             written: Status::default(),
@@ -70,7 +74,47 @@ impl<E: Edge> Rim<E> {
         if batch.lost > 0 {
             self.machine.handle_lost(batch.lost, stamp);
         }
+        // What was dropped before a sentinel is told before it.
+        if batch.events.iter().any(|event| event.kind == LogKind::Barrier) {
+            self.count();
+        }
         batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
+    }
+
+    /// Hands the core what the kernel dropped by itself since the last call.
+    pub(crate) fn count(&mut self) {
+        let now = Totals::read();
+        let Totals { fragments, refused } = now.since(self.totals);
+        self.totals = now;
+        for (rule, packets) in [("eastwest/fragment", fragments), ("eastwest/table-full", refused)] {
+            if packets > 0 {
+                self.machine.handle_total(rule, packets);
+            }
+        }
+    }
+
+    /// Hands the core what others did to the kernel's tables.
+    pub(crate) fn tampered(&mut self, foreign: &Foreign) {
+        let Foreign { count, changes, tables, overrun } = foreign;
+        let ours = *count > 0 || *overrun;
+        if ours {
+            // What is held is not known any more: the next change, too, is to be laid whole.
+            self.held = None;
+        }
+        let more = usize::try_from(*count).unwrap_or(usize::MAX).saturating_sub(changes.len());
+        let mut told: Vec<String> = changes.iter().chain(tables).cloned().collect();
+        told.extend((more > 0).then(|| format!("{more} more changes")));
+        told.extend(overrun.then(|| "changes that the kernel had no room to tell".to_owned()));
+        if !told.is_empty() {
+            let detail = told.join(", ");
+            tracing::warn!(detail, "the kernel's tables were changed by others");
+            self.machine.handle_tampered(*count, detail, ours);
+        }
+    }
+
+    /// The machine's interfaces changed.
+    pub(crate) fn look(&mut self) -> Result<(), Error> {
+        Ok(self.kernel.look()?)
     }
 
     /// Hands the core what the link told.
@@ -133,6 +177,15 @@ impl<E: Edge> Rim<E> {
             KernelRequest::Sweep { except } => {
                 self.kernel.sweep(except)?;
                 self.machine.handle_swept(self.now());
+            }
+            KernelRequest::Repair { ruleset } => {
+                let ruleset = self.edge.ruleset(*ruleset);
+                self.held = None;
+                match self.kernel.repair(&ruleset) {
+                    Ok(()) => self.held = Some(ruleset),
+                    Err(error) => tracing::error!("cannot repair what others changed: {error}"),
+                }
+                self.machine.handle_repaired();
             }
             KernelRequest::Apply { ruleset, forget } => {
                 let ruleset = self.edge.ruleset(*ruleset);

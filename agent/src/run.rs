@@ -18,7 +18,7 @@ use crate::error::Error;
 use crate::folder::{Folder, Identity};
 use crate::heard;
 use crate::kept::Kept;
-use crate::kernel::{self, Kernel, KernelLog};
+use crate::kernel::{self, InterfaceWatch, Kernel, KernelLog, KernelWatch};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
 use crate::rim::Rim;
@@ -53,7 +53,7 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
     let boot = random()?;
     let by_hand = options.policy.as_deref().map(view).transpose()?;
     let mut life = Life { identity: identity.as_ref(), by_hand: by_hand.clone(), boot };
-    let (mut rim, mut log) = start(options, edge, folder, &mut life)?;
+    let (mut rim, mut ears) = start(options, edge, folder, &mut life)?;
     if let Some(view) = by_hand {
         rim.status.connection = Connection::Standalone;
         rim.view(view);
@@ -84,7 +84,14 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         rim.status.connection = Connection::Connecting;
         tokio::spawn(link::keep(center, credentials, backoff, events.clone()));
     }
-    serve(&mut rim, &mut log, heard, &mut signals).await
+    serve(&mut rim, &mut ears, heard, &mut signals).await
+}
+
+/// What the kernel tells by itself.
+struct Ears {
+    log: KernelLog,
+    tables: KernelWatch,
+    interfaces: InterfaceWatch,
 }
 
 /// What is known of this life before it begins.
@@ -100,9 +107,14 @@ fn start<E: Edge>(
     mut edge: E,
     folder: Folder,
     life: &mut Life<'_>,
-) -> Result<(Rim<E>, KernelLog), Error> {
-    let log = KernelLog::open()?;
-    let kernel = Kernel::open()?;
+) -> Result<(Rim<E>, Ears), Error> {
+    let (log, interfaces) = (KernelLog::open()?, InterfaceWatch::open()?);
+    let fresh = u32::try_from(random()? >> 32).unwrap_or(u32::MAX);
+    let mut kernel = Kernel::open(folder.stamp(fresh)?)?;
+    if let Some(why) = kernel.unguarded() {
+        tracing::warn!("packets that no rule judged can leave by raw sockets: cannot {why}");
+    }
+    let tables = KernelWatch::open(&mut kernel)?;
     for warning in kernel::prepare() {
         tracing::warn!("{warning}");
     }
@@ -119,7 +131,7 @@ fn start<E: Edge>(
     let (disk, former) = Disk::open(folder.spool());
     let mut rim = Rim::new(Machine::new(config, kept, former), (folder, disk), kernel, edge);
     (rim.status.vm, rim.status.boot, rim.status.refused_kept) = (vm, boot, refused);
-    Ok((rim, log))
+    Ok((rim, Ears { log, tables, interfaces }))
 }
 
 /// What the last life kept and this one may begin with, or why it may not.
@@ -142,7 +154,7 @@ fn kept(folder: &Folder, edge: &mut impl Edge, life: &mut Life<'_>) -> Result<(O
 /// Waits, and does what is due, until a signal comes.
 async fn serve<E: Edge>(
     rim: &mut Rim<E>,
-    log: &mut KernelLog,
+    ears: &mut Ears,
     mut heard: mpsc::Receiver<LinkEvent>,
     signals: &mut Signals,
 ) -> Result<(), Error> {
@@ -153,15 +165,20 @@ async fn serve<E: Edge>(
         let room = rim.queue().filter(|_| waits);
         let wake = rim.wake().unwrap_or_else(|| Instant::now() + NEVER);
         tokio::select! {
-            batch = log.next() => rim.logged(&batch?),
+            batch = ears.log.next() => rim.logged(&batch?),
+            foreign = ears.tables.next() => rim.tampered(&foreign?),
+            changed = ears.interfaces.next() => changed.map_err(Error::from).and_then(|()| rim.look())?,
             Some(event) = heard.recv() => rim.linked(event),
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
-            _ = counts.tick() => rim.write_status()?,
+            _ = counts.tick() => {
+                rim.count();
+                rim.write_status()?;
+            }
             () = signals.next() => break,
         }
     }
-    farewell(rim, log, &mut heard).await
+    farewell(rim, &mut ears.log, &mut heard).await
 }
 
 /// Waits until the queue to the center is empty enough; for ever without a queue.

@@ -61,6 +61,8 @@ pub enum HookPoint {
     Ingress(String),
     /// Frames that leave by the device (netdev).
     Egress(String),
+    /// Frames that leave by any device, also by one that comes later (netdev; Linux 6.16 and later).
+    EgressAll,
 }
 
 /// What happens to a packet that no rule decided.
@@ -85,19 +87,22 @@ pub struct Hook {
 
 impl Hook {
     fn write(&self, w: &mut Writer) {
-        let (number, device) = match &self.point {
-            HookPoint::Input => (1, None),
-            HookPoint::Forward => (2, None),
-            HookPoint::Output => (3, None),
-            HookPoint::Prerouting => (0, None),
-            HookPoint::Ingress(name) => (0, Some(name)),
-            HookPoint::Egress(name) => (1, Some(name)),
+        let number = match &self.point {
+            HookPoint::Prerouting | HookPoint::Ingress(_) => 0,
+            HookPoint::Input | HookPoint::Egress(_) | HookPoint::EgressAll => 1,
+            HookPoint::Forward => 2,
+            HookPoint::Output => 3,
         };
         w.nest(4, |w| {
             w.be32(1, number).be32(2, self.priority.cast_unsigned());
-            if let Some(device) = device {
-                w.text(3, device);
-            }
+            match &self.point {
+                HookPoint::Ingress(device) | HookPoint::Egress(device) => w.text(3, device),
+                // A list of devices; the one in it is a prefix, with which every name begins.
+                HookPoint::EgressAll => w.nest(4, |w| {
+                    w.text(2, "");
+                }),
+                HookPoint::Prerouting | HookPoint::Input | HookPoint::Forward | HookPoint::Output => w,
+            };
         });
         w.be32(5, u32::from(self.policy == Policy::Accept)).text(7, "filter");
     }

@@ -5,6 +5,8 @@ use crate::attr::Writer;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum MetaKey {
+    /// The Ethernet protocol: 2 bytes.
+    Protocol = 1,
     /// The packet mark.
     Mark = 3,
     /// The index of the interface of arrival.

@@ -14,6 +14,7 @@ mod numbers;
 mod read;
 mod sets;
 mod socket;
+mod watch;
 
 pub use batch::{Batch, Family, Hook, HookPoint, Policy, Table};
 pub use conntrack::{Address, Connection, ConnectionUpdate};
@@ -24,3 +25,4 @@ pub use log::{LogBatch, LogOptions, LogPacket, LogReader};
 pub use read::{ChainInfo, Counted, ElementInfo, RuleInfo, SetInfo, read_counters};
 pub use sets::{Element, SetKind, SetSpec, Type};
 pub use socket::Socket;
+pub use watch::{Foreign, Watch};

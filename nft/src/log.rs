@@ -49,7 +49,9 @@ pub struct LogPacket {
     pub sequence: u32,
     /// Messages that were lost directly before this one.
     pub lost_before: u32,
-    /// 1 input, 2 forward, 3 output.
+    /// The family of the rule's chain: 2 IPv4, 10 IPv6, 5 a device's.
+    pub family: u8,
+    /// 1 input, 2 forward, 3 output; of a device 0 ingress, 1 egress.
     pub hook: u8,
     /// The Ethernet protocol: 0x0800, 0x86dd.
     pub protocol: u16,
@@ -61,7 +63,7 @@ pub struct LogPacket {
     pub uid: Option<u32>,
     /// When the packet arrived, since 1970, where the kernel tells.
     pub time: Option<Duration>,
-    /// The packet from its network header on, as far as it was copied.
+    /// The packet as far as it was copied: from its network header on; of a device, the whole frame.
     pub payload: Vec<u8>,
 }
 
@@ -171,7 +173,8 @@ impl LogReader {
 }
 
 fn parse(message: Message<'_>) -> LogPacket {
-    let mut packet = LogPacket::default();
+    let family = message.body.first().copied().unwrap_or(0);
+    let mut packet = LogPacket { family, ..LogPacket::default() };
     for attr in message.attrs() {
         let number = || attr.be32().unwrap_or(0);
         match attr.kind {

@@ -37,6 +37,8 @@ pub(crate) struct Message<'a> {
     pub(crate) kind: u16,
     pub(crate) flags: u16,
     pub(crate) sequence: u32,
+    /// The socket that asked for it, or that caused it.
+    pub(crate) port: u32,
     pub(crate) body: &'a [u8],
 }
 
@@ -73,9 +75,9 @@ impl<'a> Iterator for Messages<'a> {
         let word = |at: usize| Some(u32::from_ne_bytes(self.0.get(at..at + 4)?.try_into().ok()?));
         let half = |at: usize| Some(u16::from_ne_bytes(self.0.get(at..at + 2)?.try_into().ok()?));
         let length = usize::try_from(word(0)?).ok()?;
-        let (kind, flags, sequence) = (half(4)?, half(6)?, word(8)?);
+        let (kind, flags, sequence, port) = (half(4)?, half(6)?, word(8)?, word(12)?);
         let body = self.0.get(HEADER..length)?;
         self.0 = self.0.get(length.next_multiple_of(4)..).unwrap_or_default();
-        Some(Message { kind, flags, sequence, body })
+        Some(Message { kind, flags, sequence, port, body })
     }
 }

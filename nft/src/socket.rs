@@ -2,7 +2,7 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use nix::errno::Errno;
-use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, getsockopt, recv, send, setsockopt, sockopt};
+use nix::sys::socket::{MsgFlags, NetlinkAddr, bind, getsockname, getsockopt, recv, send, setsockopt, sockopt};
 
 use crate::attr::Writer;
 use crate::error::Error;
@@ -59,6 +59,12 @@ impl Socket {
     pub fn send_limit(&self) -> Result<usize, Error> {
         let size = getsockopt(&self.fd, sockopt::SndBuf).map_err(Error::io("read the send buffer's size"))?;
         Ok(size.saturating_sub(1024))
+    }
+
+    /// The kernel's number of this socket, which stands in what it tells others of its changes.
+    pub(crate) fn port(&self) -> Result<u32, Error> {
+        let own: NetlinkAddr = getsockname(self.fd.as_raw_fd()).map_err(Error::io("name a netlink socket"))?;
+        Ok(own.pid())
     }
 
     pub(crate) fn take_sequences(&mut self, count: u32) -> u32 {

@@ -126,6 +126,8 @@ pub(crate) enum KindName {
     Barrier,
     /// Records that are lost
     Gap,
+    /// Changes of the kernel's tables by others
+    Tamper,
 }
 
 impl From<KindName> for Kind {
@@ -137,6 +139,7 @@ impl From<KindName> for Kind {
             KindName::Invalid => Self::Invalid,
             KindName::Barrier => Self::Barrier,
             KindName::Gap => Self::Gap,
+            KindName::Tamper => Self::Tamper,
         }
     }
 }

@@ -57,6 +57,9 @@ pub(crate) fn record(record: &Record) -> String {
         Kind::Cut => "cut",
         Kind::Invalid => "invalid",
         Kind::Barrier => "barrier",
+        Kind::Tamper => {
+            return format!("{} tamper: {} changes by others: {}\n", record.key.vm, record.packets, record.detail);
+        }
         Kind::Gap => return format!("{} gap: {} records lost: {}\n", record.key.vm, record.packets, record.detail),
     };
     let (source, destination) = (end(&record.source), end(&record.destination));

@@ -23,12 +23,15 @@ pub enum Kind {
     Deny,
     /// The first forbidden packet of a living flow.
     Cut,
-    /// A packet of no known flow (`eastwest/invalid`).
+    /// A packet of no known flow (`eastwest/invalid`), or a total of packets that no rule saw (`eastwest/fragment`,
+    /// `eastwest/table-full`).
     Invalid,
     /// A sentinel: everything recorded before it has been sent.
     Barrier,
     /// Records that are lost for good: `packets` of them.
     Gap,
+    /// Somebody else changed the kernel's tables (`eastwest/tamper`): what, stands in `detail`; `packets` counts changes.
+    Tamper,
 }
 
 /// Which way the packet crossed the VM's edge.

@@ -98,7 +98,11 @@ fn outcome(event: &LogEvent, epoch: u16, word: Word, history: &History, living: 
 fn record(event: &LogEvent, packet: Packet, outcome: &Outcome, era: &Era) -> Record {
     let answer =
         matches!((event.direction, outcome.end), (Direction::In, End::Source) | (Direction::Out, End::Destination));
-    let detail = if event.kind == LogKind::Barrier { nonce(&packet.payload) } else { String::new() };
+    let detail = match event.kind {
+        LogKind::Barrier => nonce(&packet.payload),
+        _ if packet.protocol == packet::ARP => "arp".to_owned(),
+        _ => String::new(),
+    };
     let packet = if answer { packet::reversed(packet) } else { packet };
     let icmp_type = if answer { packet::request_type(packet.protocol, packet.icmp_type) } else { packet.icmp_type };
     let end = |address, port| FlowEnd { vm: era.identity(address), address, port };

@@ -39,7 +39,12 @@ impl Outcome {
     pub fn of_fixed(fixed: Builtin, end: End) -> Self {
         let verdict = match fixed {
             Builtin::Center => Verdict::Allow,
-            Builtin::Invalid | Builtin::Barrier | Builtin::Nat | Builtin::Forwarded => Verdict::Deny,
+            Builtin::Invalid
+            | Builtin::Barrier
+            | Builtin::Nat
+            | Builtin::Forwarded
+            | Builtin::Spoofed
+            | Builtin::Bypass => Verdict::Deny,
         };
         Self::builtin(verdict, fixed.rule(), end)
     }

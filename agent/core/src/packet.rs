@@ -9,6 +9,11 @@ const PAYLOAD: usize = 32;
 /// How many extension headers are looked past.
 const EXTENSIONS: usize = 8;
 
+/// What stands for ARP, which is no IP protocol: a number that no IP packet ends in.
+pub const ARP: Protocol = Protocol::Other(0);
+/// How an ARP packet about IPv4 on Ethernet begins.
+const ARP_HEAD: [u8; 6] = [0, 1, 8, 0, 6, 4];
+
 /// A packet's head, as it crossed the hook.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
@@ -88,8 +93,15 @@ fn read_head(bytes: &[u8]) -> Option<Packet> {
     match bytes.first()? >> 4 {
         4 => read_v4(bytes),
         6 => read_v6(bytes),
-        _ => None,
+        _ => read_arp(bytes),
     }
+}
+
+/// Who asks, of whom.
+fn read_arp(bytes: &[u8]) -> Option<Packet> {
+    let rest = bytes.strip_prefix(&ARP_HEAD)?;
+    let address = |at: usize| rest.get(at..at + 4)?.try_into().ok().map(|raw: [u8; 4]| IpAddr::V4(Ipv4Addr::from(raw)));
+    Some(read_transport((address(8)?, address(18)?), 0, bytes))
 }
 
 fn read_v4(bytes: &[u8]) -> Option<Packet> {

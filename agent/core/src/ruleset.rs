@@ -86,11 +86,16 @@ pub enum Builtin {
     Nat,
     /// A packet that this machine would forward.
     Forwarded,
+    /// A frame that leaves with a sender that is not this machine's.
+    Spoofed,
+    /// A packet that leaves without having been judged.
+    Bypass,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 5] = [Self::Invalid, Self::Barrier, Self::Center, Self::Nat, Self::Forwarded];
+    pub const ALL: [Self; 7] =
+        [Self::Invalid, Self::Barrier, Self::Center, Self::Nat, Self::Forwarded, Self::Spoofed, Self::Bypass];
     /// The first number that is free for rules.
     pub const FIRST_FREE: u32 = 16;
 
@@ -103,6 +108,8 @@ impl Builtin {
             Self::Center => Word::new(Action::Allow, false, 3),
             Self::Nat => Word::new(Action::Deny, false, 4),
             Self::Forwarded => Word::new(Action::Deny, false, 5),
+            Self::Spoofed => Word::new(Action::Deny, false, 6),
+            Self::Bypass => Word::new(Action::Deny, false, 7),
         }
     }
 
@@ -115,6 +122,8 @@ impl Builtin {
             Self::Center => "eastwest/center",
             Self::Nat => "eastwest/nat",
             Self::Forwarded => "eastwest/forwarded",
+            Self::Spoofed => "eastwest/spoofed",
+            Self::Bypass => "eastwest/bypass",
         }
     }
 }

@@ -142,7 +142,8 @@ impl Spool {
     pub fn lose(&mut self, packets: u64, reason: &'static str, stamp: u64) {
         self.lost_ever = self.lost_ever.saturating_add(packets);
         let before = self.lost.unwrap_or(Loss { packets: 0, reason, first: stamp, last: stamp });
-        self.lost = Some(Loss { packets: before.packets.saturating_add(packets), last: stamp, ..before });
+        self.lost =
+            Some(Loss { packets: before.packets.saturating_add(packets), last: before.last.max(stamp), ..before });
         self.declare();
         self.change.lost = Some(self.lost.map(|loss| self.keyed(gap(loss), self.sequence + 1).encoded()));
     }
@@ -285,11 +286,17 @@ fn following(record: &Record) -> u64 {
 
 /// A record of records that are lost: how many packets', and in which span of the agent's own clock.
 fn gap(Loss { packets, reason, first, last }: Loss) -> Record {
-    let nobody = || FlowEnd { vm: None, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
     let seconds = |stamp: u64| format!("{}.{:03}", stamp / 1_000_000, stamp / 1000 % 1000);
+    let detail = format!("{reason}, from second {} to {} of the agent's life", seconds(first), seconds(last));
+    Record { stamp: last, ..notice(Kind::Gap, "", packets, detail) }
+}
+
+/// A record of no flow.
+pub(crate) fn notice(kind: Kind, rule: &str, packets: u64, detail: String) -> Record {
+    let nobody = || FlowEnd { vm: None, address: IpAddr::V4(Ipv4Addr::UNSPECIFIED), port: 0 };
     Record {
         key: RecordKey { vm: String::new(), boot: String::new(), sequence: 0 },
-        kind: Kind::Gap,
+        kind,
         direction: Direction::In,
         source: nobody(),
         destination: nobody(),
@@ -300,7 +307,7 @@ fn gap(Loss { packets, reason, first, last }: Loss) -> Record {
         tcp_sequence: None,
         payload: Vec::new(),
         verdict: Verdict::Deny,
-        rule: String::new(),
+        rule: rule.to_owned(),
         admitted_by: None,
         end: End::Destination,
         would: None,
@@ -308,7 +315,7 @@ fn gap(Loss { packets, reason, first, last }: Loss) -> Record {
         generation_first: 0,
         generation_last: 0,
         packets,
-        detail: format!("{reason}, from second {} to {} of the agent's life", seconds(first), seconds(last)),
-        stamp: last,
+        detail,
+        stamp: 0,
     }
 }

@@ -56,6 +56,11 @@ pub enum KernelRequest {
         /// Addresses that have a new owner: after the commit their connections are to be forgotten (semantics 3).
         forget: BTreeSet<IpAddr>,
     },
+    /// Lay everything that is in force anew: somebody else changed it.
+    Repair {
+        /// What the kernel shall hold.
+        ruleset: Box<Ruleset>,
+    },
     /// Set the epoch of every connection's mark to 0.
     Sweep {
         /// The epoch in force, whose marks may stay; 0 for none: no mark can be trusted.

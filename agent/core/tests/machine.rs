@@ -326,6 +326,23 @@ fn records_made_before_the_agent_knows_its_name_bear_it() {
 }
 
 #[test]
+fn what_others_change_is_told_and_laid_anew_once() {
+    let mut world = World::connected();
+    world.view(generation(4, vec![web()]));
+    world.seen.clear();
+    for (changes, ours, expected) in [(3, true, vec!["repair 2"]), (0, false, vec![])] {
+        world.machine.handle_tampered(changes, "delete rule in judge_in".to_owned() + &"x".repeat(600), ours);
+        world.pump(0);
+        world.check(&expected);
+        let told = world.records.pop().unwrap();
+        assert_eq!((told.kind, told.rule.as_str(), told.packets), (Kind::Tamper, "eastwest/tamper", changes));
+        assert_eq!((told.detail.len(), &told.detail[..11]), (512, "delete rule"));
+    }
+    world.view(generation(5, vec![web()]));
+    world.check(&["keep 5", "ack 5"]);
+}
+
+#[test]
 fn numbers_are_given_once_and_again_after_they_are_freed() {
     let mut numbering = Numbering::default();
     let outcome = |rule: &str| agent_core::Outcome::builtin(Action::Deny, rule, End::Source);

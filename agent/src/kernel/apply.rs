@@ -6,8 +6,9 @@ use std::ops::RangeInclusive;
 use agent_core::{Class, IpRange, Ruleset, Service, Word};
 use nft::{Batch, Counted, CtKey, Direction, Element, Error, Socket, read_counters};
 
+use super::egress::{self, Senders};
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{self, LIVING};
+use super::skeleton::{self, LIVING, Side};
 
 /// Elements of one map, by their keys.
 type Elements = BTreeMap<Vec<u8>, Element>;
@@ -16,20 +17,53 @@ type Elements = BTreeMap<Vec<u8>, Element>;
 #[derive(Debug)]
 pub struct Kernel {
     socket: Socket,
+    /// What marks a packet as judged.
+    stamp: u32,
+    senders: Senders,
+    /// Why the kernel does not look at what leaves; `None` where it does.
+    unguarded: Option<String>,
 }
 
 impl Kernel {
     /// Opens the calling thread's network namespace and lays the chains. Where they stand with a policy, it stays in
-    /// force; where nothing stands, everything but loopback and neighbours is dropped until the first ruleset.
+    /// force; where nothing stands, everything but loopback and neighbours is dropped until the first ruleset. `stamp`
+    /// marks what was judged: a number that nobody else in this namespace knows, the same for as long as the chains stand.
     ///
     /// # Errors
     /// When the kernel refuses.
-    pub fn open() -> Result<Self, Error> {
+    pub fn open(stamp: u32) -> Result<Self, Error> {
         let mut socket = Socket::open()?;
         let mut batch = Batch::new();
-        skeleton::lay(&mut batch);
-        batch.commit(&mut socket)?;
-        Ok(Self { socket })
+        skeleton::lay(&mut batch, stamp);
+        let mut guarded = batch.clone();
+        egress::lay(&mut guarded, stamp);
+        let unguarded = guarded.commit(&mut socket).err().map(|error| error.to_string());
+        if unguarded.is_some() {
+            batch.commit(&mut socket)?;
+        }
+        Ok(Self { socket, stamp, senders: Senders::here(), unguarded })
+    }
+
+    /// Why packets that were not judged can leave; `None` where they cannot.
+    #[must_use]
+    pub fn unguarded(&self) -> Option<&str> {
+        self.unguarded.as_deref()
+    }
+
+    /// Looks at the calling thread's interfaces again: frames may leave with their link addresses.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn look(&mut self) -> Result<(), Error> {
+        let senders = Senders::here();
+        if senders == self.senders || self.unguarded.is_some() {
+            return Ok(());
+        }
+        let mut batch = Batch::new();
+        egress::senders(&mut batch, &senders);
+        batch.commit(&mut self.socket)?;
+        self.senders = senders;
+        Ok(())
     }
 
     /// Makes the kernel hold this ruleset, in one transaction; when this returns, it holds for every next packet.
@@ -41,7 +75,10 @@ impl Kernel {
     pub fn apply(&mut self, ruleset: &Ruleset, previous: Option<&Ruleset>) -> Result<(), Error> {
         let mut batch = Batch::new();
         if previous.is_none() {
-            skeleton::lay(&mut batch);
+            skeleton::lay(&mut batch, self.stamp);
+        }
+        if self.unguarded.is_none() {
+            egress::apply(&mut batch, ruleset, previous.map_or(Some((self.stamp, &self.senders)), |_| None));
         }
         living_chains(&mut batch, ruleset);
         exact_maps(&mut batch, ruleset, previous);
@@ -57,6 +94,50 @@ impl Kernel {
             outcomes(&mut batch, set, new, &held);
         }
         batch.commit(&mut self.socket)
+    }
+
+    /// Lays anew all that is in force, and removes what others put into our tables. Counters go on where they stand.
+    ///
+    /// # Errors
+    /// When the kernel refuses even to begin from nothing.
+    pub fn repair(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
+        if let Err(error) = self.apply(ruleset, None).and_then(|()| self.remove_strangers()) {
+            tracing::warn!("cannot repair the tables, and begin from nothing: {error}");
+            self.remove_tables()?;
+            self.apply(ruleset, None)?;
+        }
+        Ok(())
+    }
+
+    /// Removes chains and sets that are none of ours.
+    fn remove_strangers(&mut self) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        for (table, chains, sets) in [skeleton::names(), egress::names()] {
+            let is_strange = |all: &[String], name: &String| !all.contains(name);
+            let strange: Vec<String> = self.socket.chains(&table)?.into_iter().map(|chain| chain.name).collect();
+            let strange: Vec<String> = strange.into_iter().filter(|name| is_strange(&chains, name)).collect();
+            // Strangers may jump into one another.
+            for chain in &strange {
+                batch.flush_chain(&table, chain);
+            }
+            for chain in &strange {
+                batch.delete_chain(&table, chain);
+            }
+            for set in self.socket.sets(&table)?.iter().filter(|set| is_strange(&sets, &set.name)) {
+                batch.delete_set(&table, &set.name);
+            }
+        }
+        batch.commit(&mut self.socket)
+    }
+
+    /// Removes our tables, also where somebody made one of them unusable.
+    fn remove_tables(&mut self) -> Result<(), Error> {
+        for table in [table(), egress::devices()] {
+            let mut batch = Batch::new();
+            batch.add_table(&table).delete_table(&table);
+            batch.commit(&mut self.socket)?;
+        }
+        Ok(())
     }
 
     fn held(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
@@ -96,30 +177,37 @@ fn living_chains(batch: &mut Batch, ruleset: &Ruleset) {
         batch.flush_chain(&table, chain);
     }
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
-    let current = Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
-    let cut = Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
+    let current = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
+    let cut = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
     let mut add = |chain: &str, rule: Rule| {
         batch.add_rule(&table, chain, &rule.0);
     };
-    add("epoch", current.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0).accept());
-    add("epoch", cut.goto("late"));
+    for side in [Side::In, Side::Out] {
+        let chain = side.name("epoch");
+        add(&chain, side.pass(current().ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));
+        add(&chain, cut().goto("late"));
+    }
     add("steady", Rule::new().back_in_epoch(ruleset.epoch));
     add("steady", Rule::new().set_mark(0));
     add("stamp", Rule::new().stamp(ruleset.epoch));
     add("default_in", Rule::new().set_mark(ruleset.default_in.0 | FOUND));
     add("default_out", Rule::new().set_mark(ruleset.default_out.0 | FOUND));
     if let Some(center) = ruleset.center {
-        add("center_out", center_rule(center, Direction::Original));
-        add("center_in", center_rule(center, Direction::Reply));
+        add("center_out", center_rule(center, Side::Out));
+        add("center_in", center_rule(center, Side::In));
     }
 }
 
-fn center_rule(center: SocketAddr, direction: Direction) -> Rule {
-    let port = center.port().to_be_bytes();
+fn center_rule(center: SocketAddr, side: Side) -> Rule {
+    let direction = match side {
+        Side::Out => Direction::Original,
+        Side::In => Direction::Reply,
+    };
+    let (port, channel) = (center.port().to_be_bytes(), side.name("channel"));
     let rule = Rule::new().protocol(TCP).original(CtKey::DestinationPort, &port).direction(direction);
     match center.ip() {
-        IpAddr::V4(ip) => rule.original(CtKey::Destination4, &ip.octets()).goto("center"),
-        IpAddr::V6(ip) => rule.original(CtKey::Destination6, &ip.octets()).goto("center"),
+        IpAddr::V4(ip) => rule.original(CtKey::Destination4, &ip.octets()).goto(&channel),
+        IpAddr::V6(ip) => rule.original(CtKey::Destination6, &ip.octets()).goto(&channel),
     }
 }
 
@@ -141,8 +229,8 @@ fn living(ruleset: &Ruleset) -> Elements {
 
 /// The default of each direction, for packets that are judged again.
 fn defaults(ruleset: &Ruleset) -> Elements {
-    let words = [(skeleton::Side::In, ruleset.default_in), (skeleton::Side::Out, ruleset.default_out)];
-    let element = |(side, word): (skeleton::Side, Word)| {
+    let words = [(Side::In, ruleset.default_in), (Side::Out, ruleset.default_out)];
+    let element = |(side, word): (Side, Word)| {
         let key = (side as u32).to_ne_bytes().to_vec();
         (key.clone(), Element::key(key).value((word.0 | FOUND).to_ne_bytes()))
     };

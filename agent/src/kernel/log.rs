@@ -7,6 +7,11 @@ use tokio::io::unix::AsyncFd;
 use super::rules::GROUP;
 
 const OUTPUT_HOOK: u8 = 3;
+/// The family of a device's chains: what they log begins with the frame's header.
+const DEVICE: u8 = 5;
+const FRAME_HEADER: usize = 14;
+const TAG: usize = 4;
+const TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// What one reading brought.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -70,15 +75,24 @@ fn translate(batch: nft::LogBatch) -> KernelBatch {
 }
 
 fn event(packet: LogPacket) -> Option<LogEvent> {
-    let direction = match packet.hook {
-        OUTPUT_HOOK => Direction::Out,
-        _ => Direction::In,
+    let direction = match (packet.family, packet.hook) {
+        (DEVICE, _) | (_, OUTPUT_HOOK) => Direction::Out,
+        (_, _) => Direction::In,
     };
     let kind = LogKind::of_prefix(&packet.prefix)?;
-    Some(LogEvent { kind, direction, mark: packet.mark, packet: packet.payload })
+    let bytes = if packet.family == DEVICE { below(packet.payload) } else { packet.payload };
+    Some(LogEvent { kind, direction, mark: packet.mark, packet: bytes })
 }
 
-fn failed(error: &std::io::Error) -> Error {
+/// What a frame carries.
+fn below(mut frame: Vec<u8>) -> Vec<u8> {
+    let tagged = frame.get(12..FRAME_HEADER).is_some_and(|kind| TAGGED.iter().any(|tag| kind == tag));
+    let header = if tagged { FRAME_HEADER + TAG } else { FRAME_HEADER };
+    frame.drain(..header.min(frame.len()));
+    frame
+}
+
+pub(crate) fn failed(error: &std::io::Error) -> Error {
     let errno = nix::errno::Errno::from_raw(error.raw_os_error().unwrap_or(0));
-    Error::Io { what: "wait for the log", errno }
+    Error::Io { what: "wait for the kernel", errno }
 }

@@ -2,13 +2,17 @@
 //!
 //! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
 mod apply;
+mod egress;
 mod log;
 mod marks;
 mod rules;
 mod skeleton;
 mod sysctls;
+mod watch;
 
 pub use apply::Kernel;
+pub use egress::devices;
 pub use log::{KernelBatch, KernelLog};
 pub use rules::{BARRIER_PORT, GROUP, table};
 pub use sysctls::prepare;
+pub use watch::{InterfaceWatch, KernelWatch};

@@ -1,8 +1,9 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
 //! `in` and `out` let loopback, neighbours and the center through, pass what the current epoch has judged, and send the
-//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch`, `stamp`, `default_*`
-//! and `center_*` are empty here: they change with each ruleset.
+//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `stamp`,
+//! `default_*` and `center_*` are empty here: they change with each ruleset. What `out` lets go ends in `pass`, which marks
+//! it for the last look (see `egress`).
 use agent_core::Builtin;
 use nft::{Batch, CtKey, Direction, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Table, Type};
 
@@ -11,17 +12,17 @@ use super::rules::{
     Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
 };
 
-const LOOPBACK: u16 = 772;
+pub(crate) const LOOPBACK: u16 = 772;
 /// Messages a second; counters stay exact beyond.
-const LOG_RATE: u64 = 20_000;
+pub(crate) const LOG_RATE: u64 = 20_000;
 const SAMPLE_RATE: u64 = 1_000;
 const RELATED_RATE: u64 = 1_000;
 
 const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
-pub(crate) const LIVING: [&str; 7] =
-    ["epoch", "steady", "stamp", "default_in", "default_out", "center_in", "center_out"];
+pub(crate) const LIVING: [&str; 8] =
+    ["epoch_in", "epoch_out", "steady", "stamp", "default_in", "default_out", "center_in", "center_out"];
 
 /// The two directions of flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +32,7 @@ pub(crate) enum Side {
 }
 
 impl Side {
-    fn name(self, what: &str) -> String {
+    pub(crate) fn name(self, what: &str) -> String {
         match self {
             Self::In => format!("{what}_in"),
             Self::Out => format!("{what}_out"),
@@ -40,6 +41,14 @@ impl Side {
 
     fn outcomes(self) -> String {
         self.name("outcomes")
+    }
+
+    /// Lets a packet through; one that leaves is marked as judged.
+    pub(crate) fn pass(self, rule: Rule) -> Rule {
+        match self {
+            Self::In => rule.accept(),
+            Self::Out => rule.goto("pass"),
+        }
     }
 }
 
@@ -65,7 +74,7 @@ pub(crate) fn sets() -> Vec<SetSpec> {
 }
 
 /// Lays table, sets and chains. What stands of them is kept: base chains, elements, the changing chains' rules.
-pub(crate) fn lay(batch: &mut Batch) {
+pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
     let table = table();
     batch.add_table(&table);
     for (name, point) in BASES {
@@ -77,7 +86,7 @@ pub(crate) fn lay(batch: &mut Batch) {
     for chain in LIVING {
         batch.add_chain(&table, chain);
     }
-    let chains = chains();
+    let chains = chains(stamp);
     for (name, _) in &chains {
         batch.add_chain(&table, name).flush_chain(&table, name);
     }
@@ -92,6 +101,13 @@ pub(crate) fn lay(batch: &mut Batch) {
     fill(batch, &table, "forward", &forward());
 }
 
+/// The table, its chains and its sets.
+pub(crate) fn names() -> (Table, Vec<String>, Vec<String>) {
+    let bases = BASES.map(|(name, _)| name.to_owned());
+    let chains = chains(0).into_iter().map(|(name, _)| name).chain(LIVING.map(str::to_owned)).chain(bases);
+    (table(), chains.collect(), sets().into_iter().map(|set| set.name).collect())
+}
+
 fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
     for rule in rules {
         batch.add_rule(table, chain, &rule.0);
@@ -99,17 +115,18 @@ fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
 }
 
 /// All chains but the base chains and the changing ones.
-fn chains() -> Vec<(String, Vec<Rule>)> {
+fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
     let mut all = vec![
-        ("neighbours".to_owned(), neighbours()),
+        ("pass".to_owned(), vec![Rule::new().set_mark(stamp).accept()]),
         ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
-        ("center".to_owned(), center()),
         ("answers".to_owned(), answers()),
         ("late".to_owned(), late()),
         ("refuse".to_owned(), refuse()),
     ];
     for side in [Side::In, Side::Out] {
         all.extend([
+            (side.name("neighbours"), neighbours(side)),
+            (side.name("channel"), channel(side)),
             (side.name("barrier"), barrier(side)),
             (side.name("invalid"), invalid(side)),
             (side.name("related"), related(side)),
@@ -141,7 +158,7 @@ fn entry(side: Side) -> Vec<Rule> {
     let mut rules = vec![
         Rule::new().device(device, LOOPBACK).accept(),
         sentinel.bytes(Header::Transport, 8, b"EWB1").goto(&side.name("barrier")),
-        Rule::new().jump("neighbours"),
+        Rule::new().jump(&side.name("neighbours")),
         Rule::new().ct_any(CtKey::State, INVALID | UNTRACKED).goto(&side.name("invalid")),
         Rule::new().ct_any(CtKey::State, RELATED).jump(&side.name("related")),
         Rule::new().jump(&side.name("center")),
@@ -152,7 +169,7 @@ fn entry(side: Side) -> Vec<Rule> {
     rules.extend([
         cut().ct_bits(CtKey::Status, TRANSLATED, 0).direction(Direction::Original).opening().goto(forth),
         cut().goto("late"),
-        Rule::new().jump("epoch"),
+        Rule::new().jump(&side.name("epoch")),
         Rule::new().ct_any(CtKey::Status, TRANSLATED).goto(&side.name("nat")),
         Rule::new().direction(Direction::Original).goto(forth),
         Rule::new().direction(Direction::Reply).goto(back),
@@ -163,15 +180,19 @@ fn entry(side: Side) -> Vec<Rule> {
 
 /// Neighbour and router discovery, group membership; never a redirect. No router can have passed such a packet on, and
 /// what is said of groups is said to groups: else these types would carry anything between any two machines.
-fn neighbours() -> Vec<Rule> {
+fn neighbours(side: Side) -> Vec<Rule> {
     let six = |hops| Rule::new().family(IPV6).transport(ICMPV6).bytes(Header::Network, 7, &[hops]);
     let group6 = || six(1).bytes(Header::Network, 24, &[0xff]);
-    vec![
-        six(255).icmp_type(133..=136).bytes(Header::Transport, 1, &[0]).accept(),
-        group6().icmp_type(130..=132).accept(),
-        group6().icmp_type(143..=143).accept(),
-        Rule::new().family(IPV4).transport(IGMP).bytes(Header::Network, 8, &[1]).toward_group4().accept(),
+    // Without extension headers: the last look finds the sender's claims at their place.
+    let discovery = six(255).bytes(Header::Network, 6, &[ICMPV6]).icmp_type(133..=136);
+    [
+        discovery.bytes(Header::Transport, 1, &[0]),
+        group6().icmp_type(130..=132),
+        group6().icmp_type(143..=143),
+        Rule::new().family(IPV4).transport(IGMP).bytes(Header::Network, 8, &[1]).toward_group4(),
     ]
+    .map(|rule| side.pass(rule))
+    .into()
 }
 
 /// Errors about a flow go on with it; redirects and source quench do not.
@@ -186,9 +207,10 @@ fn related(side: Side) -> Vec<Rule> {
     ]
 }
 
-fn center() -> Vec<Rule> {
+/// The agent's own channel to the center.
+fn channel(side: Side) -> Vec<Rule> {
     let first = Rule::new().ct_any(CtKey::State, NEW).count_builtin(Builtin::Center, "outcomes_out");
-    vec![first, Rule::new().accept()]
+    vec![first, side.pass(Rule::new())]
 }
 
 /// What the kernel answers to what we refuse: an empty reset, "administratively prohibited". What a process sends by
@@ -197,10 +219,10 @@ fn answers() -> Vec<Rule> {
     let related = || Rule::new().ct_any(CtKey::State, RELATED);
     vec![
         Rule::new().of_process().back(),
-        related().reset().family(IPV4).bytes(Header::Network, 2, &40_u16.to_be_bytes()).accept(),
-        related().reset().family(IPV6).bytes(Header::Network, 4, &20_u16.to_be_bytes()).accept(),
-        related().transport(ICMP).bytes(Header::Transport, 0, &[3, 13]).accept(),
-        related().transport(ICMPV6).bytes(Header::Transport, 0, &[1, 1]).accept(),
+        Side::Out.pass(related().reset().family(IPV4).bytes(Header::Network, 2, &40_u16.to_be_bytes())),
+        Side::Out.pass(related().reset().family(IPV6).bytes(Header::Network, 4, &20_u16.to_be_bytes())),
+        Side::Out.pass(related().transport(ICMP).bytes(Header::Transport, 0, &[3, 13])),
+        Side::Out.pass(related().transport(ICMPV6).bytes(Header::Transport, 0, &[1, 1])),
     ]
 }
 
@@ -318,7 +340,7 @@ fn admit(side: Side) -> Vec<Rule> {
         reopened().count(&side.outcomes()),
         reopened().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
         Rule::new().keep(),
-        Rule::new().set_mark(0).accept(),
+        side.pass(Rule::new().set_mark(0)),
     ]
 }
 

@@ -11,7 +11,7 @@ use socket2::Socket;
 
 use crate::rulesets::{ALLOW, DENY, PORT, QUIET, REJECT, open};
 use crate::unpin;
-use crate::world::{At, Fate, PEER, VM, World, deliver};
+use crate::world::{At, Fate, PEER, STAMP, VM, World, deliver};
 
 fn ip(text: &str) -> IpAddr {
     text.parse().unwrap()
@@ -191,7 +191,7 @@ pub(crate) fn restart(world: &mut World) {
     let (peer, vm) = stream(world, At::Peer, 0);
     kinds(world);
     world.enter(At::Vm);
-    world.kernel = Kernel::open().unwrap();
+    world.kernel = Kernel::open(STAMP).unwrap();
     assert!(both_pass(&peer, &vm));
     let mut next = open(2, ALLOW, ALLOW);
     next.outcomes_in.insert(DENY, "deny renamed".to_owned());
@@ -280,7 +280,7 @@ pub(crate) fn flips(world: &mut World) {
     let first = renamed(1);
     world.kernel.apply(&first, None).unwrap();
     world.enter(At::Vm);
-    let mut kernel = Kernel::open().unwrap();
+    let mut kernel = Kernel::open(STAMP).unwrap();
     let done = AtomicBool::new(false);
     let (open, shut) = [PORT, PORT + 1].map(|port| world.receiver(At::Vm, SocketAddr::new(ip(VM[0]), port))).into();
     let mut sent = 0_u32;

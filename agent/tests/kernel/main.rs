@@ -6,9 +6,12 @@
     clippy::print_stdout,
     reason = "a test binary without harness"
 )]
+mod egress;
 mod flows;
+mod foreign;
 mod life;
 mod rulesets;
+mod tamper;
 mod world;
 
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -17,7 +20,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 20] = [
+const CASES: [Case; 26] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -26,6 +29,12 @@ const CASES: [Case; 20] = [
     ("errors about an allowed flow reach it, in old epochs too", flows::related),
     ("a redirect that quotes a living flow is invalid", flows::redirect),
     ("the middle of an unknown stream is invalid", flows::unknown_stream),
+    ("what leaves has been judged, whatever socket it was sent by", egress::bypass),
+    ("what leaves bears this machine's addresses alone", egress::spoofed),
+    ("a new interface is looked at from its first frame on", egress::new_interface),
+    ("what others change is heard of, and undone whole", tamper::undone),
+    ("a translated flow passes nowhere, whoever set that up", foreign::translated),
+    ("nothing is forwarded, whoever set that up", foreign::forwarded),
     ("neighbours and groups carry nothing else", flows::neighbours),
     ("a process cannot send what the kernel alone may answer", flows::forged_answer),
     ("a cut is recorded once, resets both ends and is final", life::cut_tcp),

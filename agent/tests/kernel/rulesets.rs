@@ -4,7 +4,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use agent_core::{Action, Builtin, Class, IpRange, Ruleset, Service, Word};
 
-use crate::world::{OTHER, PEER};
+use crate::world::{OTHER, PEER, VM};
 
 pub(crate) const DENY: Word = Word::new(Action::Deny, false, 16);
 pub(crate) const REJECT: Word = Word::new(Action::Reject, false, 17);
@@ -35,7 +35,7 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
     Ruleset {
         epoch,
         center: None,
-        own: Vec::new(),
+        own: VM.map(|ip| ip.parse().unwrap()).into(),
         peers: peer(PEER, PEERS).into_iter().chain(peer(OTHER, Class(2))).collect(),
         networks: vec![
             whole(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into()),

@@ -22,6 +22,9 @@ pub(crate) const OTHER: [&str; 2] = ["10.98.0.3", "fd98::3"];
 /// Addresses of the peer's that no ruleset binds.
 pub(crate) const STRANGER: [&str; 2] = ["10.98.0.9", "fd98::9"];
 
+/// Marks what was judged.
+pub(crate) const STAMP: u32 = 0x5eed_cafe;
+
 /// Where a socket lives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum At {
@@ -60,7 +63,7 @@ impl World {
         runtime.block_on(carrier("eth0"));
         reachable(0);
         reachable(1);
-        let (kernel, log) = (Kernel::open().unwrap(), KernelLog::open().unwrap());
+        let (kernel, log) = (Kernel::open(STAMP).unwrap(), KernelLog::open().unwrap());
         assert_eq!(agent::kernel::prepare(), Vec::<String>::new());
         drop(_entered);
         Self { vm, peer, kernel, log, _runtime: runtime }

@@ -107,6 +107,10 @@ fn stray(step: &PlannedStep, record: &Record) -> Option<Finding> {
             let lost = format!("`{}` lost {} records: {}", record.key.vm, record.packets, record.detail);
             Some(bare(step, FindingKind::Unproven, lost))
         }
+        Kind::Tamper => {
+            let told = format!("`{}` says that others changed its tables: {}", record.key.vm, record.detail);
+            Some(bare(step, FindingKind::Phantom, told))
+        }
         Kind::Allow | Kind::Deny | Kind::Cut if record.rule == Builtin::Invalid.name() => None,
         Kind::Allow | Kind::Deny | Kind::Cut => {
             let told = format!("reported, and nothing of the kind was sent: {}", event::words(record));

@@ -115,6 +115,7 @@ impl From<Kind> for proto::RecordKind {
             Kind::Invalid => Self::Invalid,
             Kind::Barrier => Self::Barrier,
             Kind::Gap => Self::Gap,
+            Kind::Tamper => Self::Tamper,
         }
     }
 }
@@ -129,6 +130,7 @@ pub(super) fn kind_in(value: i32, field: &'static str) -> Decoded<Option<Kind>> 
         proto::RecordKind::Invalid => Some(Kind::Invalid),
         proto::RecordKind::Barrier => Some(Kind::Barrier),
         proto::RecordKind::Gap => Some(Kind::Gap),
+        proto::RecordKind::Tamper => Some(Kind::Tamper),
     })
 }
 

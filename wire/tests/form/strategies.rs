@@ -124,7 +124,7 @@ fn outage() -> impl Strategy<Value = Outage> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap])
+    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap, Kind::Tamper])
 }
 
 fn flow_end() -> impl Strategy<Value = FlowEnd> {

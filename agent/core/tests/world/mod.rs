@@ -68,6 +68,11 @@ impl World {
                 self.seen.push(format!("sweep but {except}"));
                 self.machine.handle_swept(now);
             }
+            KernelRequest::Repair { ruleset } => {
+                self.seen.push(format!("repair {}", ruleset.epoch));
+                assert_eq!(Some(*ruleset), self.kernel, "what is in force is laid anew");
+                self.machine.handle_repaired();
+            }
             KernelRequest::Apply { .. } if std::mem::take(&mut self.sick) => {
                 self.seen.push("refuse".into());
                 self.machine.handle_refused("no memory", now);

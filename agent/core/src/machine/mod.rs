@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{Ack, AckResult, FromAgent, Hello, PROTOCOL, Record, SEALS, Seal, SealedView, View};
+use wire::{AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, Record, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -17,9 +17,14 @@ use crate::evidence::{Reader, Told};
 use crate::history::{self, History};
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
-use crate::ruleset::MAX_EPOCH;
-use crate::spool::{Limits, Spool, SpoolChange};
+use crate::ruleset::Ruleset;
+use crate::spool::{Limits, Spool, SpoolChange, notice};
 use crate::terms::{Config, Facts, KernelRequest, State};
+
+mod aim;
+
+/// The rule of records about changes that others made.
+const TAMPER: &str = "eastwest/tamper";
 
 /// The agent's core.
 #[derive(Debug)]
@@ -39,6 +44,8 @@ pub struct Machine {
     /// A sweep is due as soon as something is in force: without a kept state, what the marks hold is unknown, whether
     /// a table stands or not, and a mark may even name the epoch in force.
     unknown_marks: bool,
+    /// Others changed what is in force.
+    tampered: bool,
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
@@ -69,6 +76,7 @@ impl Machine {
             job: None,
             asked: false,
             unknown_marks,
+            tampered: false,
             dirty: false,
             clock: None,
             watch,
@@ -154,6 +162,24 @@ impl Machine {
             Told::Half => {}
             Told::Unreadable => self.spool.lose(1, "a log message could not be read", stamp),
         }
+    }
+
+    /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
+    pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
+        let cut = detail.floor_char_boundary(MAX_TEXT);
+        detail.truncate(cut);
+        self.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
+        self.tampered |= ours;
+    }
+
+    /// The kernel dropped this many packets before any rule saw them; `rule` names why.
+    pub fn handle_total(&mut self, rule: &str, packets: u64) {
+        self.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
+    }
+
+    /// What is in force was laid anew.
+    pub fn handle_repaired(&mut self) {
+        self.asked = false;
     }
 
     /// The kernel lost this many log messages.
@@ -243,12 +269,13 @@ impl Machine {
         if self.dirty || self.asked {
             return None;
         }
-        let request = match self.job.as_ref()? {
-            Job::Apply(deed) => {
+        let request = match self.job.as_ref() {
+            None => KernelRequest::Repair { ruleset: self.repair()? },
+            Some(Job::Apply(deed)) => {
                 let forget = self.reborn(deed.aim.view.as_deref());
                 KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget }
             }
-            Job::Sweep => {
+            Some(Job::Sweep) => {
                 let known = self.enforced.as_ref().filter(|_| !self.unknown_marks);
                 KernelRequest::Sweep { except: known.map_or(0, |deed| deed.program.ruleset.epoch) }
             }
@@ -286,6 +313,12 @@ impl Machine {
         self.enforced.as_ref().map(|deed| &deed.program)
     }
 
+    /// What is to be laid anew, once. A job that waits does as much.
+    fn repair(&mut self) -> Option<Box<Ruleset>> {
+        let ruleset = self.enforced.as_ref().map(|deed| Box::new(deed.program.ruleset.clone()));
+        ruleset.filter(|_| std::mem::take(&mut self.tampered))
+    }
+
     /// Addresses that another VM has by the next view than by the one in force.
     fn reborn(&self, next: Option<&View>) -> BTreeSet<IpAddr> {
         let held = self.enforced.as_ref().and_then(|deed| deed.aim.view.as_deref()).map(history::identities);
@@ -302,97 +335,6 @@ impl Machine {
             boot: self.spool.boot().to_owned(),
             addresses,
             generation: self.enforced.as_ref().map_or(0, |deed| deed.aim.holds()),
-        }
-    }
-
-    /// Looks at the newest wish, unless the kernel half is busy.
-    fn proceed(&mut self, now: u64) {
-        if self.job.is_some() {
-            return;
-        }
-        if self.unknown_marks && self.enforced.is_some() {
-            self.job = Some(Job::Sweep);
-            return;
-        }
-        let Some(mut aim) = self.wish.take() else { return };
-        let Some(view) = aim.view.clone() else {
-            let program = compile::closed(self.config.center, &mut self.numbering);
-            return self.consider(program, aim);
-        };
-        // Once over, a policy is taken up again by the center's own word alone.
-        aim.over |= !aim.ack && self.watch.is_over(view.outage, now);
-        let time = self.clock.map(|clock| signed(now) + clock);
-        let program = match aim.over {
-            true => compile::over(&view, &mut self.numbering),
-            false => compile::compile(&view, time, &mut self.numbering),
-        };
-        let program = program.map(|mut program| {
-            program.ruleset.center = self.config.center.or(view.center);
-            program
-        });
-        self.consider(program, aim);
-    }
-
-    /// Decides what a compiled aim asks of the kernel.
-    fn consider(&mut self, program: Result<Program, compile::TooBig>, aim: Aim) {
-        let crowded = self.crowded();
-        match program {
-            Ok(program) if self.stands(&program) && self.reborn(aim.view.as_deref()).is_empty() => self.extend(aim),
-            Ok(_) | Err(_) if crowded || self.epochs.must_sweep(self.config.max_epoch) => {
-                self.wish = Some(aim);
-                self.job = Some(Job::Sweep);
-            }
-            Ok(program) => self.begin(program, aim),
-            Err(reason) => self.refuse(&aim, &reason.to_string()),
-        }
-    }
-
-    /// Whether numbers run short, and most are held by words of the past alone. A sweep frees them then, and no
-    /// sooner: a swept mark still tells which rule had admitted its flow.
-    fn crowded(&self) -> bool {
-        let used = self.enforced.as_ref().map_or(0, |deed| deed.program.outcomes.len());
-        self.numbering.len() > Numbering::LIMIT / 2 && used < self.numbering.len() / 2
-    }
-
-    /// Whether a program asks of the kernel just what is in force.
-    fn stands(&self, program: &Program) -> bool {
-        self.enforced.as_ref().is_some_and(|deed| deed.program.asks_as(program))
-    }
-
-    /// The ruleset in force serves a later generation too.
-    fn extend(&mut self, aim: Aim) {
-        let Some(view) = &aim.view else { return };
-        let generation = view.generation;
-        self.history.extend(view);
-        self.refused = None;
-        if aim.ack {
-            self.answer(generation, AckResult::InForce);
-        }
-        if let Some(deed) = &mut self.enforced {
-            self.dirty |= deed.aim.view != aim.view || deed.aim.seal != aim.seal || deed.aim.over != aim.over;
-            deed.aim = aim;
-        }
-    }
-
-    /// A new epoch begins.
-    fn begin(&mut self, mut program: Program, aim: Aim) {
-        let epoch = self.epochs.give(self.config.max_epoch.min(MAX_EPOCH));
-        program.ruleset.epoch = epoch;
-        self.history.begin(epoch, aim.view.as_deref(), program.outcomes.clone());
-        self.job = Some(Job::Apply(Box::new(Deed { program, aim })));
-        self.dirty = true;
-    }
-
-    fn refuse(&mut self, aim: &Aim, reason: &str) {
-        self.refused = Some((aim.generation(), reason.to_owned()));
-        if aim.ack {
-            self.answer(aim.generation(), AckResult::Refused { reason: reason.to_owned() });
-        }
-    }
-
-    fn answer(&mut self, generation: u64, result: AckResult) {
-        if self.connected {
-            self.outbox.push_back(FromAgent::Ack(Ack { generation, result }));
         }
     }
 }

@@ -1,0 +1,227 @@
+//! The last look at what leaves, in a table of the devices: a frame bears addresses of this machine alone, and an IP packet
+//! has crossed the output chain, whatever socket it was sent by (an `AF_PACKET` socket passes the output chain by).
+//!
+//! All is read at fixed places of the frame: what a sender says of its frame beside it (its protocol, where its headers
+//! begin) is not believed. Frames of other protocols than IP, ARP and VLAN are not looked at but for the sender's link address.
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use agent_core::{Builtin, Ruleset};
+use nft::{
+    Batch, Element, Expr, Family, Header, Hook, HookPoint, MetaKey, Policy, SetKind, SetSpec, Table, Test, Type,
+};
+
+use super::rules::{ICMPV6, Rule};
+use super::skeleton::{LOG_RATE, LOOPBACK};
+
+/// The set of counters.
+const OUTCOMES: &str = "outcomes_egress";
+const BASE: &str = "egress";
+/// Chains whose rules change with each ruleset.
+const LIVING: [&str; 2] = ["stamp", "sources"];
+const SETS: [(&str, Type); 4] =
+    [("own4", Type::Ipv4), ("own6", Type::Ipv6), ("seen6", Type::Ipv6), ("macs", Type::Mac)];
+const IPV4: [u8; 2] = [0x08, 0x00];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+const ARP: [u8; 2] = [0x08, 0x06];
+/// A tag says nothing of what is below it, and one without a number is taken off by who receives it.
+const TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
+
+/// Places in a frame.
+const SENDER: u32 = 6;
+const ETHERTYPE: u32 = 12;
+const SOURCE4: u32 = 26;
+const SOURCE6: u32 = 22;
+const NEXT6: u32 = 20;
+const ARP_SENDER: u32 = 22;
+const ARP_SOURCE: u32 = 28;
+const ICMP_TYPE: u32 = 54;
+const TARGET: u32 = 62;
+const OPTION: u32 = 78;
+const OPTION_SENDER: u32 = 80;
+const SOLICITATIONS: [u8; 2] = [133, 135];
+const ADVERTISEMENT: u8 = 136;
+const SOURCE_OPTION: u8 = 1;
+const TARGET_OPTION: u8 = 2;
+
+/// What frames may leave with, beside the addresses of the inventory.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct Senders {
+    macs: BTreeSet<[u8; 6]>,
+    link_local: BTreeSet<Ipv6Addr>,
+}
+
+impl Senders {
+    /// Those of the calling thread's interfaces.
+    pub(crate) fn here() -> Self {
+        let mut senders = Self::default();
+        for address in nix::ifaddrs::getifaddrs().into_iter().flatten().filter_map(|one| one.address) {
+            senders.macs.extend(address.as_link_addr().and_then(|link| link.addr()));
+            let six = address.as_sockaddr_in6().map(nix::sys::socket::SockaddrIn6::ip);
+            senders.link_local.extend(six.filter(Ipv6Addr::is_unicast_link_local));
+        }
+        senders
+    }
+}
+
+/// The devices' table.
+#[must_use]
+pub fn devices() -> Table {
+    Table::new(Family::Netdev, "eastwest")
+}
+
+/// Lays table, sets and chains; what stands of them is kept, but for the rules that stay the same.
+pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
+    let table = devices();
+    batch.add_table(&table);
+    let hook = Hook { point: HookPoint::EgressAll, priority: 0, policy: Policy::Drop };
+    batch.add_base_chain(&table, BASE, &hook);
+    for (name, key) in SETS {
+        let plain = SetSpec { name: name.to_owned(), key: vec![key], kind: SetKind::Plain, interval: false };
+        batch.add_set(&table, &plain);
+    }
+    batch.add_set(&table, &SetSpec::counted(OUTCOMES, Type::Mark));
+    let words = [Builtin::Spoofed, Builtin::Bypass];
+    let counters = words.map(|one| Element::key(one.word().0.to_ne_bytes()).comment(&format!("deny {}", one.rule())));
+    batch.add_elements(&table, OUTCOMES, &counters);
+    for living in LIVING {
+        batch.add_chain(&table, living);
+    }
+    let chains = chains(stamp);
+    for (chain, _) in &chains {
+        batch.add_chain(&table, chain).flush_chain(&table, chain);
+    }
+    batch.flush_chain(&table, BASE);
+    for (chain, rules) in chains.into_iter().chain([(BASE, base())]) {
+        add(batch, chain, &rules);
+    }
+}
+
+/// All chains but the base chain and the changing ones.
+fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 3] {
+    [("spoofed", refused(Builtin::Spoofed)), ("bypass", refused(Builtin::Bypass)), ("judged", judged(stamp))]
+}
+
+/// The table, its chains and its sets.
+pub(crate) fn names() -> (Table, Vec<String>, Vec<String>) {
+    let chains = chains(0).map(|(name, _)| name).into_iter().chain(LIVING).chain([BASE]).map(str::to_owned);
+    let sets = SETS.map(|(name, _)| name).into_iter().chain([OUTCOMES]).map(str::to_owned);
+    (devices(), chains.collect(), sets.collect())
+}
+
+fn add(batch: &mut Batch, chain: &str, rules: &[Rule]) {
+    for rule in rules {
+        batch.add_rule(&devices(), chain, &rule.0);
+    }
+}
+
+/// Brings epoch and addresses to a ruleset's. `anew`: all is laid again, for what others changed is not known.
+pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, anew: Option<(u32, &Senders)>) {
+    if let Some((stamp, seen)) = anew {
+        lay(batch, stamp);
+        senders(batch, seen);
+    }
+    let table = devices();
+    batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &epoch(ruleset.epoch).0);
+    let own = |six| ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| key(*ip)).collect::<Vec<_>>();
+    for (set, elements) in [("own4", own(false)), ("own6", own(true))] {
+        batch.flush_set(&table, set).add_elements(&table, set, &elements);
+    }
+    batch.flush_chain(&table, "sources");
+    // A machine that does not know its addresses yet is closed, and says nothing but to its center.
+    if !ruleset.own.is_empty() {
+        add(batch, "sources", &sources());
+    }
+}
+
+/// Writes the interfaces' own addresses.
+pub(crate) fn senders(batch: &mut Batch, senders: &Senders) {
+    let table = devices();
+    let macs: Vec<_> = senders.macs.iter().map(|mac| Element::key(*mac)).collect();
+    // The unspecified address asks whether an address is taken, and joins groups before there is one.
+    let unspecified = std::iter::once(&Ipv6Addr::UNSPECIFIED);
+    let seen: Vec<_> = senders.link_local.iter().chain(unspecified).map(|ip| key(IpAddr::V6(*ip))).collect();
+    batch.flush_set(&table, "macs").add_elements(&table, "macs", &macs);
+    batch.flush_set(&table, "seen6").add_elements(&table, "seen6", &seen);
+}
+
+fn key(ip: IpAddr) -> Element {
+    match ip {
+        IpAddr::V4(ip) => Element::key(ip.octets()),
+        IpAddr::V6(ip) => Element::key(ip.octets()),
+    }
+}
+
+fn epoch(epoch: u16) -> Rule {
+    Rule::new().stamp(epoch)
+}
+
+fn base() -> Vec<Rule> {
+    let mut rules = vec![Rule::new().device(MetaKey::OutType, LOOPBACK).accept(), Rule::new().jump("sources")];
+    rules.extend([IPV4, IPV6].into_iter().chain(TAGGED).map(|kind| ethertype(kind).goto("judged")));
+    // A device without link headers says what it carries.
+    rules.extend([IPV4, IPV6].map(|kind| protocol(kind).goto("judged")));
+    rules.push(Rule::new().accept());
+    rules
+}
+
+fn judged(stamp: u32) -> Vec<Rule> {
+    vec![Rule::new().mark_bits(u32::MAX, stamp).accept(), Rule::new().goto("bypass")]
+}
+
+/// Who sends must be this machine: by link address, by IP address, and by what ARP and neighbour discovery claim.
+fn sources() -> Vec<Rule> {
+    let foreign = |rule: Rule, at, length, sets: &[&str]| absent(rule, at, length, sets).goto("spoofed");
+    let six = || ethertype(IPV6);
+    let neighbour = |kind| six().bytes(Header::Link, NEXT6, &[ICMPV6]).bytes(Header::Link, ICMP_TYPE, &[kind]);
+    let option = |kind, option| neighbour(kind).bytes(Header::Link, OPTION, &[option]);
+    let mut rules = vec![
+        foreign(Rule::new(), SENDER, 6, &["macs"]),
+        foreign(ethertype(IPV4), SOURCE4, 4, &["own4"]),
+        foreign(six(), SOURCE6, 16, &["own6", "seen6"]),
+        foreign(ethertype(ARP), ARP_SENDER, 6, &["macs"]),
+        // Who asks whether an address is taken does not claim it.
+        foreign(ethertype(ARP).not_bytes(ARP_SOURCE, &Ipv4Addr::UNSPECIFIED.octets()), ARP_SOURCE, 4, &["own4"]),
+        foreign(neighbour(ADVERTISEMENT), TARGET, 16, &["own6", "seen6"]),
+        foreign(option(ADVERTISEMENT, TARGET_OPTION), OPTION_SENDER, 6, &["macs"]),
+    ];
+    rules.extend(SOLICITATIONS.map(|kind| {
+        // The option stands behind what the message asks for, which a router's solicitation does not have.
+        let (at, sender) = if kind == SOLICITATIONS[0] { (TARGET, TARGET + 2) } else { (OPTION, OPTION_SENDER) };
+        foreign(neighbour(kind).bytes(Header::Link, at, &[SOURCE_OPTION]), sender, 6, &["macs"])
+    }));
+    rules
+}
+
+fn refused(builtin: Builtin) -> Vec<Rule> {
+    vec![
+        Rule::new().set_builtin(builtin),
+        Rule::new().count(OUTCOMES),
+        Rule::new().limit(LOG_RATE, false).log("deny"),
+        Rule::new().drop(),
+    ]
+}
+
+fn ethertype(kind: [u8; 2]) -> Rule {
+    Rule::new().bytes(Header::Link, ETHERTYPE, &kind)
+}
+
+fn protocol(kind: [u8; 2]) -> Rule {
+    Rule(vec![Expr::Meta(MetaKey::Protocol, 0), Expr::equal(0, kind)])
+}
+
+/// Bytes of the frame that stand in none of these sets.
+fn absent(mut rule: Rule, offset: u32, length: u32, sets: &[&str]) -> Rule {
+    rule.0.push(Expr::Payload { base: Header::Link, offset, length, into: 0 });
+    rule.0.extend(sets.iter().map(|set| Expr::Lookup { set: (*set).to_owned(), key: 0, inverted: true }));
+    rule
+}
+
+impl Rule {
+    fn not_bytes(mut self, offset: u32, value: &[u8]) -> Self {
+        let length = u32::try_from(value.len()).unwrap_or(0);
+        self.0.push(Expr::Payload { base: Header::Link, offset, length, into: 0 });
+        self.0.push(Expr::Cmp(0, Test::NotEqual, value.to_vec()));
+        self
+    }
+}

@@ -1,0 +1,160 @@
+//! Frames from raw sockets: the output chain never sees them, the last look does.
+use std::net::IpAddr;
+
+use agent::kernel::devices;
+use agent_core::{Builtin, Direction, LogKind};
+use futures::TryStreamExt;
+use pnet::datalink::{Channel, Config, DataLinkSender};
+use rtnetlink::{LinkUnspec, LinkVeth};
+
+use crate::rulesets::{ALLOW, PORT, QUIET, open};
+use crate::world::{At, OTHER, PEER, VM, World};
+
+const IPV4: [u8; 2] = [8, 0];
+const IPV6: [u8; 2] = [0x86, 0xdd];
+const ARP: [u8; 2] = [8, 6];
+const BROADCAST: [u8; 6] = [0xff; 6];
+const FORGED: [u8; 6] = [2, 2, 2, 2, 2, 2];
+
+/// A raw socket on an interface of the machine's, and that interface's link address.
+fn raw(world: &World, name: &str) -> (Box<dyn DataLinkSender>, [u8; 6]) {
+    world.enter(At::Vm);
+    let interface = pnet::datalink::interfaces().into_iter().find(|one| one.name == name).unwrap();
+    let Channel::Ethernet(sender, _) = pnet::datalink::channel(&interface, Config::default()).unwrap() else {
+        panic!("no Ethernet");
+    };
+    (sender, interface.mac.unwrap().octets())
+}
+
+fn octets(ip: &str) -> Vec<u8> {
+    match ip.parse().unwrap() {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
+
+fn frame(sender: [u8; 6], kind: [u8; 2], packet: &[u8]) -> Vec<u8> {
+    [BROADCAST.as_slice(), &sender, &kind, packet].concat()
+}
+
+/// A datagram from here to the peer's open port; the receiver takes one without a checksum (IPv4), or never gets so far.
+fn datagram(source: &str, family: usize) -> Vec<u8> {
+    let udp = [&PORT.to_be_bytes()[..], &PORT.to_be_bytes(), &[0, 12, 0, 0], b"hey!"].concat();
+    let mut packet = match family {
+        0 => vec![0x45, 0, 0, 32, 0, 0, 0, 0, 64, 17, 0, 0],
+        _ => vec![0x60, 0, 0, 0, 0, 12, 17, 64],
+    };
+    packet.extend(octets(source));
+    packet.extend(octets(PEER[family]));
+    if family == 0 {
+        let sum = crate::flows::checksum(&packet);
+        packet[10..12].copy_from_slice(&sum.to_be_bytes());
+    }
+    [packet, udp].concat()
+}
+
+fn arp(mac: [u8; 6], source: &str) -> Vec<u8> {
+    [&[0, 1, 8, 0, 6, 4, 0, 1][..], &mac, &octets(source), &[0; 6], &octets(PEER[0])].concat()
+}
+
+/// An advertisement from here: who has this address has this link address.
+fn advertisement(target: &str, mac: [u8; 6]) -> Vec<u8> {
+    let header = [&[0x60, 0, 0, 0, 0, 32, 58, 255][..], &octets(VM[1]), &octets(PEER[1])].concat();
+    [&header[..], &[136, 0, 0, 0, 0x20, 0, 0, 0], &octets(target), &[2, 1], &mac].concat()
+}
+
+/// What was recorded of frames that left by raw sockets.
+fn told(world: &mut World) -> Vec<Builtin> {
+    let word = |mark: u32| Builtin::ALL.into_iter().find(|one| one.word().0 == mark & 0xf_ffff).unwrap();
+    let events = world.events();
+    assert!(events.iter().all(|event| (event.kind, event.direction) == (LogKind::Deny, Direction::Out)), "{events:?}");
+    events.iter().map(|event| word(event.mark)).collect()
+}
+
+/// Sends a frame, and tells what was recorded of it; each record is counted, too.
+fn sent(world: &mut World, sender: &mut Box<dyn DataLinkSender>, frame: &[u8]) -> Vec<Builtin> {
+    let before = counted(world);
+    // A dropped frame of one's own is told to the sender.
+    drop(sender.send_to(frame, None).unwrap());
+    let told = told(world);
+    assert_eq!(counted(world) - before, told.len() as u64);
+    told
+}
+
+fn counted(world: &mut World) -> u64 {
+    world.enter(At::Vm);
+    let mut socket = nft::Socket::open().unwrap();
+    nft::read_counters(&mut socket, &devices(), "outcomes_egress").unwrap().iter().map(|one| one.packets).sum()
+}
+
+pub(crate) fn bypass(world: &mut World) {
+    world.kernel.apply(&open(1, QUIET, QUIET), None).unwrap();
+    let (mut sender, mac) = raw(world, "eth0");
+    for (family, kind) in [(0, IPV4), (1, IPV6)] {
+        let receiver = world.receiver(At::Peer, (PEER[family].parse::<IpAddr>().unwrap(), PORT).into());
+        let honest = datagram(VM[family], family);
+        let tagged = [&[0, 0][..], &kind, &honest].concat();
+        for frame in [frame(mac, kind, &honest), frame(mac, [0x81, 0], &tagged), frame(mac, [0x88, 0xa8], &tagged)] {
+            assert_eq!(sent(world, &mut sender, &frame), [Builtin::Bypass], "{frame:02x?}");
+            assert!(receiver.recv(&mut [std::mem::MaybeUninit::uninit(); 64]).is_err(), "it came through");
+        }
+    }
+    assert_eq!(sent(world, &mut sender, &frame(mac, [0x88, 0xb5], b"of another protocol")), []);
+}
+
+pub(crate) fn spoofed(world: &mut World) {
+    world.kernel.apply(&open(1, ALLOW, ALLOW), None).unwrap();
+    let (mut sender, mac) = raw(world, "eth0");
+    let forged = [
+        frame(FORGED, IPV4, &datagram(VM[0], 0)),
+        frame(FORGED, [0x88, 0xb5], b"of another protocol"),
+        frame(mac, IPV4, &datagram(OTHER[0], 0)),
+        frame(mac, IPV6, &datagram(OTHER[1], 1)),
+        frame(mac, ARP, &arp(FORGED, VM[0])),
+        frame(mac, ARP, &arp(mac, OTHER[0])),
+        frame(mac, IPV6, &advertisement(OTHER[1], mac)),
+        frame(mac, IPV6, &advertisement(VM[1], FORGED)),
+    ];
+    for frame in forged {
+        assert_eq!(sent(world, &mut sender, &frame), [Builtin::Spoofed], "{frame:02x?}");
+    }
+    for honest in [frame(mac, ARP, &arp(mac, VM[0])), frame(mac, ARP, &arp(mac, "0.0.0.0"))] {
+        assert_eq!(sent(world, &mut sender, &honest), [], "{honest:02x?}");
+    }
+    assert_eq!(sent(world, &mut sender, &frame(mac, IPV6, &advertisement(VM[1], mac))), [Builtin::Bypass]);
+    forged_by_ip(world);
+}
+
+/// A raw IP socket is judged by the policy first; its forged source is caught behind that.
+fn forged_by_ip(world: &mut World) {
+    let to: IpAddr = PEER[0].parse().unwrap();
+    let socket = world.socket(At::Vm, to, socket2::Type::RAW, Some(socket2::Protocol::from(255)));
+    drop(socket.send_to(&datagram(OTHER[0], 0), &std::net::SocketAddr::new(to, 0).into()));
+    let kinds: Vec<_> = world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect();
+    assert_eq!(kinds, [(LogKind::Allow, ALLOW.0), (LogKind::Deny, Builtin::Spoofed.word().0)]);
+}
+
+pub(crate) fn new_interface(world: &mut World) {
+    world.kernel.apply(&open(1, QUIET, QUIET), None).unwrap();
+    world.enter(At::Vm);
+    // The kernel's own greetings on a new wire would be counted, too.
+    std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        let task = tokio::spawn(connection);
+        handle.link().add(LinkVeth::new("new0", "new1").build()).execute().await.unwrap();
+        for name in ["new0", "new1"] {
+            handle.link().change(LinkUnspec::new_with_name(name).up().build()).execute().await.unwrap();
+        }
+        let mut links = handle.link().get().match_name("new0".to_owned()).execute();
+        assert!(links.try_next().await.unwrap().is_some());
+        task.abort();
+    });
+    let (mut sender, mac) = raw(world, "new0");
+    // Its link address is not known yet, and nothing leaves.
+    assert_eq!(sent(world, &mut sender, &frame(mac, IPV4, &datagram(VM[0], 0))), [Builtin::Spoofed]);
+    world.enter(At::Vm);
+    world.kernel.look().unwrap();
+    assert_eq!(sent(world, &mut sender, &frame(mac, IPV4, &datagram(VM[0], 0))), [Builtin::Bypass]);
+}
