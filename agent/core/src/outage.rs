@@ -63,7 +63,7 @@ impl Watch {
     }
 
     /// When the center was last heard, if a next life of the agent needs to know it and what it would know is old.
-    pub(crate) fn to_keep(&mut self, outage: Outage) -> Option<u64> {
+    pub(crate) fn due(&mut self, outage: Outage) -> Option<u64> {
         let Outage::Lease(seconds) = outage else { return None };
         let heard = self.heard.filter(|heard| *heard >= 0)?;
         let fresh = (250 * i64::from(seconds)).min(KEPT);

@@ -166,8 +166,9 @@ impl Machine {
 
     /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
     pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
-        let cut = detail.floor_char_boundary(MAX_TEXT);
-        detail.truncate(cut);
+        while detail.len() > MAX_TEXT {
+            detail.pop();
+        }
         self.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
         self.tampered |= ours;
     }
@@ -243,7 +244,7 @@ impl Machine {
     /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
     pub fn poll_heard(&mut self) -> Option<u64> {
         let view = self.enforced.as_ref()?.aim.view.as_ref()?;
-        self.watch.to_keep(view.outage)
+        self.watch.due(view.outage)
     }
 
     /// The state to write to disk, if it changed.
