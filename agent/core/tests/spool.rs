@@ -205,3 +205,19 @@ fn records_of_another_name_are_given_up_and_said() {
     let gap = spool.next_batch().unwrap();
     assert_eq!((gap[0].kind, gap[0].packets), (Kind::Gap, 1));
 }
+
+#[test]
+fn what_stands_on_disk_twice_is_taken_once_and_a_hole_is_said_in_its_place() {
+    let keyed = |sequence: u64| {
+        let key = wire::RecordKey { vm: "db".into(), boot: "b".into(), sequence };
+        Record { key, ..record(sequence) }
+    };
+    // A life that was killed before it left the former's files, and a record that a full disk did not take.
+    let former = [4, 5, 8, 4, 5, 8, 9].map(keyed).to_vec();
+    let mut spool = Spool::new("db".into(), "c".into(), LIMITS, former);
+    let batch = spool.next_batch().unwrap();
+    let told: Vec<_> = batch.iter().map(|record| (record.key.sequence, record.kind, record.packets)).collect();
+    let (deny, gap) = (Kind::Deny, Kind::Gap);
+    assert_eq!(told, [(4, deny, 1), (5, deny, 1), (6, gap, 2), (8, deny, 1), (9, deny, 1)]);
+    assert_eq!((spool.waiting(), spool.lost()), (5, 2));
+}
