@@ -29,6 +29,9 @@ impl World {
             Action::Close { name } => self.close(name),
             Action::SendOn { names } => self.send_on(names),
             Action::Send { stream, times } => self.send(stream, *times),
+            Action::SendRaw(sending) => self.send_raw(sending),
+            Action::Publish(publication) => self.publish_refused(&act.doing, publication),
+            Action::Tamper { vm, how } => self.tamper(vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
             Action::Heal => self.heal(),
@@ -146,6 +149,7 @@ impl World {
             let agent = self.agents.get_mut(vm).ok_or_else(|| format!("find the agent of {vm}"))?;
             let ended = if act == Act::Kill { agent.kill() } else { agent.stop().map(drop) };
             ended.map_err(|error| format!("end the agent of {vm}: {error}"))?;
+            self.rounds.left(vm);
             if center_runs {
                 self.await_presence(vm, false)?;
             }
@@ -155,6 +159,7 @@ impl World {
             let folder = folder.ok_or_else(|| format!("find the folder of {vm}'s agent"))?;
             self.start_agent(vm, &folder, None)?;
             self.await_agents()?;
+            self.rounds.returned(vm);
         }
         Ok(())
     }

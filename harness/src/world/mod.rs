@@ -4,8 +4,11 @@ mod act;
 mod observe;
 mod pending;
 mod programs;
+mod publish;
 mod raise;
+mod raw;
 mod sabotage;
+mod tamper;
 mod throughout;
 mod wait;
 
@@ -17,7 +20,7 @@ use std::sync::Arc;
 use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name};
 
-use crate::evidence::Probe;
+use crate::evidence::{Probe, Undone};
 use crate::probe::prober::Prober;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
@@ -61,8 +64,8 @@ pub(crate) struct World {
     rounds: Rounds,
     /// What was known of the managed VMs behind the last batch.
     last: BTreeMap<String, Managed>,
-    /// What the center refused in this step.
-    refused: Vec<String>,
+    /// What came out otherwise than the scenario says, in this step.
+    undone: Vec<Undone>,
     /// The newest generation that the harness has brought about.
     generation: u64,
     next_probe: u64,

@@ -14,6 +14,7 @@ use crate::plan::{PlannedCell, PlannedStep};
 use crate::probe::prober::Attempt;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
+use crate::scenario::{Act, Action, Process};
 use crate::witness::account::Account;
 use crate::witness::barrier::{self, Far, Nonce};
 use crate::witness::counters::{Counts, risen};
@@ -30,9 +31,9 @@ impl World {
         // Words of the step before that are still under way belong to it.
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
-        self.refused.clear();
+        self.undone.clear();
         self.taps.clear().map_err(|error| error.to_string())?;
-        self.rounds.begin(step.throughout.iter().map(wanted).collect());
+        self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
         let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
         self.prober.prepare(&self.lab, &probes)
     }
@@ -43,8 +44,8 @@ impl World {
             self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
         }
         self.await_word(Duration::ZERO, |_| true);
-        let Self { account, rounds, lab, prober, known, next_probe, state, .. } = self;
-        rounds.go(&mut super::throughout::Hands { lab, prober, known, next_probe, state }, account);
+        let Self { account, rounds, lab, prober, counters, known, next_probe, state, .. } = self;
+        rounds.go(&mut super::throughout::Hands { lab, prober, counters, known, next_probe, state }, account);
         rounds.stop();
         Ok(())
     }
@@ -67,7 +68,7 @@ impl World {
             records: self.account.records.clone(),
             agents: self.account.agents.values().cloned().collect(),
             published: self.account.published,
-            refused: self.refused.clone(),
+            undone: self.undone.clone(),
             probes: made,
         };
         let figures = self.figures(&observation, again, settle_seconds);
@@ -136,11 +137,7 @@ impl World {
     fn read_counters(&mut self, managed: &BTreeMap<String, Managed>) -> BTreeMap<String, Counts> {
         let mut all = BTreeMap::new();
         for vm in managed.keys() {
-            let counts = self.lab.station(vm).map_err(|error| error.to_string());
-            match counts.and_then(|station| self.counters.read(station)) {
-                Ok(counts) => drop(all.insert(vm.clone(), counts)),
-                Err(error) => tracing::warn!(vm, error, "counters could not be read"),
-            }
+            all.extend(self.counters.of(&self.lab, vm).map(|counts| (vm.clone(), counts)));
         }
         all
     }
@@ -218,6 +215,32 @@ impl World {
             invalid: invalid.map(|record| record.packets).sum(),
         }
     }
+}
+
+/// Whether a step ends the life of an agent, so that what it saw last may never be told.
+fn ends_a_life(step: &PlannedStep) -> bool {
+    let ends = |act: &crate::plan::PlannedAct| match &act.doing.action {
+        Action::Process { act, process: Process::Agent(_) } => matches!(act, Act::Kill | Act::Stop | Act::Restart),
+        Action::Process { process: Process::Center, .. }
+        | Action::Policy(_)
+        | Action::Label { .. }
+        | Action::Move { .. }
+        | Action::Add { .. }
+        | Action::Remove { .. }
+        | Action::Open { .. }
+        | Action::Close { .. }
+        | Action::SendOn { .. }
+        | Action::Send { .. }
+        | Action::SendRaw(_)
+        | Action::Publish(_)
+        | Action::Tamper { .. }
+        | Action::Quarantine { .. }
+        | Action::Release { .. }
+        | Action::Partition { .. }
+        | Action::Heal
+        | Action::Reset { .. } => false,
+    };
+    step.acts.iter().any(ends)
 }
 
 fn wanted(cell: &PlannedCell) -> Wanted {

@@ -43,7 +43,7 @@ impl World {
             known: std::collections::HashSet::new(),
             rounds: Default::default(),
             last: Default::default(),
-            refused: Vec::new(),
+            undone: Vec::new(),
             generation: 0,
             next_probe: 0,
             folders: 0,
