@@ -70,10 +70,11 @@ fn what_is_done_by_others_is_read() {
     };
     let hows = ["flush", "delete-rule", "insert-accept", "delete-table", "add-element", "foreign-table"];
     let items: String = hows.iter().map(|how| format!("      - tamper: {{vm: a, how: {how}}}\n")).collect();
-    let read_hows = read(&items).into_iter().filter_map(|action| match action {
-        Action::Tamper { how, .. } => Some(how),
-        _ => None,
-    });
+    let mut read_hows = Vec::new();
+    for action in read(&items) {
+        let Action::Tamper { how, .. } = action else { panic!("{action:?}") };
+        read_hows.push(how);
+    }
     let expected = [
         Tampering::Flush,
         Tampering::DeleteRule,
@@ -82,7 +83,7 @@ fn what_is_done_by_others_is_read() {
         Tampering::AddElement,
         Tampering::ForeignTable,
     ];
-    assert_eq!(read_hows.collect::<Vec<_>>(), expected);
+    assert_eq!(read_hows, expected);
 
     let rows = [
         ("{policy: lockdown.yaml, refused: no}", Refuser::Center, LOCKDOWN),

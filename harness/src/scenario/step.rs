@@ -190,7 +190,7 @@ pub enum Refuser {
 pub enum Tampering {
     /// Takes every rule out of every chain.
     Flush,
-    /// Takes out the last rule of the chain that packets leave by.
+    /// Takes a rule out of the chain that packets leave by.
     DeleteRule,
     /// Puts a rule that accepts everything before all others, in both directions.
     InsertAccept,

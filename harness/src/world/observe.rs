@@ -22,6 +22,8 @@ use crate::witness::testimony::{Managed, Sources, evidence, is_undecided, testim
 
 /// How long a barrier may take; its absence makes `unproven`, never "denied".
 const BARRIER: Duration = Duration::from_secs(5);
+/// The rules of what leaves by raw sockets.
+const RAW: [&str; 2] = ["eastwest/spoofed", "eastwest/bypass"];
 /// Messages each way on each session before it is judged.
 const MESSAGES: u64 = 2;
 
@@ -61,6 +63,7 @@ impl World {
         let again = self.settle_again(&mut made)?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
+        self.look_at_foreign()?;
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,
@@ -187,11 +190,16 @@ impl World {
 
     /// Records that nothing explains. Totals of `invalid` and declared gaps are none (semantics 20).
     fn strays(&self) -> Vec<wire::Record> {
-        let explained = |record: &&wire::Record| {
-            let tuple = Tuple::of_record(record);
-            matches!(record.kind, Kind::Invalid | Kind::Gap | Kind::Barrier)
-                || self.known.contains(&tuple)
-                || self.known.contains(&tuple.reversed())
+        let explained = |record: &&wire::Record| match record.kind {
+            Kind::Invalid | Kind::Gap | Kind::Barrier => true,
+            Kind::Tamper => self.tampered.contains(&record.key.vm),
+            Kind::Allow | Kind::Deny | Kind::Cut => {
+                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone.
+                let raw = RAW.contains(&record.rule.as_str());
+                let sent = if raw { &self.crafted } else { &self.known };
+                let tuple = Tuple::of_record(record);
+                sent.contains(&tuple) || sent.contains(&tuple.reversed())
+            }
         };
         self.account.records.iter().filter(|record| !explained(record)).cloned().collect()
     }

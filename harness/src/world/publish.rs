@@ -4,7 +4,6 @@ use policy::Name;
 use wire::admin::AdminError;
 
 use super::World;
-use crate::evidence::Undone;
 use crate::scenario::{Doing, Publication, Refuser};
 
 impl World {
@@ -18,8 +17,7 @@ impl World {
                 return Err(format!("publish the policy: {error}"));
             }
         };
-        let undone = |why| Undone { line: doing.line, item: doing.text.clone(), why };
-        self.undone.extend(why.map(undone));
+        why.into_iter().for_each(|why| self.come_out(doing, why));
         Ok(())
     }
 

@@ -23,6 +23,7 @@ impl World {
         };
         let ends = Ends { addresses: (address(&sending.from)?, address(&sending.to)?), macs: (from.mac(), to.mac()) };
         let (packets, tuples) = craft(&sending.crafted, &ends, sending.times);
+        self.crafted.extend(&tuples);
         self.known.extend(tuples);
         if sending.by_socket {
             return by_socket(from, &ends, packets.iter().map(|packet| packet.bytes.as_slice()));
@@ -43,9 +44,14 @@ fn by_socket<'p>(from: &Station, ends: &Ends, packets: impl Iterator<Item = &'p 
     for packet in packets {
         match socket.send_to(packet, &to) {
             Ok(_) => {}
-            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {}
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied || is_dropped(&error) => {}
             Err(error) => return Err(format!("send a crafted packet: {error}")),
         }
     }
     Ok(())
+}
+
+/// Whether a packet was dropped behind the hook that judges it.
+fn is_dropped(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(nix::errno::Errno::ENOBUFS as i32)
 }

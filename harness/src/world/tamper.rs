@@ -1,10 +1,14 @@
 //! What another process with the right to do so could do to an agent's ruleset, done from inside its VM.
 
-use nft::{Batch, Element, Error, Expr, Family, Hook, HookPoint, Policy, Socket, Table, Verdict};
+use std::collections::{BTreeMap, BTreeSet};
+
+use nft::{Batch, Element, Error, Expr, Family, Hook, HookPoint, Policy, RuleInfo, Socket, Table, Verdict};
 use policy::Name;
 
 use super::World;
-use crate::scenario::Tampering;
+use crate::evidence::Undone;
+use crate::scenario::{Doing, Tampering};
+use crate::witness::account::{Account, LAST_RESORT};
 
 /// The agent's table.
 const OURS: &str = "eastwest";
@@ -18,13 +22,63 @@ const OUTPUT: u32 = 3;
 const STRANGER: [u8; 4] = [192, 0, 2, 1];
 
 impl World {
-    /// Does it, and waits for nothing.
-    pub(super) fn tamper(&mut self, vm: &Name, how: Tampering) -> Result<(), String> {
+    /// Does it. What a living agent must undo is waited for; a foreign table must still be there when the step is judged.
+    pub(super) fn tamper(&mut self, doing: &Doing, vm: &Name, how: Tampering) -> Result<(), String> {
+        let mut socket = self.socket_of(vm)?;
+        let failed = |error: Error| format!("tamper with the ruleset of {vm}: {error}");
+        let before = held(&mut socket).map_err(failed)?;
+        tamper(&mut socket, how).map_err(failed)?;
+        self.tampered.insert(vm.to_string());
+        if how == Tampering::ForeignTable {
+            self.foreign.insert(vm.clone(), doing.clone());
+            return Ok(());
+        }
+        let whole = |_: &Account| held(&mut socket).is_ok_and(|now| now == before);
+        if self.state.is_alive(vm) && !self.await_word(LAST_RESORT, whole) {
+            self.come_out(doing, format!("the agent of {vm} did not bring its ruleset back"));
+        }
+        Ok(())
+    }
+
+    /// Whether the tables that are not the agents' own were left alone.
+    pub(super) fn look_at_foreign(&mut self) -> Result<(), String> {
+        for (vm, doing) in std::mem::take(&mut self.foreign) {
+            let tables = self.socket_of(&vm)?.tables(Family::Inet).map_err(|error| error.to_string())?;
+            if !tables.iter().any(|table| table == FOREIGN) {
+                self.come_out(&doing, format!("the table `{FOREIGN}` of {vm} is gone, and is not the agent's"));
+            }
+        }
+        Ok(())
+    }
+
+    /// An item came out otherwise than it should.
+    pub(super) fn come_out(&mut self, doing: &Doing, why: String) {
+        self.undone.push(Undone { line: doing.line, item: doing.text.clone(), why });
+    }
+
+    fn socket_of(&self, vm: &Name) -> Result<Socket, String> {
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let socket = station.enter(Socket::open).map_err(|error| error.to_string())?;
-        let done = socket.and_then(|mut socket| tamper(&mut socket, how));
-        done.map_err(|error| format!("tamper with the ruleset of {vm}: {error}"))
+        socket.map_err(|error| format!("look at the ruleset of {vm}: {error}"))
     }
+}
+
+/// What the kernel holds of the agent's table, apart from numbers and counts.
+fn held(socket: &mut Socket) -> Result<BTreeSet<String>, Error> {
+    let ours = Table::new(Family::Inet, OURS);
+    let mut all: BTreeSet<String> = socket.chains(&ours)?.iter().map(|chain| format!("{chain:?}")).collect();
+    let mut places: BTreeMap<String, usize> = BTreeMap::new();
+    for rule in socket.rules(&ours)? {
+        let place = places.entry(rule.chain.clone()).or_default();
+        all.insert(format!("{} {place} {:?}", rule.chain, rule.expressions));
+        *place += 1;
+    }
+    for set in socket.sets(&ours)? {
+        let elements = socket.elements(&ours, &set.name)?;
+        all.extend(elements.iter().map(|element| format!("{} {:?} {}", set.name, element.key, element.end)));
+        all.insert(format!("{set:?}"));
+    }
+    Ok(all)
 }
 
 /// Changes the ruleset of the socket's namespace.
@@ -40,9 +94,11 @@ fn tamper(socket: &mut Socket, how: Tampering) -> Result<(), Error> {
         Tampering::DeleteRule => {
             let chain = base_chains(socket, &ours)?.into_iter().find(|(_, hook)| *hook == OUTPUT);
             let (chain, _) = chain.ok_or(Error::Malformed("no chain that packets leave by"))?;
-            let last = socket.rules(&ours)?.into_iter().rfind(|rule| rule.chain == chain);
-            let last = last.ok_or(Error::Malformed("no rule in the chain that packets leave by"))?;
-            batch.delete_rule(&ours, &chain, last.handle);
+            let rules: Vec<RuleInfo> = socket.rules(&ours)?.into_iter().filter(|rule| rule.chain == chain).collect();
+            // Behind the last two, which only drop, and turn replies round, stands what judges new flows.
+            let rule = rules.iter().rev().nth(2).or(rules.last());
+            let rule = rule.ok_or(Error::Malformed("no rule in the chain that packets leave by"))?;
+            batch.delete_rule(&ours, &chain, rule.handle);
         }
         Tampering::InsertAccept => {
             for (chain, _) in base_chains(socket, &ours)? {

@@ -62,6 +62,11 @@ impl Rounds {
         ones.for_each(|one| one.alive = false);
     }
 
+    /// Whether a VM's agent is dead, or not yet where it left off.
+    pub(crate) fn is_away(&self, vm: &Name) -> bool {
+        self.away.contains(vm.as_str())
+    }
+
     /// A VM's agent is where it left off.
     pub(crate) fn returned(&mut self, vm: &Name) {
         self.away.remove(vm.as_str());

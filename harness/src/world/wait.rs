@@ -40,7 +40,8 @@ impl World {
             patience,
             |account| dead.get() || holds(account),
             |account| {
-                let ended = agents.iter_mut().any(|(vm, agent)| hands.state.is_alive(vm) && agent.ended().is_some());
+                let lives = |vm: &Name| hands.state.is_alive(vm) && !rounds.is_away(vm);
+                let ended = agents.iter_mut().any(|(vm, agent)| lives(vm) && agent.ended().is_some());
                 dead.set(ended);
                 rounds.go(&mut hands, account)
             },
