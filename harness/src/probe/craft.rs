@@ -67,12 +67,17 @@ pub(crate) fn craft(crafted: &Crafted, ends: &Ends, times: u32) -> (Vec<Packet>,
     let (mut packets, mut tuples) = (Vec::new(), Vec::new());
     for nth in 0..times {
         match (crafted.shape, ends.addresses) {
-            (Shape::Arp(claimed), (_, IpAddr::V4(to))) => packets.push(arp(claimed, to, ends)),
+            (Shape::Arp(claimed), (_, IpAddr::V4(to))) => {
+                packets.push(arp(claimed, to, ends));
+                tuples.push(tuple((claimed.into(), to.into()), NO_PROTOCOL, (0, 0)));
+            }
             (Shape::Neighbour(claimed), (_, IpAddr::V6(to))) => {
                 packets.push(advertisement(claimed, to, ends));
-                let [protocol, kind] = [IpNextHeaderProtocols::Icmpv6.0, ADVERTISEMENT];
-                let ports = (0, u16::from(kind));
-                tuples.push(tuple((claimed.into(), to.into()), protocol, ports));
+                // Where an echo has its identifier, this has its flags.
+                let identifiers = [0, u16::from_be_bytes([FLAGS, 0])];
+                let addresses = (claimed.into(), to.into());
+                let one = |from| tuple(addresses, IpNextHeaderProtocols::Icmpv6.0, (from, u16::from(ADVERTISEMENT)));
+                tuples.extend(identifiers.map(one));
             }
             (Shape::Arp(_) | Shape::Neighbour(_), _) => {}
             (Shape::Syn(ports) | Shape::MidStream(ports) | Shape::Udp(ports), _) => {
@@ -250,6 +255,8 @@ fn arp(claimed: Ipv4Addr, to: Ipv4Addr, ends: &Ends) -> Packet {
     Packet { bytes, kind: EtherTypes::Arp }
 }
 
+/// What records say of ARP, which has none.
+const NO_PROTOCOL: u8 = 0;
 /// The type of a neighbour advertisement, and its flags: solicited, and to override what was known.
 const ADVERTISEMENT: u8 = 136;
 const FLAGS: u8 = 0x60;
@@ -353,6 +360,7 @@ mod tests {
         let arp = pnet::packet::arp::ArpPacket::new(&frames[0][ETHERNET..]).unwrap();
         assert_eq!(arp.get_sender_proto_addr(), Ipv4Addr::new(10, 98, 0, 9));
         assert_eq!(arp.get_sender_hw_addr().octets(), [2; 6]);
-        assert!(tuples.is_empty(), "no record of a flow tells of it");
+        let told: Vec<_> = tuples.iter().map(|tuple| (tuple.source, tuple.protocol)).collect();
+        assert_eq!(told, [("10.98.0.9".parse().unwrap(), 0)]);
     }
 }

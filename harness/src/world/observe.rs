@@ -194,8 +194,9 @@ impl World {
             Kind::Invalid | Kind::Gap | Kind::Barrier => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),
             Kind::Allow | Kind::Deny | Kind::Cut => {
-                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone.
-                let raw = RAW.contains(&record.rule.as_str());
+                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone, save where
+                // the ruleset that marks what it has judged was tampered with.
+                let raw = RAW.contains(&record.rule.as_str()) && !self.tampered.contains(&record.key.vm);
                 let sent = if raw { &self.crafted } else { &self.known };
                 let tuple = Tuple::of_record(record);
                 sent.contains(&tuple) || sent.contains(&tuple.reversed())
