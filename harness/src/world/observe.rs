@@ -1,6 +1,6 @@
 //! Observing a step: sessions and probes, then barriers, then what every witness has to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
@@ -194,12 +194,14 @@ impl World {
             Kind::Invalid | Kind::Gap | Kind::Barrier => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),
             Kind::Allow | Kind::Deny | Kind::Cut => {
-                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone, save where
-                // the ruleset that marks what it has judged was tampered with.
-                let raw = RAW.contains(&record.rule.as_str()) && !self.tampered.contains(&record.key.vm);
-                let sent = if raw { &self.crafted } else { &self.known };
                 let tuple = Tuple::of_record(record);
-                sent.contains(&tuple) || sent.contains(&tuple.reversed())
+                let is_in = |sent: &HashSet<Tuple>| sent.contains(&tuple) || sent.contains(&tuple.reversed());
+                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone, save where
+                // the ruleset that marks what it has judged was tampered with, and nothing is marked.
+                match RAW.contains(&record.rule.as_str()) {
+                    true => is_in(&self.crafted) || self.tampered.contains(&record.key.vm),
+                    false => is_in(&self.known),
+                }
             }
         };
         self.account.records.iter().filter(|record| !explained(record)).cloned().collect()
