@@ -64,11 +64,13 @@ pub(crate) enum Format {
 Examples:
   eastwest run scenarios
   eastwest run scenarios --filter move --jobs 1
+  eastwest run scenarios --slow             those that take long as well
   eastwest run my.yaml --report out && eastwest report render out
   eastwest run scenarios --model            by the oracle alone, without privileges
   generate-scenario | eastwest run -        the scenario comes from standard input
 
-Of a folder, every `*.yaml` that begins with `eastwest: scenario/v1` is run, save those that say `slow: true`.")]
+Of a folder, every `*.yaml` that begins with `eastwest: scenario/v1` is run. Those that say `slow: true` are
+left out, unless `--slow`, the file itself or a folder of slow ones alone asks for them.")]
 pub(crate) struct RunArgs {
     /// Scenario files or folders of them; `-` for standard input
     #[arg(value_name = "PATH", default_value = "scenarios")]
@@ -76,6 +78,9 @@ pub(crate) struct RunArgs {
     /// Only scenarios whose name or file holds this text; with `*` or `?`, it must match whole
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
+    /// Also the scenarios of a folder that say `slow: true`
+    #[arg(long)]
+    pub(crate) slow: bool,
     /// How many scenarios run at once [default: the number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,

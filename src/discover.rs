@@ -23,24 +23,28 @@ pub(crate) struct Found {
     pub(crate) text: String,
     /// What it says.
     pub(crate) scenario: Scenario,
-    /// It was found in a folder and not named itself.
-    pub(crate) by_folder: bool,
+    /// It was asked for: its file was named, or a folder whose scenarios are all slow.
+    pub(crate) asked_for: bool,
 }
 
 impl Found {
-    /// Why it is left out, if it is.
-    pub(crate) fn left_out(&self) -> Option<&'static str> {
-        (self.by_folder && self.scenario.slow).then_some("it is slow: name its file to run it")
+    /// Why it is left out, if it is. `slow`: slow ones are wanted as well.
+    pub(crate) fn left_out(&self, slow: bool) -> Option<&'static str> {
+        let is_left_out = self.scenario.slow && !slow && !self.asked_for;
+        is_left_out.then_some("it is slow: `--slow` runs it, and so does naming its file")
     }
 }
 
 /// Every scenario of the paths that the filter lets through, in the order of the paths, those of a folder sorted.
 pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Found>, Failure> {
-    let mut found = Vec::new();
+    let sources = paths.iter().map(|path| Source::of(path)).collect::<Result<Vec<_>, _>>()?;
+    let mut found: Vec<Found> = Vec::new();
     let mut mistakes = Vec::new();
-    for (path, text, by_folder) in texts(paths)? {
-        match read(&path, &text) {
-            Ok(scenario) => found.push(Found { path, text, scenario, by_folder }),
+    let mut seen = HashSet::new();
+    // A file that is meant twice is run once.
+    for (path, text) in sources.iter().flat_map(|source| &source.files).filter(|(path, _)| seen.insert(path)) {
+        match read(path, text) {
+            Ok(scenario) => found.push(Found { path: path.clone(), text: text.clone(), scenario, asked_for: false }),
             Err(Failure::Mistakes(files)) => mistakes.extend(files),
             Err(other) => return Err(other),
         }
@@ -48,6 +52,7 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
     if !mistakes.is_empty() {
         return Err(Failure::Mistakes(mistakes));
     }
+    ask(&sources, &mut found);
     if let Some(filter) = filter {
         found.retain(|found| matches(filter, &found.scenario.name) || matches(filter, &found.scenario.file));
         if found.is_empty() {
@@ -57,11 +62,21 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
     Ok(found)
 }
 
+/// Marks what is asked for: the files that were named, and those of a folder that holds slow scenarios alone.
+fn ask(sources: &[Source], found: &mut [Found]) {
+    let slow: HashSet<PathBuf> =
+        found.iter().filter(|found| found.scenario.slow).map(|found| found.path.clone()).collect();
+    let meant = |source: &&Source| !source.is_folder || source.files.iter().all(|(path, _)| slow.contains(path));
+    let asked: HashSet<&PathBuf> =
+        sources.iter().filter(meant).flat_map(|source| &source.files).map(|(path, _)| path).collect();
+    found.iter_mut().for_each(|found| found.asked_for = asked.contains(&found.path));
+}
+
 /// One scenario from a file or from standard input.
 pub(crate) fn one(path: &Path) -> Result<Found, Failure> {
     let text = text_of(path)?;
     let scenario = read(path, &text)?;
-    Ok(Found { path: path.to_owned(), text, scenario, by_folder: false })
+    Ok(Found { path: path.to_owned(), text, scenario, asked_for: true })
 }
 
 /// A scenario, or a file with a `topology:` alone, as an inventory.
@@ -87,30 +102,27 @@ fn failure(error: LoadError) -> Failure {
     }
 }
 
-fn texts(paths: &[PathBuf]) -> Result<Vec<(PathBuf, String, bool)>, Failure> {
-    let mut texts = Vec::new();
-    for path in paths {
-        if path.is_dir() {
-            texts.extend(texts_of_folder(path)?);
-        } else {
-            texts.push((path.clone(), text_of(path)?, false));
-        }
-    }
-    // A file that is meant twice is run once, and counts as named if it was.
-    let named: Vec<PathBuf> =
-        texts.iter().filter(|(.., by_folder)| !by_folder).map(|(path, ..)| path.clone()).collect();
-    let mut seen = HashSet::new();
-    texts.retain(|(path, ..)| seen.insert(path.clone()));
-    texts.iter_mut().for_each(|(path, _, by_folder)| *by_folder &= !named.contains(path));
-    Ok(texts)
+/// What one path of the command line means.
+struct Source {
+    is_folder: bool,
+    /// Each file with its text.
+    files: Vec<(PathBuf, String)>,
 }
 
-fn texts_of_folder(folder: &Path) -> Result<Vec<(PathBuf, String, bool)>, Failure> {
+impl Source {
+    fn of(path: &Path) -> Result<Self, Failure> {
+        let is_folder = path.is_dir();
+        let files = if is_folder { texts_of_folder(path)? } else { vec![(path.to_owned(), text_of(path)?)] };
+        Ok(Self { is_folder, files })
+    }
+}
+
+fn texts_of_folder(folder: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
     let mut texts = Vec::new();
     for file in yaml_files(folder)? {
         let text = text_of(&file)?;
         if begins(&text) {
-            texts.push((file, text, true));
+            texts.push((file, text));
         }
     }
     if texts.is_empty() {

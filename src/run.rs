@@ -17,8 +17,10 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
     let options = options(&args)?;
     let mut tellers = Tellers::new(args.format, args.report.as_deref(), args.junit.as_deref())?;
-    let (left_out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| found.left_out().is_some());
-    let mut sink = |event: Event| with_left_out(event, &left_out).iter().for_each(|event| tellers.event(event));
+    let why = |found: &Found| found.left_out(args.slow);
+    let (out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| why(found).is_some());
+    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(skipped(found, why(found)?))).collect();
+    let mut sink = |event: Event| with_left_out(event, &out, &left_out).iter().for_each(|event| tellers.event(event));
     let interrupted = if args.model {
         by_model(&chosen, options.seed, &mut sink);
         false
@@ -91,18 +93,21 @@ fn id(found: &Found) -> ScenarioId {
     ScenarioId { name: found.scenario.name.clone(), file: found.scenario.file.clone() }
 }
 
-/// The event, and behind the run's first one what there is to say of the scenarios that are left out.
-fn with_left_out(event: Event, left_out: &[Found]) -> Vec<Event> {
-    let Event::RunStarted { version, mut scenarios, seed, jobs, model } = event else { return vec![event] };
-    scenarios.extend(left_out.iter().map(id));
-    let skipped = left_out.iter().map(|found| Event::ScenarioFinished {
+fn skipped(found: &Found, why: &str) -> Event {
+    Event::ScenarioFinished {
         scenario: id(found),
         outcome: ScenarioOutcome::Skipped,
         seconds: 0.0,
-        reason: found.left_out().map(str::to_owned),
+        reason: Some(why.to_owned()),
         findings: Vec::new(),
-    });
+    }
+}
+
+/// The event, and behind the run's first one what there is to say of the scenarios that are left out.
+fn with_left_out(event: Event, out: &[Found], left_out: &[Event]) -> Vec<Event> {
+    let Event::RunStarted { version, mut scenarios, seed, jobs, model } = event else { return vec![event] };
+    scenarios.extend(out.iter().map(id));
     let mut events = vec![Event::RunStarted { version, scenarios, seed, jobs, model }];
-    events.extend(skipped);
+    events.extend(left_out.iter().cloned());
     events
 }

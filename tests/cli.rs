@@ -47,6 +47,8 @@ fn folder() -> tempfile::TempDir {
     write("good/small.yaml", SCENARIO);
     write("good/deep/policy.yaml", POLICY);
     write("good/deep/slow.yaml", &SCENARIO.replace("name: small", "name: slow one\nslow: true"));
+    write("long/policy.yaml", POLICY);
+    write("long/one.yaml", &SCENARIO.replace("name: small", "name: long one\nslow: true"));
     write("wrong/policy.yaml", POLICY);
     write("wrong/wrong.yaml", &SCENARIO.replace("allow by hr-web", "deny by no-telnet"));
     write("broken/broken.yaml", &SCENARIO.replace("host: rack, labels: {dept: hr}", "hots: rack"));
@@ -78,7 +80,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 33] = [
+    let rows: [(&str, i32, &[&str]); 38] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -91,8 +93,13 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("list empty", 2, &["cannot find a scenario in empty", "eastwest: scenario/v1"]),
         ("list absent", 2, &["cannot read absent: No such file"]),
         ("list broken", 2, &["hots", "broken/broken.yaml:6:"]),
-        ("run good --model", 0, &["PASS", "small", "SKIP", "it is slow: name its file", "1 passed", "1 skipped"]),
+        ("run good --model", 0, &["PASS", "small", "SKIP", "it is slow: `--slow` runs it", "1 passed", "1 skipped"]),
         ("run good/deep/slow.yaml --model", 0, &["1 passed", "0 skipped"]),
+        ("run good --slow --model", 0, &["2 scenarios: 2 passed", "0 skipped"]),
+        ("run good/deep --model", 0, &["slow one", "1 passed", "0 skipped"]),
+        ("run good long --model", 0, &["SKIP", "slow one", "long one", "2 passed", "1 skipped"]),
+        ("run good good/deep --model", 0, &["2 scenarios: 2 passed"]),
+        ("run good --filter slow --model", 0, &["SKIP", "slow one", "0 passed", "1 skipped"]),
         ("run wrong --model", 1, &["FAIL", "disagreement", "wrong/wrong.yaml:12", "deny", "hr-web"]),
         ("run good wrong --model --format json", 1, &["\"kind\":\"disagreement\"", "\"line\":12", "\"passed\":1"]),
         ("run broken --model", 2, &["hots"]),

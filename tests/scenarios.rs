@@ -50,7 +50,7 @@ fn trial(listed: Listed, alone: Arc<RwLock<()>>) -> Trial {
     let Listed { file, slow, exclusive } = listed;
     Trial::ignorable_test(file.clone(), move || {
         if slow {
-            return Ok(Completion::ignored_with("it is slow: run it by name"));
+            return Ok(Completion::ignored_with("it is slow: `eastwest run scenarios --slow` runs it"));
         }
         if let Some(lack) = lack() {
             return Ok(Completion::ignored_with(lack));

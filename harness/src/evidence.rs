@@ -161,6 +161,17 @@ pub struct Observation {
     pub agents: Vec<AgentState>,
     /// The newest published generation at the end of the step.
     pub published: u64,
-    /// Operations that failed, as `item: reason` (for `publish … refused`), in the order of `do`.
-    pub refused: Vec<String>,
+    /// Items of `do` that came out otherwise than the scenario says, in their order.
+    pub undone: Vec<Undone>,
+}
+
+/// An item of `do` that came out otherwise than the scenario says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Undone {
+    /// Its line in the scenario.
+    pub line: usize,
+    /// The item as the scenario has it.
+    pub item: String,
+    /// What happened.
+    pub why: String,
 }

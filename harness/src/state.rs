@@ -1,5 +1,7 @@
 //! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
 
+mod transition;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -10,6 +12,8 @@ use policy::{Family, Inventory, Name, Vm};
 use crate::scenario::{
     Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
 };
+
+pub use transition::Transition;
 
 /// What the center has published: an agent that it cannot reach keeps an older one.
 #[derive(Clone, Debug, PartialEq)]
@@ -177,6 +181,12 @@ impl State {
             Action::Close { name } => drop(self.sessions.remove(name).ok_or_else(|| self.no_session(name))?),
             Action::SendOn { names } => names.iter().try_for_each(|name| self.must_be_open(name))?,
             Action::Send { stream, .. } => self.must_exist(stream)?,
+            Action::SendRaw(sending) => {
+                [&sending.from, &sending.to].into_iter().try_for_each(|name| self.must_have(name, sending.family))?;
+            }
+            // What is refused changes nothing, and what another process does to a ruleset is undone.
+            Action::Publish(_) => {}
+            Action::Tamper { vm, .. } => self.must_be_managed(vm)?,
             Action::Quarantine { vm } => self.quarantine(vm, true)?,
             Action::Release { vm } => self.quarantine(vm, false)?,
             Action::Process { act, process } => self.process(*act, process)?,
@@ -267,15 +277,18 @@ impl State {
     }
 
     fn must_exist(&self, stream: &Stream) -> Result<(), String> {
-        for name in [&stream.source, &stream.destination] {
-            if !self.endpoints().any(|other| other == name) {
-                return Err(format!("there is no endpoint `{name}` at this point"));
-            }
-            if self.address(name, stream.family).is_none() {
-                return Err(format!("`{name}` has no {} address", stream.family));
-            }
+        [&stream.source, &stream.destination].into_iter().try_for_each(|name| self.must_have(name, stream.family))
+    }
+
+    fn must_have(&self, name: &Name, family: Family) -> Result<(), String> {
+        if !self.endpoints().any(|other| other == name) {
+            return Err(format!("there is no endpoint `{name}` at this point"));
         }
-        Ok(())
+        self.address(name, family).map(drop).ok_or_else(|| format!("`{name}` has no {family} address"))
+    }
+
+    fn must_be_managed(&self, vm: &Name) -> Result<(), String> {
+        if self.is_managed(vm) { Ok(()) } else { Err(format!("`{vm}` has no agent, and so no ruleset")) }
     }
 
     fn quarantine(&mut self, vm: &Name, on: bool) -> Result<(), String> {
@@ -338,7 +351,7 @@ impl State {
     /// A center that does not run cannot be told anything.
     fn center_must_run_for(&self, action: &Action, before: &Self) -> Result<(), String> {
         let told = self.policy != before.policy || self.inventory() != before.inventory();
-        let publishes = matches!(action, Action::Policy(_)) || told;
+        let publishes = matches!(action, Action::Policy(_) | Action::Publish(_)) || told;
         if publishes && self.down.contains(&Process::Center) {
             return Err("the center does not run at this point, so it cannot be told of this".to_owned());
         }
@@ -350,43 +363,5 @@ impl State {
         let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         let reached: Vec<Name> = self.vms.keys().filter(|vm| self.is_connected(vm)).cloned().collect();
         self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));
-    }
-}
-
-/// What the world must do to get from one state to another, apart from processes, sessions and partitions.
-#[derive(Clone, Debug, Default, PartialEq)]
-pub struct Transition {
-    /// The VMs to remove, before all else.
-    pub removed: Vec<Name>,
-    /// The VMs to add.
-    pub added: Vec<Name>,
-    /// The VMs to move, each with its new host.
-    pub moved: Vec<(Name, Name)>,
-    /// The inventory differs (labels, VMs, addresses, quarantines).
-    pub inventory: bool,
-    /// The policy to publish, where it differs.
-    pub policy: Option<Arc<PolicyText>>,
-}
-
-impl Transition {
-    /// The difference of two states.
-    #[must_use]
-    pub fn between(before: &State, after: &State) -> Self {
-        let same = |a: &VmSpec, b: &VmSpec| a.addresses == b.addresses && a.agent == b.agent && a.serves == b.serves;
-        let kept = |from: &State, vm: &Name, spec: &VmSpec| from.vms.get(vm).is_some_and(|other| same(other, spec));
-        let only = |state: &State, other: &State| -> Vec<Name> {
-            state.vms.iter().filter(|(vm, spec)| !kept(other, vm, spec)).map(|(vm, _)| vm.clone()).collect()
-        };
-        let moved = |(vm, spec): (&Name, &VmSpec)| {
-            let old = before.vms.get(vm).filter(|old| same(old, spec) && old.host != spec.host);
-            old.map(|_| (vm.clone(), spec.host.clone()))
-        };
-        Self {
-            removed: only(before, after),
-            added: only(after, before),
-            moved: after.vms.iter().filter_map(moved).collect(),
-            inventory: before.inventory() != after.inventory(),
-            policy: (before.policy != after.policy).then(|| after.policy.clone()).flatten(),
-        }
     }
 }

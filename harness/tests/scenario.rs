@@ -48,3 +48,76 @@ fn the_example_of_the_design_is_read_and_planned() {
     assert!(!steps[1].sessions[0].was_cut && steps[2].sessions[0].was_cut);
     assert!(steps[0].cells.iter().any(|cell| cell.expected.verdict == Word::Reject));
 }
+
+const TWO: &str = "
+eastwest: scenario/v1
+topology:
+  hosts: [h1]
+  vms:
+    a: {host: h1, labels: {app: a}}
+    b: {host: h1, labels: {app: b}}
+policy: {rules: [{name: shell, allow: tcp/22}], default: deny}
+steps:
+  - name: one
+";
+
+#[test]
+fn what_is_done_by_others_is_read() {
+    use harness::scenario::{Action, Refuser, Tampering};
+    let read = |items: &str| {
+        let scenario = read(&format!("{TWO}    do:\n{items}")).unwrap_or_else(|errors| panic!("{errors}"));
+        scenario.steps[0].doing.iter().map(|doing| doing.action.clone()).collect::<Vec<_>>()
+    };
+    let hows = ["flush", "delete-rule", "insert-accept", "delete-table", "add-element", "foreign-table"];
+    let items: String = hows.iter().map(|how| format!("      - tamper: {{vm: a, how: {how}}}\n")).collect();
+    let mut read_hows = Vec::new();
+    for action in read(&items) {
+        let Action::Tamper { how, .. } = action else { panic!("{action:?}") };
+        read_hows.push(how);
+    }
+    let expected = [
+        Tampering::Flush,
+        Tampering::DeleteRule,
+        Tampering::InsertAccept,
+        Tampering::DeleteTable,
+        Tampering::AddElement,
+        Tampering::ForeignTable,
+    ];
+    assert_eq!(read_hows, expected);
+
+    let rows = [
+        ("{policy: lockdown.yaml, refused: no}", Refuser::Center, LOCKDOWN),
+        ("{policy: lockdown.yaml, refused-by-agents: no}", Refuser::Agents, LOCKDOWN),
+        ("{policy: {rules: [], default: maybe}, refused: no}", Refuser::Center, "default: maybe"),
+        ("\n          policy: |\n            ][\n          refused: no", Refuser::Center, "][\n"),
+    ];
+    for (item, by, holds) in rows {
+        let actions = read(&format!("      - publish: {item}\n"));
+        let [Action::Publish(publication)] = actions.as_slice() else { panic!("{item}: {actions:?}") };
+        assert!(publication.by == by && publication.refused == "no", "{publication:?}");
+        assert!(publication.text.contains(holds), "{publication:?}");
+    }
+
+    let actions = read("      - send: {raw: \"syn 1-9\", from: a, to: b, times: 3, family: v6, by: socket}\n");
+    let [Action::SendRaw(sending)] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!((sending.times, sending.family, sending.by_socket), (3, policy::Family::V6, true));
+    let actions = read("      - send: {raw: na fd98::9, from: a, to: b}\n");
+    let [Action::SendRaw(sending)] = actions.as_slice() else { panic!("{actions:?}") };
+    assert_eq!((sending.times, sending.family, sending.by_socket), (1, policy::Family::V6, false));
+}
+
+#[test]
+fn on_the_way_each_end_may_hold_a_state_of_its_own() {
+    let steps = planned(&format!(
+        "{TWO}    throughout: ['a -> b tcp/22: allow v4']\n    do:\n      - policy: {{rules: [{{name: ssh, allow: tcp/22}}], default: deny}}\n"
+    ));
+    let [cell] = steps[0].throughout.as_slice() else { panic!("{:?}", steps[0].throughout) };
+    let rules = |ends: &harness::plan::Ends| {
+        let rule = |decision: &Option<harness::plan::Decision>| decision.as_ref().map(|decision| decision.rule.clone());
+        (rule(&ends.source).unwrap(), rule(&ends.destination).unwrap())
+    };
+    let pair = |source: &str, destination: &str| (source.to_owned(), destination.to_owned());
+    assert_eq!(rules(&cell.ends), pair("ssh", "ssh"));
+    let also: Vec<_> = cell.also.iter().map(rules).collect();
+    assert_eq!(also, [pair("ssh", "shell"), pair("shell", "ssh"), pair("shell", "shell")]);
+}

@@ -253,6 +253,22 @@ impl Batch {
         self
     }
 
+    /// Adds a rule before all others of the chain.
+    pub fn insert_rule(&mut self, table: &Table, chain: &str, rule: &[Expr]) -> &mut Self {
+        self.push(table, Change::new(NEW_RULE, NLM_F_CREATE, "insert rule", chain), |w| {
+            w.text(2, chain).nest(4, |w| write_rule(w, rule));
+        });
+        self
+    }
+
+    /// Removes the rule that the kernel knows by this handle.
+    pub fn delete_rule(&mut self, table: &Table, chain: &str, handle: u64) -> &mut Self {
+        self.push(table, Change::new(DEL_RULE, 0, "delete rule", chain), |w| {
+            w.text(2, chain).be64(3, handle);
+        });
+        self
+    }
+
     /// Makes a set or map, if it is not there.
     pub fn add_set(&mut self, table: &Table, set: &SetSpec) -> &mut Self {
         let id = u32::try_from(self.operations.len()).unwrap_or(0) + 1;

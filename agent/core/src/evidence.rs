@@ -100,8 +100,9 @@ fn record(event: &LogEvent, packet: Packet, outcome: &Outcome, era: &Era) -> Rec
         matches!((event.direction, outcome.end), (Direction::In, End::Source) | (Direction::Out, End::Destination));
     let detail = match event.kind {
         LogKind::Barrier => nonce(&packet.payload),
-        _ if packet.protocol == packet::ARP => "arp".to_owned(),
-        LogKind::Allow | LogKind::Deny | LogKind::Was | LogKind::Cut | LogKind::Invalid => String::new(),
+        LogKind::Allow | LogKind::Deny | LogKind::Was | LogKind::Cut | LogKind::Invalid => {
+            if packet.protocol == packet::ARP { "arp".to_owned() } else { String::new() }
+        }
     };
     let packet = if answer { packet::reversed(packet) } else { packet };
     let icmp_type = if answer { packet::request_type(packet.protocol, packet.icmp_type) } else { packet.icmp_type };

@@ -118,6 +118,11 @@ impl Rule {
         self.with([Expr::Meta(MetaKey::SocketUser, 0)])
     }
 
+    /// A packet on its way out: only that has a device of departure.
+    pub(crate) fn leaving(self) -> Self {
+        self.with([Expr::Meta(MetaKey::OutIndex, 0)])
+    }
+
     /// Any of the bits of a four-byte connection tracking key.
     pub(crate) fn ct_any(self, key: CtKey, bits: u32) -> Self {
         self.with([Expr::Ct(key, None, 0), Expr::bits(0, 0, bits, 0), Expr::word(0, Test::NotEqual, 0)])

@@ -340,7 +340,9 @@ fn admit(side: Side) -> Vec<Rule> {
         reopened().count(&side.outcomes()),
         reopened().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
         Rule::new().keep(),
-        side.pass(Rule::new().set_mark(0)),
+        // The flow's direction is not the packet's: an answer to a flow that came in leaves.
+        Rule::new().leaving().goto("pass"),
+        Rule::new().set_mark(0).accept(),
     ]
 }
 

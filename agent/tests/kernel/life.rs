@@ -270,7 +270,9 @@ fn renamed(epoch: u16) -> Ruleset {
     let mut ruleset = open(epoch, QUIET, QUIET);
     let class = Class(1 + u32::from(epoch % 2));
     ruleset.peers.values_mut().for_each(|held| *held = class);
-    ruleset.inbound = ruleset.inbound.into_iter().map(|((_, service), word)| ((class, service), word)).collect();
+    for pairs in [&mut ruleset.inbound, &mut ruleset.outbound] {
+        *pairs = std::mem::take(pairs).into_iter().map(|((_, service), word)| ((class, service), word)).collect();
+    }
     ruleset
 }
 
@@ -283,6 +285,7 @@ pub(crate) fn flips(world: &mut World) {
     let mut kernel = Kernel::open(STAMP).unwrap();
     let done = AtomicBool::new(false);
     let (open, shut) = [PORT, PORT + 1].map(|port| world.receiver(At::Vm, SocketAddr::new(ip(VM[0]), port))).into();
+    let (near, far) = stream(world, At::Peer, 0);
     let mut sent = 0_u32;
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -299,6 +302,7 @@ pub(crate) fn flips(world: &mut World) {
             sent += 1;
             assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &open).1, Fate::Through, "datagram {sent}");
             assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &shut).1, Fate::Silent, "datagram {sent}");
+            assert_eq!((passes(&near, &far), passes(&far, &near)), (Ok(()), Ok(())), "message {sent}");
         }
     });
     assert!(sent > u32::from(FLIPS), "{sent} datagrams in {FLIPS} changes try nothing");

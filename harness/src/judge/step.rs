@@ -5,7 +5,7 @@ use reports::event::{Cell, Finding, FindingKind};
 use wire::{Kind, Record};
 
 use super::{event, judge, judge_session};
-use crate::evidence::{Evidence, Observation, Probe};
+use crate::evidence::{Evidence, Observation, Probe, Undone};
 use crate::plan::{PlannedCell, PlannedStep};
 use crate::scenario::Scenario;
 
@@ -43,9 +43,7 @@ pub fn judge_step(step: &PlannedStep, seen: &Observation) -> (Vec<Cell>, Vec<Fin
     }
     findings.extend(step.events.iter().filter_map(|expectation| event::judge(step, expectation, seen)));
     findings.extend(seen.strays.iter().filter_map(|record| stray(step, record)));
-    let refused = seen.refused.iter();
-    findings
-        .extend(refused.map(|what| bare(step, FindingKind::HarnessError, format!("this could not be done: {what}"))));
+    findings.extend(seen.undone.iter().map(|undone| otherwise(step, undone)));
     (cells, findings)
 }
 
@@ -97,6 +95,12 @@ pub(super) fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Fin
         line: step.line,
         detail,
     }
+}
+
+/// An item of `do` that came out otherwise.
+fn otherwise(step: &PlannedStep, undone: &Undone) -> Finding {
+    let Undone { line, item, why } = undone.clone();
+    Finding { line, expectation: item, ..bare(step, FindingKind::Unmet, why) }
 }
 
 /// A record that matches nothing that was sent.

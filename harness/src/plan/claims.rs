@@ -91,6 +91,9 @@ impl Names<'_> {
 }
 
 /// The names that a verdict can bear without a rule of the policy.
+/// What agents record of themselves, beside what policies know: raw frames, and what others do to the ruleset.
+const RECORDED: [&str; 3] = ["eastwest/spoofed", "eastwest/bypass", "eastwest/tamper"];
+
 fn builtins() -> impl Iterator<Item = String> {
     let builtins = [
         Builtin::Center,
@@ -103,5 +106,6 @@ fn builtins() -> impl Iterator<Item = String> {
         Builtin::Monitor,
         Builtin::Closed,
     ];
-    builtins.into_iter().map(|builtin| builtin.to_string()).chain(std::iter::once("default".to_owned()))
+    let others = ["default"].into_iter().chain(RECORDED);
+    builtins.into_iter().map(|builtin| builtin.to_string()).chain(others.map(str::to_owned))
 }

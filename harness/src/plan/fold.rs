@@ -7,7 +7,7 @@ use policy::{Problems, Timestamp};
 use super::cells::{self, Listed, Table};
 use super::claims::Names;
 use super::sessions::{self, Sessions};
-use super::{PlannedAct, PlannedCell, PlannedStep, complete, ends};
+use super::{Ends, PlannedAct, PlannedCell, PlannedStep, complete, ends};
 use crate::scenario::{Action, Claim, Expectation, Scenario, Step};
 use crate::state::{State, Transition};
 
@@ -108,6 +108,9 @@ impl Walk<'_> {
                 | Action::Remove { .. }
                 | Action::Close { .. }
                 | Action::Send { .. }
+                | Action::SendRaw(_)
+                | Action::Publish(_)
+                | Action::Tamper { .. }
                 | Action::Quarantine { .. }
                 | Action::Release { .. }
                 | Action::Process { .. }
@@ -150,15 +153,22 @@ fn stays(cell: &PlannedCell, states: &[&State]) -> bool {
     })
 }
 
-/// A cell with what its ends decide in other states.
+/// A cell with what its ends decide in other states. On the way each end holds a state of its own, so any decision of
+/// the one may meet any of the other (semantics 28).
 fn on_the_way(mut cell: PlannedCell, states: &[&State], now: Timestamp) -> PlannedCell {
     let flow = ends::flow(cell.source_address, cell.destination_address, cell.service);
+    let (mut sources, mut destinations) = (vec![cell.ends.source.clone()], vec![cell.ends.destination.clone()]);
     for state in states {
-        let also = ends::ends(state, &cell.source, &cell.destination, &flow, now);
-        if also != cell.ends && !cell.also.contains(&also) {
-            cell.also.push(also);
+        let Ends { source, destination } = ends::ends(state, &cell.source, &cell.destination, &flow, now);
+        for (known, decision) in [(&mut sources, source), (&mut destinations, destination)] {
+            if !known.contains(&decision) {
+                known.push(decision);
+            }
         }
     }
+    let pairs = sources.iter().flat_map(|source| destinations.iter().map(move |destination| (source, destination)));
+    let also = pairs.map(|(source, destination)| Ends { source: source.clone(), destination: destination.clone() });
+    cell.also = also.filter(|ends| *ends != cell.ends).collect();
     cell
 }
 

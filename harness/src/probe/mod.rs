@@ -2,6 +2,7 @@
 //! thread; nothing here knows what is expected.
 
 pub(crate) mod client;
+pub(crate) mod craft;
 pub(crate) mod fence;
 pub(crate) mod listener;
 pub(crate) mod nonce;

@@ -3,6 +3,7 @@
 //! The types here are plain values, complete and checked: every name in them exists where it is used, globs of actions
 //! are resolved, default addresses are given. Globs of expectations stay, for the plan to resolve.
 
+mod crafted;
 mod expect;
 mod read;
 mod step;
@@ -12,9 +13,10 @@ use std::sync::Arc;
 
 use policy::Policy;
 
+pub use crafted::{Crafted, Fragments, Ports, Shape};
 pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim};
 pub use read::{LoadError, ScenarioErrors, load, parse};
-pub use step::{Act, Action, Doing, Party, Process, Step, Stream};
+pub use step::{Act, Action, Doing, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use policy::{Family, FlowService, Key, Name};
 
 use super::topology::VmSpec;
-use super::{Expectation, PolicyText};
+use super::{Crafted, Expectation, PolicyText};
 
 /// One step: how the next state is reached, and its expectation.
 #[derive(Clone, Debug, PartialEq)]
@@ -104,6 +104,17 @@ pub enum Action {
         /// How many times, each with a fresh socket.
         times: u32,
     },
+    /// Send crafted packets, claiming nothing of their fate.
+    SendRaw(Sending),
+    /// Publish what must be refused: nothing changes by it.
+    Publish(Publication),
+    /// Do to an agent's ruleset what another process with the right to do so could.
+    Tamper {
+        /// The VM.
+        vm: Name,
+        /// What is done.
+        how: Tampering,
+    },
     /// Quarantine a VM at the center.
     Quarantine {
         /// The VM.
@@ -135,6 +146,60 @@ pub enum Action {
         /// The step.
         step: usize,
     },
+}
+
+/// Crafted packets on their way.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Sending {
+    /// The packets.
+    pub crafted: Crafted,
+    /// The endpoint that sends them.
+    pub from: Name,
+    /// The endpoint that they are sent to.
+    pub to: Name,
+    /// The family.
+    pub family: Family,
+    /// How often.
+    pub times: u32,
+    /// By a raw IP socket, so that the source's own policy judges them; else by a packet socket, past it.
+    pub by_socket: bool,
+}
+
+/// A policy that must be refused.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Publication {
+    /// Its text; it need not be a policy.
+    pub text: String,
+    /// What the refusal says.
+    pub refused: String,
+    /// Who refuses it.
+    pub by: Refuser,
+}
+
+/// Who refuses a policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Refuser {
+    /// The center, so that no agent ever sees it.
+    Center,
+    /// Every agent that the center reaches; each keeps what it has.
+    Agents,
+}
+
+/// What another process does to an agent's table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Tampering {
+    /// Takes every rule out of every chain.
+    Flush,
+    /// Takes a rule out of the chain that packets leave by.
+    DeleteRule,
+    /// Puts a rule that accepts everything before all others, in both directions.
+    InsertAccept,
+    /// Removes the table.
+    DeleteTable,
+    /// Gives another address the identity of a VM.
+    AddElement,
+    /// Makes a table of its own beside it, which must be left alone.
+    ForeignTable,
 }
 
 /// What is done to a process.

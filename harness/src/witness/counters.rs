@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use lab::Station;
+use lab::{Lab, Station};
 use nft::{Family, Socket, Table, read_counters};
 use wire::Direction;
 
@@ -22,8 +22,14 @@ const SETS: [(Family, Direction, &str); 3] = [
 pub(crate) struct Counters(BTreeMap<String, Socket>);
 
 impl Counters {
+    /// A VM's counters; `None` where they could not be read, which is told.
+    pub(crate) fn of(&mut self, lab: &Lab, vm: &str) -> Option<Counts> {
+        let counts = lab.station(vm).map_err(|error| error.to_string()).and_then(|station| self.read(station));
+        counts.map_err(|error| tracing::warn!(vm, error, "counters could not be read")).ok()
+    }
+
     /// Reads a VM's counters.
-    pub(crate) fn read(&mut self, station: &Station) -> Result<Counts, String> {
+    fn read(&mut self, station: &Station) -> Result<Counts, String> {
         let socket = match self.0.entry(station.name().to_owned()) {
             Entry::Occupied(open) => open.into_mut(),
             Entry::Vacant(place) => {

@@ -40,16 +40,15 @@ pub(crate) struct Sources<'a> {
     pub(crate) published: u64,
 }
 
-/// Makes evidence of attempts. `counted`: the kernel's counters were read right before and behind this very batch.
+/// Makes evidence of attempts. `counted`: the kernel's counters were read right before and behind this very batch, with
+/// every record of it told; else they speak for agents alone that cannot.
 pub(crate) fn evidence(attempts: Vec<Attempt>, sources: &Sources<'_>, counted: bool) -> Vec<Evidence> {
     let mut by_tuple: HashMap<Tuple, Vec<&Record>> = HashMap::new();
     for record in &sources.account.records {
         by_tuple.entry(Tuple::of_record(record)).or_default().push(record);
     }
     let mut made: Vec<Evidence> = attempts.into_iter().map(|attempt| one(attempt, sources, &by_tuple)).collect();
-    if counted {
-        compare(&mut made, sources.managed);
-    }
+    compare(&mut made, sources.managed, counted);
     made
 }
 
@@ -115,20 +114,25 @@ pub(crate) fn testimony(name: &str, managed: &Managed, records: &[&Record], sequ
 }
 
 /// Kernel, probes and records must tell the same numbers, for each VM, direction and outcome.
-fn compare(made: &mut [Evidence], managed: &BTreeMap<String, Managed>) {
+fn compare(made: &mut [Evidence], managed: &BTreeMap<String, Managed>, counted: bool) {
     for (vm, managed) in managed {
         for direction in [Direction::In, Direction::Out] {
             let rises: BTreeMap<&String, u64> =
                 managed.risen.iter().filter(|((way, _), _)| *way == direction).map(|((_, c), n)| (c, *n)).collect();
-            if managed.alive && managed.connected {
-                compare_one(made, vm, direction, &rises);
-            } else {
-                let counted: Vec<(String, u64)> = rises.iter().map(|(comment, n)| ((*comment).clone(), *n)).collect();
-                let ends = made.iter_mut().filter_map(|evidence| end_at(evidence, vm, direction));
-                ends.for_each(|end| end.counted.clone_from(&counted));
+            match (managed.alive && managed.connected, counted) {
+                (true, true) => compare_one(made, vm, direction, &rises),
+                (true, false) => {}
+                (false, _) => speak_for(made, vm, direction, &rises),
             }
         }
     }
+}
+
+/// The kernel's counters speak for an agent that cannot.
+fn speak_for(made: &mut [Evidence], vm: &str, direction: Direction, rises: &BTreeMap<&String, u64>) {
+    let counted: Vec<(String, u64)> = rises.iter().map(|(comment, n)| ((*comment).clone(), *n)).collect();
+    let ends = made.iter_mut().filter_map(|evidence| end_at(evidence, vm, direction));
+    ends.for_each(|end| end.counted.clone_from(&counted));
 }
 
 fn compare_one(made: &mut [Evidence], vm: &str, direction: Direction, rises: &BTreeMap<&String, u64>) {

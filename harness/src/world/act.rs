@@ -29,6 +29,9 @@ impl World {
             Action::Close { name } => self.close(name),
             Action::SendOn { names } => self.send_on(names),
             Action::Send { stream, times } => self.send(stream, *times),
+            Action::SendRaw(sending) => self.send_raw(sending),
+            Action::Publish(publication) => self.publish_refused(&act.doing, publication),
+            Action::Tamper { vm, how } => self.tamper(&act.doing, vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
             Action::Heal => self.heal(),
@@ -135,18 +138,19 @@ impl World {
     fn process(&mut self, act: Act, process: &Process, before: &State) -> Result<(), String> {
         let running = !before.down.contains(process);
         match process {
-            Process::Agent(vm) => self.agent_process(act, vm, running),
+            Process::Agent(vm) => self.agent_process(act, vm, running.then(|| before.is_connected(vm))),
             Process::Center => self.center_process(act, running),
         }
     }
 
-    fn agent_process(&mut self, act: Act, vm: &Name, running: bool) -> Result<(), String> {
-        let center_runs = !self.state.down.contains(&Process::Center);
-        if matches!(act, Act::Kill | Act::Stop | Act::Restart) && running {
+    /// `connected`: whether it reaches the center, where it runs.
+    fn agent_process(&mut self, act: Act, vm: &Name, connected: Option<bool>) -> Result<(), String> {
+        if let (Act::Kill | Act::Stop | Act::Restart, Some(connected)) = (act, connected) {
             let agent = self.agents.get_mut(vm).ok_or_else(|| format!("find the agent of {vm}"))?;
             let ended = if act == Act::Kill { agent.kill() } else { agent.stop().map(drop) };
             ended.map_err(|error| format!("end the agent of {vm}: {error}"))?;
-            if center_runs {
+            self.rounds.left(vm);
+            if connected {
                 self.await_presence(vm, false)?;
             }
         }
@@ -155,6 +159,7 @@ impl World {
             let folder = folder.ok_or_else(|| format!("find the folder of {vm}'s agent"))?;
             self.start_agent(vm, &folder, None)?;
             self.await_agents()?;
+            self.rounds.returned(vm);
         }
         Ok(())
     }

@@ -4,12 +4,15 @@ mod act;
 mod observe;
 mod pending;
 mod programs;
+mod publish;
 mod raise;
+mod raw;
 mod sabotage;
+mod tamper;
 mod throughout;
 mod wait;
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -17,10 +20,11 @@ use std::sync::Arc;
 use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name};
 
-use crate::evidence::Probe;
+use crate::evidence::{Probe, Undone};
 use crate::probe::prober::Prober;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
+use crate::scenario::Doing;
 use crate::state::State;
 use crate::witness::account::Account;
 use crate::witness::counters::Counters;
@@ -58,11 +62,17 @@ pub(crate) struct World {
     cuts: Vec<CutId>,
     /// Every tuple that the harness has used in this run.
     known: HashSet<Tuple>,
+    /// Those of crafted packets among them.
+    crafted: HashSet<Tuple>,
     rounds: Rounds,
     /// What was known of the managed VMs behind the last batch.
     last: BTreeMap<String, Managed>,
-    /// What the center refused in this step.
-    refused: Vec<String>,
+    /// What came out otherwise than the scenario says, in this step.
+    undone: Vec<Undone>,
+    /// The VMs whose rulesets were tampered with in this run.
+    tampered: BTreeSet<String>,
+    /// The VMs that were given a foreign table in this step, and by which item.
+    foreign: BTreeMap<Name, Doing>,
     /// The newest generation that the harness has brought about.
     generation: u64,
     next_probe: u64,

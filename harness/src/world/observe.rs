@@ -1,6 +1,6 @@
 //! Observing a step: sessions and probes, then barriers, then what every witness has to say.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
@@ -14,6 +14,7 @@ use crate::plan::{PlannedCell, PlannedStep};
 use crate::probe::prober::Attempt;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
+use crate::scenario::{Act, Action, Process};
 use crate::witness::account::Account;
 use crate::witness::barrier::{self, Far, Nonce};
 use crate::witness::counters::{Counts, risen};
@@ -21,6 +22,8 @@ use crate::witness::testimony::{Managed, Sources, evidence, is_undecided, testim
 
 /// How long a barrier may take; its absence makes `unproven`, never "denied".
 const BARRIER: Duration = Duration::from_secs(5);
+/// The rules of what leaves by raw sockets.
+const RAW: [&str; 2] = ["eastwest/spoofed", "eastwest/bypass"];
 /// Messages each way on each session before it is judged.
 const MESSAGES: u64 = 2;
 
@@ -30,9 +33,9 @@ impl World {
         // Words of the step before that are still under way belong to it.
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
-        self.refused.clear();
+        self.undone.clear();
         self.taps.clear().map_err(|error| error.to_string())?;
-        self.rounds.begin(step.throughout.iter().map(wanted).collect());
+        self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
         let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
         self.prober.prepare(&self.lab, &probes)
     }
@@ -43,8 +46,8 @@ impl World {
             self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
         }
         self.await_word(Duration::ZERO, |_| true);
-        let Self { account, rounds, lab, prober, known, next_probe, state, .. } = self;
-        rounds.go(&mut super::throughout::Hands { lab, prober, known, next_probe, state }, account);
+        let Self { account, rounds, lab, prober, counters, known, next_probe, state, .. } = self;
+        rounds.go(&mut super::throughout::Hands { lab, prober, counters, known, next_probe, state }, account);
         rounds.stop();
         Ok(())
     }
@@ -60,6 +63,7 @@ impl World {
         let again = self.settle_again(&mut made)?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
+        self.look_at_foreign()?;
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,
@@ -67,7 +71,7 @@ impl World {
             records: self.account.records.clone(),
             agents: self.account.agents.values().cloned().collect(),
             published: self.account.published,
-            refused: self.refused.clone(),
+            undone: self.undone.clone(),
             probes: made,
         };
         let figures = self.figures(&observation, again, settle_seconds);
@@ -136,11 +140,7 @@ impl World {
     fn read_counters(&mut self, managed: &BTreeMap<String, Managed>) -> BTreeMap<String, Counts> {
         let mut all = BTreeMap::new();
         for vm in managed.keys() {
-            let counts = self.lab.station(vm).map_err(|error| error.to_string());
-            match counts.and_then(|station| self.counters.read(station)) {
-                Ok(counts) => drop(all.insert(vm.clone(), counts)),
-                Err(error) => tracing::warn!(vm, error, "counters could not be read"),
-            }
+            all.extend(self.counters.of(&self.lab, vm).map(|counts| (vm.clone(), counts)));
         }
         all
     }
@@ -190,11 +190,19 @@ impl World {
 
     /// Records that nothing explains. Totals of `invalid` and declared gaps are none (semantics 20).
     fn strays(&self) -> Vec<wire::Record> {
-        let explained = |record: &&wire::Record| {
-            let tuple = Tuple::of_record(record);
-            matches!(record.kind, Kind::Invalid | Kind::Gap | Kind::Barrier)
-                || self.known.contains(&tuple)
-                || self.known.contains(&tuple.reversed())
+        let explained = |record: &&wire::Record| match record.kind {
+            Kind::Invalid | Kind::Gap | Kind::Barrier => true,
+            Kind::Tamper => self.tampered.contains(&record.key.vm),
+            Kind::Allow | Kind::Deny | Kind::Cut => {
+                let tuple = Tuple::of_record(record);
+                let is_in = |sent: &HashSet<Tuple>| sent.contains(&tuple) || sent.contains(&tuple.reversed());
+                // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone, save where
+                // the ruleset that marks what it has judged was tampered with, and nothing is marked.
+                match RAW.contains(&record.rule.as_str()) {
+                    true => is_in(&self.crafted) || self.tampered.contains(&record.key.vm),
+                    false => is_in(&self.known),
+                }
+            }
         };
         self.account.records.iter().filter(|record| !explained(record)).cloned().collect()
     }
@@ -218,6 +226,32 @@ impl World {
             invalid: invalid.map(|record| record.packets).sum(),
         }
     }
+}
+
+/// Whether a step ends the life of an agent, so that what it saw last may never be told.
+fn ends_a_life(step: &PlannedStep) -> bool {
+    let ends = |act: &crate::plan::PlannedAct| match &act.doing.action {
+        Action::Process { act, process: Process::Agent(_) } => matches!(act, Act::Kill | Act::Stop | Act::Restart),
+        Action::Process { process: Process::Center, .. }
+        | Action::Policy(_)
+        | Action::Label { .. }
+        | Action::Move { .. }
+        | Action::Add { .. }
+        | Action::Remove { .. }
+        | Action::Open { .. }
+        | Action::Close { .. }
+        | Action::SendOn { .. }
+        | Action::Send { .. }
+        | Action::SendRaw(_)
+        | Action::Publish(_)
+        | Action::Tamper { .. }
+        | Action::Quarantine { .. }
+        | Action::Release { .. }
+        | Action::Partition { .. }
+        | Action::Heal
+        | Action::Reset { .. } => false,
+    };
+    step.acts.iter().any(ends)
 }
 
 fn wanted(cell: &PlannedCell) -> Wanted {

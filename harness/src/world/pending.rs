@@ -89,8 +89,12 @@ impl<'a> Late<'a> {
             (Some(told), Some(seen)) => told == seen,
             (None, _) | (_, None) => true,
         };
-        let own = self.by_tuple.get(tuple).into_iter().flatten().copied();
-        end.records.extend(own.filter(|record| record.key.vm == vm).filter(same).cloned());
+        // A session lives on: what an agent did to it when it had learned more belongs to a later step. Without its
+        // center nobody knows what it had acknowledged, and it learns nothing.
+        let then = |record: &&Record| end.acked == 0 || record.generation_first <= end.acked;
+        let own = self.by_tuple.get(tuple).into_iter().flatten().copied().filter(then);
+        let told: Vec<Record> = own.filter(|record| record.key.vm == vm).filter(same).cloned().collect();
+        end.records.extend(told);
     }
 }
 

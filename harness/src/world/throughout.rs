@@ -1,6 +1,6 @@
 //! `throughout:` — probes that go on, round by round, while a step's `do` runs.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use lab::Lab;
@@ -12,6 +12,7 @@ use crate::probe::prober::{Attempt, Prober};
 use crate::probe::tuple::Tuple;
 use crate::state::State;
 use crate::witness::account::Account;
+use crate::witness::counters::{Counters, Counts, risen};
 use crate::witness::testimony::Managed;
 
 /// The most probes that one step's rounds send.
@@ -30,6 +31,10 @@ pub(crate) struct Rounds {
     wanted: Vec<Wanted>,
     pub(crate) done: Vec<Round>,
     sent: usize,
+    /// An agent's life ends in this step: the kernel's counters are read around each round, to speak for it.
+    counted: bool,
+    /// The VMs whose agents are dead, or not yet where they left off.
+    away: BTreeSet<String>,
 }
 
 /// What a round needs of the world.
@@ -37,6 +42,7 @@ pub(crate) struct Rounds {
 pub(crate) struct Hands<'a> {
     pub(crate) lab: &'a Lab,
     pub(crate) prober: &'a mut Prober,
+    pub(crate) counters: &'a mut Counters,
     pub(crate) known: &'a mut HashSet<Tuple>,
     pub(crate) next_probe: &'a mut u64,
     pub(crate) state: &'a Arc<State>,
@@ -44,8 +50,26 @@ pub(crate) struct Hands<'a> {
 
 impl Rounds {
     /// A new step begins, with these flows to be probed throughout.
-    pub(crate) fn begin(&mut self, wanted: Vec<Wanted>) {
-        *self = Self { wanted, done: Vec::new(), sent: 0 };
+    pub(crate) fn begin(&mut self, wanted: Vec<Wanted>, counted: bool) {
+        let away = std::mem::take(&mut self.away);
+        *self = Self { wanted, done: Vec::new(), sent: 0, counted, away };
+    }
+
+    /// A VM's agent is dead: what it had seen and not told, it never tells.
+    pub(crate) fn left(&mut self, vm: &Name) {
+        self.away.insert(vm.to_string());
+        let ones = self.done.iter_mut().filter_map(|round| round.managed.get_mut(vm.as_str()));
+        ones.for_each(|one| one.alive = false);
+    }
+
+    /// Whether a VM's agent is dead, or not yet where it left off.
+    pub(crate) fn is_away(&self, vm: &Name) -> bool {
+        self.away.contains(vm.as_str())
+    }
+
+    /// A VM's agent is where it left off.
+    pub(crate) fn returned(&mut self, vm: &Name) {
+        self.away.remove(vm.as_str());
     }
 
     /// The step's items are done: no more rounds.
@@ -64,11 +88,27 @@ impl Rounds {
             tracing::warn!(error, "a round of probes was left out");
             return false;
         }
-        let managed = managed(hands.state, account);
+        let mut managed = managed(hands.state, account);
+        self.away.iter().filter_map(|vm| managed.get_mut(vm).map(|one| one.alive = false)).for_each(drop);
+        let before = self.read(hands);
         let attempts = hands.prober.run(hands.lab, probes);
+        for (vm, after) in self.read(hands) {
+            if let (Some(one), Some(before)) = (managed.get_mut(&vm), before.get(&vm)) {
+                one.risen = risen(before, &after);
+            }
+        }
         hands.known.extend(attempts.iter().map(|attempt| attempt.tuple));
         self.done.push(Round { attempts, managed });
         true
+    }
+
+    /// The counters of the VMs that are probed, where they may have to speak for an agent.
+    fn read(&self, hands: &mut Hands<'_>) -> BTreeMap<String, Counts> {
+        let probed = self.wanted.iter().flat_map(|wanted| [&wanted.source, &wanted.destination]);
+        let vms: BTreeSet<&String> = probed.filter(|_| self.counted).collect();
+        let managed = |vm: &&&String| vm.parse().is_ok_and(|vm| hands.state.is_managed(&vm));
+        let vms: Vec<&String> = vms.iter().filter(managed).copied().collect();
+        vms.into_iter().filter_map(|vm| Some((vm.clone(), hands.counters.of(hands.lab, vm)?))).collect()
     }
 }
 

@@ -31,8 +31,8 @@ impl World {
 
     /// Waits until something holds of what the center tells; meanwhile the `throughout` probes go on.
     pub(super) fn await_word(&mut self, patience: Duration, holds: impl FnMut(&Account) -> bool) -> bool {
-        let Self { account, operator, rounds, lab, prober, known, next_probe, agents, state, .. } = self;
-        let mut hands = super::throughout::Hands { lab, prober, known, next_probe, state };
+        let Self { account, operator, rounds, lab, prober, counters, known, next_probe, agents, state, .. } = self;
+        let mut hands = super::throughout::Hands { lab, prober, counters, known, next_probe, state };
         let dead = std::cell::Cell::new(false);
         let mut holds = holds;
         let met = account.wait(
@@ -40,7 +40,8 @@ impl World {
             patience,
             |account| dead.get() || holds(account),
             |account| {
-                let ended = agents.iter_mut().any(|(vm, agent)| hands.state.is_alive(vm) && agent.ended().is_some());
+                let lives = |vm: &Name| hands.state.is_alive(vm) && !rounds.is_away(vm);
+                let ended = agents.iter_mut().any(|(vm, agent)| lives(vm) && agent.ended().is_some());
                 dead.set(ended);
                 rounds.go(&mut hands, account)
             },

@@ -166,9 +166,8 @@ impl Machine {
 
     /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
     pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
-        while detail.len() > MAX_TEXT {
-            detail.pop();
-        }
+        let cut = (0..=MAX_TEXT).rev().find(|cut| detail.is_char_boundary(*cut));
+        detail.truncate(cut.unwrap_or(0));
         self.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
         self.tampered |= ours;
     }

@@ -9,7 +9,7 @@ use super::super::{Act, Action, Doing, Party, Process};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 17] = [
+const VERBS: [&str; 19] = [
     "policy",
     "label",
     "move",
@@ -27,11 +27,11 @@ const VERBS: [&str; 17] = [
     "partition",
     "heal",
     "reset",
+    "publish",
+    "tamper",
 ];
-const LATER: [&str; 16] = [
-    "exec", "raw", "bulk", "flood", "scan", "fill", "skew", "tamper", "slow", "lose", "loss", "delay", "publish",
-    "enrol", "clone", "wait",
-];
+const LATER: [&str; 14] =
+    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "clone", "wait"];
 /// An item of `do`, taken apart: `open ledger: a -> b tcp/1` is verb `open`, rest `ledger`, value `a -> b tcp/1`.
 pub(super) struct Item<'n> {
     pub(super) verb: Text,
@@ -141,6 +141,8 @@ impl Reader<'_> {
             "partition" => self.partition_item(item, fold).into_iter().collect(),
             "heal" => vec![Action::Heal],
             "reset" => self.reset_item(item, fold).into_iter().collect(),
+            "publish" => self.publication(item).into_iter().collect(),
+            "tamper" => self.tamper_item(item, fold).into_iter().collect(),
             other => {
                 self.no_such_verb(&item.verb, other);
                 Vec::new()
@@ -157,7 +159,7 @@ impl Reader<'_> {
     }
 
     /// The value of an item as a mapping or list, which a text cannot be.
-    fn node_of<'n>(&mut self, item: &Item<'n>, example: &str) -> Option<&'n Node> {
+    pub(super) fn node_of<'n>(&mut self, item: &Item<'n>, example: &str) -> Option<&'n Node> {
         if let Some(Argument::Node(node)) = &item.value {
             return Some(node);
         }
@@ -209,7 +211,7 @@ impl Reader<'_> {
         self.vm_named(&text, fold)
     }
 
-    fn field_vm(&mut self, node: Option<&Node>, fold: &Fold) -> Option<Name> {
+    pub(super) fn field_vm(&mut self, node: Option<&Node>, fold: &Fold) -> Option<Name> {
         let text = yaml::text(node?, "the name of a VM", &mut self.problems)?;
         self.vm_named(text, fold)
     }

@@ -2,6 +2,7 @@
 
 mod doing;
 mod flow;
+mod hostile;
 mod lines;
 mod matrix;
 mod policies;

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
-use policy::yaml::{self, Fields, Node, Value};
+use policy::yaml::{self, Fields, Node, Text, Value};
 use policy::{Errors, Problem, Problems, line_and_column};
 
-use super::super::PolicyText;
+use super::super::{Action, PolicyText, Publication, Refuser};
 use super::Reader;
+use super::doing::Item;
 
 impl Reader<'_> {
     /// A policy: a file's name, or the policy itself.
@@ -23,14 +24,7 @@ impl Reader<'_> {
 
     fn file(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
         let name = yaml::text(node, "a policy or the name of its file", &mut self.problems)?;
-        let text = match (self.open)(name.as_str()) {
-            Ok(text) => text,
-            Err(error) => {
-                let problem = Problem::new(name.span(), format!("cannot read the policy `{}`: {error}", name.as_str()));
-                self.problems.report(problem.help("policies are looked for beside the scenario"));
-                return None;
-            }
-        };
+        let text = self.text_beside(name)?;
         match policy::parse(name.as_str(), &text) {
             Ok(policy) => Some(Arc::new(PolicyText { source: name.as_str().to_owned(), text, policy })),
             Err(errors) => {
@@ -42,19 +36,60 @@ impl Reader<'_> {
         }
     }
 
+    fn text_beside(&mut self, name: &Text) -> Option<String> {
+        let opened = (self.open)(name.as_str());
+        let wrong = |error| {
+            let problem = Problem::new(name.span(), format!("cannot read the policy `{}`: {error}", name.as_str()));
+            self.problems.report(problem.help("policies are looked for beside the scenario"));
+        };
+        opened.map_err(wrong).ok()
+    }
+
+    /// `publish: {policy: FILE or the policy, refused: TEXT}`: it need not be a policy, and is published as it stands.
+    pub(super) fn publication(&mut self, item: &Item<'_>) -> Option<Action> {
+        let node = self.node_of(item, "publish: {policy: FILE, refused: TEXT}` or `policy: FILE")?;
+        let known = ["policy", "refused", "refused-by-agents"];
+        let fields = self.fields(node, "a `publish`", &known, &["file", "until"])?;
+        let policy = fields.require("policy", &mut self.problems);
+        let (refused, by) = match (fields.get("refused"), fields.get("refused-by-agents")) {
+            (Some(node), None) => (node, Refuser::Center),
+            (None, Some(node)) => (node, Refuser::Agents),
+            (Some(_), Some(_)) | (None, None) => {
+                let problem = Problem::new(fields.span(), "say who refuses it: `refused` or `refused-by-agents`");
+                self.problems.report(problem.help("what is not refused is published by `policy: …`"));
+                return None;
+            }
+        };
+        let refused = yaml::text(refused, "what the refusal says", &mut self.problems)?.as_str().to_owned();
+        let text = match &policy?.value {
+            Value::Mapping(_) => self.written(policy?)?,
+            Value::Scalar(text) if text.as_str().contains('\n') => text.as_str().to_owned(),
+            Value::Scalar(_) | Value::Sequence(_) => {
+                let name = yaml::text(policy?, "a policy or the name of its file", &mut self.problems)?;
+                self.text_beside(name)?
+            }
+        };
+        Some(Action::Publish(Publication { text, refused, by }))
+    }
+
     /// A policy that is written in the scenario. It need not name its version; the text that is published does.
     fn inline(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
-        let written = self.text.get(node.span.start..node.span.end)?;
         let policy = policy::parse_node(node, self.text, &mut self.problems)?;
+        let text = self.written(node)?;
+        Some(Arc::new(PolicyText { source: self.file.to_owned(), text, policy }))
+    }
+
+    /// The text of a policy that is written in the scenario, as it is published.
+    fn written(&self, node: &Node) -> Option<String> {
+        let written = self.text.get(node.span.start..node.span.end)?;
         let column = line_and_column(self.text, node.span.start).1 - 1;
         let versioned =
             Fields::of(node, "a policy", &[], &mut Problems::default()).is_some_and(|f| f.get("eastwest").is_some());
-        let text = match (versioned, written.strip_prefix('{')) {
+        Some(match (versioned, written.strip_prefix('{')) {
             (true, _) => dedented(written, column),
             (false, Some(rest)) => format!("{{eastwest: {}, {rest}\n", policy::VERSION),
             (false, None) => format!("eastwest: {}\n{}", policy::VERSION, dedented(written, column)),
-        };
-        Some(Arc::new(PolicyText { source: self.file.to_owned(), text, policy }))
+        })
     }
 }
 

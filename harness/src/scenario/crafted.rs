@@ -1,0 +1,228 @@
+//! Crafted packets: what stands behind `raw:`, such as `syn 1-1000` or `udp 53, spoofed source 10.98.0.9`.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::ops::Range;
+
+use policy::{Family, TextError};
+
+/// A kind of crafted packet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Crafted {
+    /// What it is.
+    pub shape: Shape,
+    /// The source address, where it is not the sender's own.
+    pub spoofed: Option<IpAddr>,
+    /// The transport's checksum is wrong.
+    pub bad_checksum: bool,
+    /// It is sent in fragments.
+    pub fragments: Option<Fragments>,
+}
+
+/// What a crafted packet is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Shape {
+    /// TCP segments that open connections, one a port.
+    Syn(Ports),
+    /// TCP segments from the middle of connections that there never were, one a port.
+    MidStream(Ports),
+    /// Datagrams, one a port.
+    Udp(Ports),
+    /// An ARP answer by which the sender claims this address.
+    Arp(Ipv4Addr),
+    /// A neighbour advertisement by which the sender claims this address.
+    Neighbour(Ipv6Addr),
+}
+
+/// A range of ports, both ends included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ports {
+    /// The first.
+    pub first: u16,
+    /// The last, not before the first.
+    pub last: u16,
+}
+
+/// How a packet is cut into fragments.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fragments {
+    /// The first is too short to hold the whole of the transport's header.
+    TinyFirst,
+    /// The first is never sent.
+    LaterOnly,
+    /// The second covers a part of the first.
+    Overlapping,
+}
+
+const KINDS: [&str; 5] = ["syn", "mid-stream", "udp", "arp", "na"];
+
+impl Crafted {
+    /// Reads what is behind `raw:`.
+    ///
+    /// # Errors
+    /// What is wrong with it, and where.
+    pub fn parse(text: &str) -> Result<Self, TextError> {
+        let mut parts = parts(text).into_iter();
+        let whole = || TextError::new(0..text.len(), "expected a packet, such as `syn 1-1000` or `udp 53`");
+        let (first, place) = parts.next().ok_or_else(whole)?;
+        let shape = shape(first, &place)?;
+        let mut crafted = Self { shape, spoofed: None, bad_checksum: false, fragments: None };
+        for (part, place) in parts {
+            crafted.turn(part, &place)?;
+        }
+        Ok(crafted)
+    }
+
+    /// The family that it must have, if any.
+    #[must_use]
+    pub fn family(&self) -> Option<Family> {
+        match self.shape {
+            Shape::Arp(_) => Some(Family::V4),
+            Shape::Neighbour(_) => Some(Family::V6),
+            Shape::Syn(_) | Shape::MidStream(_) | Shape::Udp(_) => self.spoofed.map(Family::of),
+        }
+    }
+
+    /// Whether it is about neighbours, and carries no port.
+    #[must_use]
+    pub fn is_of_neighbours(&self) -> bool {
+        self.ports().is_none()
+    }
+
+    /// Its ports, if it has any.
+    #[must_use]
+    pub fn ports(&self) -> Option<Ports> {
+        match self.shape {
+            Shape::Syn(ports) | Shape::MidStream(ports) | Shape::Udp(ports) => Some(ports),
+            Shape::Arp(_) | Shape::Neighbour(_) => None,
+        }
+    }
+
+    /// How many packets there are of it, not counting fragments.
+    #[must_use]
+    pub fn count(&self) -> u32 {
+        self.ports().map_or(1, |ports| u32::from(ports.last - ports.first) + 1)
+    }
+
+    fn turn(&mut self, part: &str, place: &Range<usize>) -> Result<(), TextError> {
+        let words: Vec<&str> = part.split_whitespace().collect();
+        if self.is_of_neighbours() {
+            return Err(TextError::new(place.clone(), "this packet is as it is: nothing can be said behind it"));
+        }
+        match words.as_slice() {
+            ["spoofed", "source", address] => {
+                let read = address.parse();
+                let wrong = |_| TextError::new(place.clone(), format!("`{address}` is not an address"));
+                self.spoofed = Some(read.map_err(wrong)?);
+            }
+            ["bad", "checksum"] => self.bad_checksum = true,
+            ["fragments", "tiny", "first"] => self.fragments = Some(Fragments::TinyFirst),
+            ["fragments", "later", "only"] => self.fragments = Some(Fragments::LaterOnly),
+            ["fragments", "overlapping"] => self.fragments = Some(Fragments::Overlapping),
+            _ => {
+                let error = TextError::new(place.clone(), format!("`{part}` is understood of no packet"));
+                return Err(error.help(
+                    "possible are `spoofed source ADDRESS`, `bad checksum`, \
+                     `fragments tiny first`, `fragments later only`, `fragments overlapping`",
+                ));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The parts between commas, each with its place.
+fn parts(text: &str) -> Vec<(&str, Range<usize>)> {
+    let mut at = 0;
+    let mut parts = Vec::new();
+    for part in text.split(',') {
+        let start = at + part.len() - part.trim_start().len();
+        let trimmed = part.trim();
+        parts.push((trimmed, start..start + trimmed.len()));
+        at += part.len() + 1;
+    }
+    parts
+}
+
+fn shape(text: &str, place: &Range<usize>) -> Result<Shape, TextError> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let address = |word: &str| TextError::new(place.clone(), format!("`{word}` is not an address of the family"));
+    match words.as_slice() {
+        ["syn", range] => Ok(Shape::Syn(ports(range, place)?)),
+        ["mid-stream", range] => Ok(Shape::MidStream(ports(range, place)?)),
+        ["udp", range] => Ok(Shape::Udp(ports(range, place)?)),
+        ["arp", claimed] => claimed.parse().map(Shape::Arp).map_err(|_| address(claimed)),
+        ["na", claimed] => claimed.parse().map(Shape::Neighbour).map_err(|_| address(claimed)),
+        [kind, ..] if !KINDS.contains(kind) => {
+            let error = TextError::new(place.clone(), format!("no packet is called `{kind}`"));
+            Err(error.help(policy::did_you_mean(kind, &KINDS).unwrap_or_else(|| format!("known are {KINDS:?}"))))
+        }
+        _ => {
+            let error = TextError::new(place.clone(), "expected a packet and what it is sent to or claims");
+            Err(error.help("such as `syn 1-1000`, `udp 53`, `mid-stream 443`, `arp 10.98.0.9`, `na fd98::9`"))
+        }
+    }
+}
+
+fn ports(text: &str, place: &Range<usize>) -> Result<Ports, TextError> {
+    let wrong = || TextError::new(place.clone(), format!("`{text}` is neither a port nor a range of ports"));
+    let (first, last) = text.split_once('-').unwrap_or((text, text));
+    let port = |text: &str| text.parse::<u16>().ok().filter(|port| *port > 0).ok_or_else(wrong);
+    let (first, last) = (port(first)?, port(last)?);
+    if first > last { Err(wrong()) } else { Ok(Ports { first, last }) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn packets_read_as_they_are_written() {
+        let of = |shape| Crafted { shape, spoofed: None, bad_checksum: false, fragments: None };
+        let range = |first, last| Ports { first, last };
+        let spoofed = Crafted { spoofed: Some("10.9.0.7".parse().unwrap()), ..of(Shape::Udp(range(53, 53))) };
+        let rows = [
+            ("syn 1-1000", of(Shape::Syn(range(1, 1000)))),
+            ("udp 53", of(Shape::Udp(range(53, 53)))),
+            ("mid-stream 443", of(Shape::MidStream(range(443, 443)))),
+            ("arp 10.98.0.9", of(Shape::Arp("10.98.0.9".parse().unwrap()))),
+            ("na fd98::9", of(Shape::Neighbour("fd98::9".parse().unwrap()))),
+            ("udp 53, spoofed source 10.9.0.7", spoofed.clone()),
+            ("udp 53 ,bad  checksum,spoofed source 10.9.0.7", Crafted { bad_checksum: true, ..spoofed }),
+            (
+                "syn 22, fragments tiny first",
+                Crafted { fragments: Some(Fragments::TinyFirst), ..of(Shape::Syn(range(22, 22))) },
+            ),
+            (
+                "udp 53, fragments later only",
+                Crafted { fragments: Some(Fragments::LaterOnly), ..of(Shape::Udp(range(53, 53))) },
+            ),
+            (
+                "udp 53, fragments overlapping",
+                Crafted { fragments: Some(Fragments::Overlapping), ..of(Shape::Udp(range(53, 53))) },
+            ),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Crafted::parse(text), Ok(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_packet_is_told_at_its_place() {
+        let rows = [
+            ("", 0..0),
+            ("syn", 0..3),
+            ("syn 0", 0..5),
+            ("syn 9-1", 0..7),
+            ("syn 1-70000", 0..11),
+            ("sin 1", 0..5),
+            ("arp fd98::9", 0..11),
+            ("udp 53, fragments", 8..17),
+            ("udp 53, spoofed source nobody", 8..29),
+            ("arp 10.98.0.9, bad checksum", 15..27),
+        ];
+        for (text, place) in rows {
+            let error = Crafted::parse(text).unwrap_err();
+            assert_eq!(error.range, place, "{text}: {}", error.message);
+        }
+    }
+}
