@@ -48,9 +48,13 @@ fn human(status: &Status) -> String {
     };
     let refused = facts.refused.as_ref().map(|(generation, why)| format!("refused     {generation}: {why}\n"));
     let kept = refused_kept.as_ref().map(|why| format!("kept        the kept policy was refused: {why}\n"));
+    let uncounted = match facts.uncounted {
+        0 => String::new(),
+        attempts => format!("detectors   {attempts} attempts not counted for want of room\n"),
+    };
     format!(
         "vm          {vm}\nagent       {process}\ncenter      {connection}\ngeneration  {generation}\n\
-         records     {} made, {} not yet stored by the center, {} packets' records lost\n{}{}",
+         records     {} made, {} not yet stored by the center, {} packets' records lost\n{uncounted}{}{}",
         facts.records,
         facts.waiting,
         facts.lost,

@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
 use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Presence, Record};
 
 use crate::live::{Registry, Seat};
-use crate::model::{Change, Model, Snapshot, faults};
+use crate::model::{Asked, Change, Model, Snapshot, faults};
 use crate::pki::Authority;
 use crate::store::{Advance, Store, StoreError};
 
@@ -210,7 +210,34 @@ impl<S: Store> Hub<S> {
     /// Keeps records, and tells the watchers those that are new.
     pub(crate) async fn append(&self, batch: Vec<Record>) -> Result<(), StoreError> {
         for record in self.store.append(batch).await? {
+            self.heed(&record).await?;
             self.tell(CenterEvent::Record(Box::new(record)));
+        }
+        Ok(())
+    }
+
+    /// Does what an alert asks for.
+    async fn heed(&self, record: &Record) -> Result<(), StoreError> {
+        let mut model = self.model.lock().await;
+        match model.asked(record) {
+            None => Ok(()),
+            Some(Asked::Vain(why)) => self.alert(&record.key.vm, format!("{}: {why}", record.rule)).await,
+            Some(Asked::Detain(vm, time)) => {
+                let detail =
+                    format!("quarantined for {} s: {}, told by `{}`", time.as_secs(), record.rule, record.key.vm);
+                self.audit(vm.as_str(), &detail).await?;
+                let until = now().saturating_add(i64::try_from(time.as_millis()).unwrap_or(i64::MAX));
+                self.advance(&mut model, Change::Detain(vm, until), None).await
+            }
+        }
+    }
+
+    /// Releases those whose time in quarantine is over.
+    pub(crate) async fn release_due(&self) -> Result<(), StoreError> {
+        let mut model = self.model.lock().await;
+        for vm in model.due(now()) {
+            self.audit(vm.as_str(), "released from quarantine: its time is over").await?;
+            self.advance(&mut model, Change::Quarantine(vm, false), None).await?;
         }
         Ok(())
     }

@@ -113,11 +113,25 @@ pub async fn serve(
     let (closer, closing) = watch::channel(false);
     let (connections, accepting) = door::open(agents, tls);
     let accepting = tokio::spawn(accepting);
+    let releasing = tokio::spawn(release(hub.clone()));
     let serving = both(hub, connections, admin, closing);
     on_ready(address);
     let ended = serving_until(serving, stop, closer).await;
     accepting.abort();
+    releasing.abort();
     ended
+}
+
+/// Releases, once a second, whose time in quarantine is over.
+async fn release<S: Store>(hub: Arc<Hub<S>>) {
+    let mut seconds = tokio::time::interval(std::time::Duration::from_secs(1));
+    seconds.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        seconds.tick().await;
+        if let Err(error) = hub.release_due().await {
+            tracing::error!(%error, "a quarantine was not ended");
+        }
+    }
 }
 
 /// Serves until `stop`, and then lets what is open end.

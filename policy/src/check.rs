@@ -3,14 +3,16 @@
 use std::fmt;
 use std::net::IpAddr;
 
-use crate::{Action, AddressGroup, At, End, Inventory, IpNet, Name, Policy, Rule, Selector, ServiceMatch, Vm};
+use crate::{
+    Action, AddressGroup, At, Detector, End, Inventory, IpNet, Name, Policy, Rule, Selector, ServiceMatch, Vm,
+};
 
 /// Something in a policy that is hardly meant.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Warning {
-    /// The rule that it is about; of a group the first rule that uses it.
+    /// The rule or detector that it is about; of a group the first rule that uses it.
     pub rule: Option<Name>,
-    /// The line on which that rule begins.
+    /// The line on which that begins.
     pub line: Option<usize>,
     /// What it is.
     pub doubt: Doubt,
@@ -38,13 +40,17 @@ pub enum Doubt {
     },
 }
 
-/// Doubts about a policy, in the order of its rules; with an inventory also those that need to know the VMs.
+/// Doubts about a policy, in the order of its rules, then of its detectors; with an inventory also those that need to know the VMs.
 #[must_use]
 pub fn check(policy: &Policy, inventory: Option<&Inventory>) -> Vec<Warning> {
     let mut warnings = Vec::new();
     for rule in &policy.rules {
         let doubts = [nothing(rule, inventory), undone(policy, rule, inventory), unenforced(rule, inventory)];
         warnings.extend(doubts.into_iter().flatten().map(|doubt| about(Some(rule), doubt)));
+    }
+    for Detector { name, from, to, line, .. } in &policy.detect {
+        let doubt = inventory.and_then(|inventory| nobody(from, to, inventory));
+        warnings.extend(doubt.map(|doubt| Warning { rule: Some(name.clone()), line: Some(*line), doubt }));
     }
     for (name, group) in policy.groups.iter().filter_map(|(name, group)| Some((name, addresses(group)?))) {
         let user = policy.rules.iter().find(|rule| uses(&rule.from, name) || uses(&rule.to, name));
@@ -69,14 +75,19 @@ fn addresses(group: &Selector) -> Option<&AddressGroup> {
 /// A selector or a `within` that matches nobody.
 fn nothing(rule: &Rule, inventory: Option<&Inventory>) -> Option<Doubt> {
     let inventory = inventory?;
-    for (end, selector) in [(End::Source, &rule.from), (End::Destination, &rule.to)] {
-        if !outside(selector) && !inventory.vms.values().any(|vm| matches(selector, vm)) {
-            return Some(Doubt::MatchesNothing(end));
-        }
+    if let Some(doubt) = nobody(&rule.from, &rule.to, inventory) {
+        return Some(doubt);
     }
     let key = rule.within.as_ref()?;
     let carried = inventory.vms.values().any(|vm| vm.labels.contains_key(key));
     (!carried).then(|| Doubt::NobodyCarries(key.clone()))
+}
+
+/// A selector that matches nobody.
+fn nobody(from: &Selector, to: &Selector, inventory: &Inventory) -> Option<Doubt> {
+    let empty = |selector| !outside(selector) && !inventory.vms.values().any(|vm| matches(selector, vm));
+    let ends = [(End::Source, from), (End::Destination, to)];
+    ends.into_iter().find(|(_, selector)| empty(selector)).map(|(end, _)| Doubt::MatchesNothing(end))
 }
 
 /// An allow at one end that the other end's default undoes (semantics 5).

@@ -3,6 +3,7 @@
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
 mod check;
+mod detect;
 mod flow;
 mod icmp;
 mod inventory;
@@ -18,6 +19,7 @@ mod verdict;
 pub mod yaml;
 
 pub use check::{Doubt, Warning, check};
+pub use detect::{Detector, Response, Watch};
 pub use flow::{Family, Flow, FlowService};
 pub use inventory::{Inventory, Vm};
 pub use name::{Key, Name, NameError};

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, Name, Selector, Services};
+use crate::{Detector, Key, Name, Selector, Services};
 
 /// What a rule does with a flow that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -94,6 +94,8 @@ pub struct Policy {
     pub groups: BTreeMap<Name, Selector>,
     /// The rules, in order: the first that matches decides.
     pub rules: Vec<Rule>,
+    /// The detectors, in the order written; all of them watch.
+    pub detect: Vec<Detector>,
     /// What a flow gets that no rule matches.
     pub default: Action,
     /// What an agent does without its center.

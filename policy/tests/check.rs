@@ -88,3 +88,12 @@ fn a_vm_in_a_group_of_addresses() {
     check("groups: {seats: [10.9.0.0/16]}\n", &[unused], &[]);
     check("groups: {seats: [10.9.0.0/16, not 10.9.0.7]}\n", &[], &[]);
 }
+
+#[test]
+fn a_detector_that_watches_nobody() {
+    let detector = |ends: &str| format!("detect:\n- {{name: d, scan: {{ports: 9, within: 1s}}, then: alert{ends}}}\n");
+    check(&detector(""), &[], &[]);
+    check(&detector(", from: outside, to: app = db"), &[], &[]);
+    check(&detector(", from: app = wed"), &["d (line 3): its `from` matches 0 VMs of the inventory"], &[]);
+    check(&detector(", to: app = bd"), &["d (line 3): its `to` matches 0 VMs of the inventory"], &[]);
+}

@@ -59,6 +59,32 @@ rules:
     assert_eq!(policy.default, Action::Reject);
 }
 
+/// `NAME WATCH NUMBER within MS: RESPONSE, from FROM to TO, line LINE`
+fn check_detector(text: &str, expected: &str) {
+    let policy = read(&format!("eastwest: policy/v1\ngroups: {{fin: dept = finance}}\ndetect:\n  - {text}\n"));
+    let [one] = policy.detect.as_slice() else { panic!("one detector") };
+    let (word, number, within) = (one.watch.word(), one.watch.threshold(), one.within.as_millis());
+    let found =
+        format!("{} {word} {number} within {within}: {:?}, from {} to {}", one.name, one.then, one.from, one.to);
+    assert_eq!((found.as_str(), one.line), (expected, 4));
+}
+
+#[test]
+fn detectors_are_read() {
+    check_detector(
+        "{name: a, scan: {ports: 20, within: 10s}, from: vms, then: alert}",
+        "a scan 20 within 10000: Alert, from vms to any",
+    );
+    check_detector(
+        "{name: b, sweep: {within: 100ms, peers: 2}, then: quarantine, for: 10m, to: fin}",
+        "b sweep 2 within 100: Quarantine(600s), from any to dept = finance",
+    );
+    check_detector(
+        "{name: c, flood: {connections: 10000, within: 1h}, from: outside, then: intercept, for: 30d}",
+        "c flood 10000 within 3600000: Intercept(2592000s), from outside to any",
+    );
+}
+
 #[test]
 fn a_policy_in_monitor_has_all_its_rules_in_monitor() {
     let policy = read("eastwest: policy/v1\nmode: monitor\nrules:\n  - {name: a, deny: any, mode: enforce}\n");

@@ -128,6 +128,8 @@ pub(crate) enum KindName {
     Gap,
     /// Changes of the kernel's tables by others
     Tamper,
+    /// What a detector found
+    Alert,
 }
 
 impl From<KindName> for Kind {
@@ -140,6 +142,7 @@ impl From<KindName> for Kind {
             KindName::Barrier => Self::Barrier,
             KindName::Gap => Self::Gap,
             KindName::Tamper => Self::Tamper,
+            KindName::Alert => Self::Alert,
         }
     }
 }

@@ -60,6 +60,7 @@ pub(crate) fn record(record: &Record) -> String {
         Kind::Tamper => {
             return format!("{} tamper: {} changes by others: {}\n", record.key.vm, record.packets, record.detail);
         }
+        Kind::Alert => return alert(record),
         Kind::Gap => return format!("{} gap: {} records lost: {}\n", record.key.vm, record.packets, record.detail),
     };
     let (source, destination) = (end(&record.source), end(&record.destination));
@@ -82,6 +83,11 @@ pub(crate) fn record(record: &Record) -> String {
         record.end,
         would.unwrap_or_default(),
     )
+}
+
+fn alert(record: &Record) -> String {
+    let (source, destination) = (end(&record.source), end(&record.destination));
+    format!("{} alert {source} -> {destination}: {}, {}\n", record.key.vm, record.rule, record.detail)
 }
 
 fn end(end: &FlowEnd) -> String {

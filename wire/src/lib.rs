@@ -9,6 +9,7 @@ pub mod admin;
 #[cfg(feature = "client")]
 pub mod channel;
 mod convert;
+mod detector;
 mod operator;
 pub mod proto;
 mod record;
@@ -19,6 +20,7 @@ mod token;
 mod view;
 
 pub use convert::{DecodeError, Fault};
+pub use detector::ViewDetector;
 pub use operator::{CenterStatus, InventoryFile, InventoryVm, PolicyVersion, RecordQuery, StoredRecord};
 pub use record::{Direction, FlowEnd, Kind, MAX_PAYLOAD, MAX_TEXT, Record, RecordKey};
 pub use seal::{SEALS, Seal, SealedView};

@@ -32,6 +32,9 @@ pub enum Kind {
     Gap,
     /// Somebody else changed the kernel's tables (`eastwest/tamper`): what, stands in `detail`; `packets` counts changes.
     Tamper,
+    /// What a detector found: `packets` is the number that it counted, `detail` the evidence. It is about no single
+    /// flow, so its ports are 0.
+    Alert,
 }
 
 /// Which way the packet crossed the VM's edge.

@@ -5,6 +5,8 @@ use std::net::{IpAddr, SocketAddr};
 use policy::{Action, Mode, Outage, Services};
 use serde::{Deserialize, Serialize};
 
+use crate::ViewDetector;
+
 /// One VM's part of a generation.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
@@ -24,6 +26,9 @@ pub struct View {
     pub sets: Vec<Set>,
     /// The rules that hold for this VM in at least one direction, in the policy's order.
     pub rules: Vec<ViewRule>,
+    /// The detectors that watch at this VM.
+    #[serde(default)]
+    pub detectors: Vec<ViewDetector>,
     /// What a flow gets that no rule matches (`default`).
     pub default: Action,
     /// Monitor: the policy only records, and ends in allow by `eastwest/monitor`.

@@ -82,12 +82,14 @@ fn build(
 ) -> Result<Program, TooBig> {
     let services: Vec<&Services> = living.iter().map(|rule| &rule.services).collect();
     let partition = services::split(&services);
-    let used: BTreeSet<u32> = living.iter().flat_map(|rule| rule.inbound.into_iter().chain(rule.outbound)).collect();
+    let watched = [true, false].map(|at_source| watched(view, at_source));
+    let named = living.iter().flat_map(|rule| rule.inbound.into_iter().chain(rule.outbound));
+    let used: BTreeSet<u32> = named.chain(watched.iter().flatten().copied()).collect();
     let peers = addresses::peers(view, &used);
     let networks = addresses::networks(view, &used);
     within("addresses of peers", peers.len(), MOST_ADDRESSES)?;
     within("ranges of addresses", networks.len(), MOST_ADDRESSES)?;
-    let rules = Rules { view, living, covered: &partition.covered, services: partition.classes, shut };
+    let rules = Rules { view, living, covered: &partition.covered, services: partition.classes, shut, watched };
     let matrix = Matrix::of(&rules, &peers, &networks)?;
     let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: BTreeMap::new() };
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
@@ -122,6 +124,12 @@ pub fn closed(center: Option<SocketAddr>, numbering: &mut Numbering) -> Result<P
 #[must_use]
 pub fn next_change(view: &View, now: i64) -> Option<i64> {
     view.rules.iter().filter_map(|rule| rule.until).filter(|until| *until > now).min()
+}
+
+/// The sets of peers that detectors watch where this machine stands at one end.
+fn watched(view: &View, at_source: bool) -> BTreeSet<u32> {
+    let there = view.detectors.iter().filter(|detector| detector.watch.is_at_source() == at_source);
+    there.map(|detector| detector.peers).collect()
 }
 
 fn within(what: &'static str, count: usize, limit: usize) -> Result<(), TooBig> {
@@ -192,7 +200,7 @@ impl<'a> Matrix<'a> {
     fn ruleset(&self, words: &mut Words<'_>, partition: &Partition) -> Result<Ruleset, TooBig> {
         let end = Decider::End;
         let last = words.rules.shut.map_or(end, Decider::Builtin);
-        let default = Cell { decider: last, would: last };
+        let default = Cell { decider: last, would: last, watched: false };
         let mut ruleset = empty(words.word(default, End::Destination)?, words.word(default, End::Source)?);
         ruleset.networks.clear();
         let rows = self.words(words)?;

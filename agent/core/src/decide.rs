@@ -1,9 +1,12 @@
 //! Settles the first match: for one class of peers, what every service class gets in both directions.
 
+use std::collections::BTreeSet;
+
 use policy::{Action, Builtin, End, Mode, Verdict, Would};
 use wire::{View, ViewRule};
 
 use crate::addresses::Standing;
+use crate::intercept;
 use crate::outcome::Outcome;
 
 /// The rules that exist at an instant, with the service classes that each covers.
@@ -18,6 +21,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) services: usize,
     /// The built-in rule that denies everything, whatever the view's rules say.
     pub(crate) shut: Option<Builtin>,
+    /// The sets of peers that detectors watch: where this machine is the source, and where it is the destination.
+    pub(crate) watched: [BTreeSet<u32>; 2],
 }
 
 /// Which rule decides: an index into the living rules, a built-in rule, or the policy's end.
@@ -38,6 +43,8 @@ pub(crate) struct Cell {
     pub(crate) decider: Decider,
     /// Who would decide with every monitor rule live.
     pub(crate) would: Decider,
+    /// Whether a detector counts it.
+    pub(crate) watched: bool,
 }
 
 impl Rules<'_> {
@@ -51,10 +58,12 @@ impl Rules<'_> {
             Standing::LinkLocal => self.denied(Builtin::LinkLocal),
             Standing::Member(sets) => {
                 let matches = |rule: &ViewRule| side(rule, end).is_some_and(|set| sets.contains(&set));
-                let acts = |rule: &ViewRule| self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce;
+                let enforced = |rule: &ViewRule| self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce;
+                let acts = |rule: &ViewRule| enforced(rule) || intercept::is_one(rule);
                 let deciders = self.first_matches(|rule| matches(rule) && acts(rule));
                 let woulds = self.first_matches(matches);
-                deciders.into_iter().zip(woulds).map(|(decider, would)| Cell { decider, would }).collect()
+                let watched = !self.watched[usize::from(end == End::Destination)].is_disjoint(sets);
+                deciders.into_iter().zip(woulds).map(|(decider, would)| Cell { decider, would, watched }).collect()
             }
         }
     }
@@ -62,7 +71,7 @@ impl Rules<'_> {
     /// A row that a built-in rule denies from end to end.
     fn denied(&self, rule: Builtin) -> Vec<Cell> {
         let decider = Decider::Builtin(rule);
-        vec![Cell { decider, would: decider }; self.services]
+        vec![Cell { decider, would: decider, watched: false }; self.services]
     }
 
     /// The first rule of those that `matches` for each service class.
@@ -89,7 +98,9 @@ impl Rules<'_> {
             end: (would_be != Verdict::Allow).then_some(end),
         });
         let asked = self.view.record_all || self.asks_for_log(cell.decider) || would.is_some();
-        Outcome { verdict, rule: rule.to_owned(), end, would, log: verdict == Verdict::Allow && asked, monitor }
+        let allowed = verdict == Verdict::Allow;
+        let (log, watched) = (allowed && asked, allowed && cell.watched);
+        Outcome { verdict, rule: rule.to_owned(), end, would, log, monitor, watched }
     }
 
     /// A decider's verdict and name; `monitor` says whether the policy's end is that of a policy in monitor.

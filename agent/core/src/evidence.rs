@@ -31,6 +31,8 @@ pub(crate) struct Reader {
 pub(crate) enum Told {
     /// A record, without its key.
     Record(Box<Record>),
+    /// What a record would say that nobody asks for: a detector counts it.
+    Seen(Box<Record>),
     /// Nothing yet.
     Half,
     /// It cannot be read.
@@ -52,7 +54,8 @@ impl Reader {
         let mut record = record(event, packet, &outcome, era);
         record.admitted_by = admitted_by;
         record.stamp = stamp;
-        Told::Record(Box::new(record))
+        let asked_for = outcome.log || event.kind != LogKind::Allow;
+        if asked_for { Told::Record(Box::new(record)) } else { Told::Seen(Box::new(record)) }
     }
 
     fn remember(&mut self, packet: Packet, rule: Option<String>) {

@@ -3,17 +3,21 @@
 //! A view comes in, a ruleset goes out; the kernel's log messages come in, records go out. Time is an argument.
 
 mod addresses;
+mod alert;
 mod compile;
 mod decide;
 mod deed;
+mod detect;
 mod epochs;
 pub mod event;
 mod evidence;
 mod history;
+mod intercept;
 mod machine;
 mod outage;
 mod outcome;
 pub mod packet;
+mod party;
 mod render;
 pub mod ruleset;
 mod services;
@@ -21,10 +25,13 @@ mod spool;
 mod terms;
 
 pub use compile::{MOST_ADDRESSES, MOST_PAIRS, Program, TooBig, closed, compile, next_change};
+pub use detect::MOST_MARKS;
 pub use epochs::Epochs;
 pub use event::{Direction, LogEvent, LogKind};
+pub use intercept::Interception;
 pub use machine::Machine;
 pub use outcome::{Numbering, Outcome};
+pub use party::Party;
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
 pub use spool::{CAPACITY, CAPACITY_BYTES, Limits, Spool, SpoolChange};

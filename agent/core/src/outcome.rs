@@ -25,13 +25,16 @@ pub struct Outcome {
     pub log: bool,
     /// Whether the policy is in monitor mode.
     pub monitor: bool,
+    /// Whether the agent is told of the first packet of an allowed flow, for a detector; recorded or not.
+    #[serde(default)]
+    pub watched: bool,
 }
 
 impl Outcome {
     /// An outcome that a built-in rule gives.
     #[must_use]
     pub fn builtin(verdict: Verdict, rule: &str, end: End) -> Self {
-        Self { verdict, rule: rule.to_owned(), end, would: None, log: false, monitor: false }
+        Self { verdict, rule: rule.to_owned(), end, would: None, log: false, monitor: false, watched: false }
     }
 
     /// The outcome that a datapath's fixed part gives.
@@ -67,7 +70,7 @@ impl Outcome {
             Verdict::Deny => Action::Deny,
             Verdict::Reject => Action::Reject,
         };
-        Word::new(action, self.log, number)
+        Word::new(action, self.log || self.watched, number)
     }
 }
 

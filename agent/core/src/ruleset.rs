@@ -14,7 +14,7 @@ pub struct Class(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service(pub u32);
 
-/// A 20-bit outcome: bits 18–19 the action, bit 17 "record the allow", bits 0–16 the number.
+/// A 20-bit outcome: bits 18–19 the action, bit 17 "tell of the allow", bits 0–16 the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Word(pub u32);
 
@@ -32,7 +32,7 @@ pub enum Action {
 impl Word {
     /// The bits of the number.
     pub const NUMBER: u32 = 0x1_ffff;
-    /// The bit that asks for a record of an allowed flow.
+    /// The bit that asks the kernel to tell of an allowed flow.
     pub const RECORD: u32 = 1 << 17;
     /// The bits of the whole word.
     pub const MASK: u32 = 0xf_ffff;
@@ -60,7 +60,7 @@ impl Word {
         }
     }
 
-    /// Whether an allowed flow's first packet is recorded.
+    /// Whether the kernel tells of an allowed flow's first packet.
     #[must_use]
     pub const fn records(self) -> bool {
         self.0 & Self::RECORD != 0

@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use wire::{Seal, View};
 
 use crate::epochs::Epochs;
+use crate::intercept::Interception;
 use crate::outcome::Numbering;
 use crate::ruleset::Ruleset;
 
@@ -44,6 +45,9 @@ pub struct State {
     /// The view's policy is over until the center sends another: it was away for longer than the policy allows.
     #[serde(default)]
     pub over: bool,
+    /// The sources that detectors had denied.
+    #[serde(default)]
+    pub interceptions: Vec<Interception>,
 }
 
 /// What the kernel half shall do.
@@ -84,6 +88,9 @@ pub struct Facts {
     pub waiting: u64,
     /// Packets whose records are lost.
     pub lost: u64,
+    /// Attempts that detectors dropped for want of room.
+    #[serde(default)]
+    pub uncounted: u64,
     /// The last generation that was refused, and why.
     pub refused: Option<(u64, String)>,
 }

@@ -14,6 +14,9 @@ use super::inventory::unusable;
 pub(crate) struct Standing {
     /// The quarantined VMs.
     pub(crate) quarantined: BTreeSet<Name>,
+    /// Those of them that are so for a time, each with its end in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub(crate) detained: BTreeMap<Name, i64>,
     /// Addresses that agents observe and the center accepted.
     pub(crate) observed: BTreeMap<IpAddr, Name>,
     /// Reused addresses, each with the generation that withdrew it from its old owner; 0 stands for the generation that
@@ -41,6 +44,7 @@ impl Standing {
     pub(crate) fn moved(&self, old: &InventoryFile, new: &InventoryFile) -> Self {
         let mut next = self.clone();
         next.quarantined.retain(|vm| new.vms.contains_key(vm));
+        next.detained.retain(|vm, _| new.vms.contains_key(vm));
         next.observed.retain(|address, vm| may_have(new, vm, *address));
         next.hold(&self.owners(old), &next.owners(new));
         next
@@ -62,9 +66,10 @@ impl Standing {
         next
     }
 
-    /// After a VM was quarantined or released.
+    /// After a VM was quarantined for good or released.
     pub(crate) fn quarantining(&self, vm: &Name, on: bool) -> Self {
         let mut next = self.clone();
+        next.detained.remove(vm);
         if on {
             next.quarantined.insert(vm.clone());
         } else {

@@ -8,6 +8,7 @@ use policy::{Name, Policy};
 use wire::{Ack, AckResult, AgentState, InventoryFile, InventoryVm, Presence};
 
 mod binding;
+mod detention;
 mod inventory;
 mod resolve;
 mod snapshot;
@@ -15,6 +16,7 @@ mod snapshot;
 mod tests;
 
 pub(crate) use binding::{Standing, conflicts};
+pub(crate) use detention::Asked;
 pub(crate) use inventory::faults;
 pub(crate) use snapshot::Snapshot;
 
@@ -30,6 +32,8 @@ pub(crate) enum Change {
     Inventory(InventoryFile),
     /// A VM was quarantined or released.
     Quarantine(Name, bool),
+    /// A VM was quarantined until an instant, in milliseconds since the Unix epoch.
+    Detain(Name, i64),
     /// An agent observes these addresses (semantics 32).
     Observed(Name, Vec<IpAddr>),
     /// Every connected agent has acknowledged a withdrawal: reused addresses go to their new owners (semantics 3).
@@ -102,7 +106,9 @@ impl Model {
     pub(crate) fn is_news(&self, change: &Change) -> bool {
         match change {
             Change::Policy(_) | Change::Inventory(_) => true,
-            Change::Quarantine(..) | Change::Observed(..) | Change::Release => self.propose(change) != self.standing,
+            Change::Quarantine(..) | Change::Detain(..) | Change::Observed(..) | Change::Release => {
+                self.propose(change) != self.standing
+            }
         }
     }
 
@@ -113,6 +119,7 @@ impl Model {
             Change::Policy(_) => self.standing.clone(),
             Change::Inventory(file) => self.standing.moved(&self.inventory, file),
             Change::Quarantine(vm, on) => self.standing.quarantining(vm, *on),
+            Change::Detain(vm, until) => self.standing.detaining(vm, *until),
             Change::Observed(vm, addresses) => self.standing.observing(&self.inventory, vm, addresses),
             Change::Release => self.standing.releasing(),
         }
@@ -126,7 +133,7 @@ impl Model {
         match change {
             Change::Policy(policy) => self.policy = Some(policy),
             Change::Inventory(file) => self.inventory = file,
-            Change::Quarantine(..) | Change::Observed(..) | Change::Release => {}
+            Change::Quarantine(..) | Change::Detain(..) | Change::Observed(..) | Change::Release => {}
         }
         self.keep_agents()
     }

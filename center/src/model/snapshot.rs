@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, SocketAddr};
 
-use policy::{Action, At, Key, Mode, Name, Outage, Policy, Rule, Selector};
-use wire::{InventoryFile, Outside, Peer, Set, View, ViewRule};
+use policy::{Action, At, Detector, Key, Mode, Name, Outage, Policy, Rule, Selector};
+use wire::{InventoryFile, Outside, Peer, Set, View, ViewDetector, ViewRule};
 
 use super::Standing;
 use super::resolve::{Endpoints, Labels, endpoints};
@@ -32,15 +32,16 @@ struct Member {
 #[derive(Clone, Debug)]
 struct Table {
     sets: Vec<Endpoints>,
-    rules: Vec<Resolved>,
+    rules: Vec<Resolved<Rule>>,
+    detectors: Vec<Resolved<Detector>>,
     default: Action,
     mode: Mode,
     outage: Outage,
 }
 
 #[derive(Clone, Debug)]
-struct Resolved {
-    rule: Rule,
+struct Resolved<T> {
+    what: T,
     from: usize,
     to: usize,
 }
@@ -86,6 +87,7 @@ impl Snapshot {
         let member = self.members.get(own).filter(|member| member.managed)?;
         let mut cut = Cut { snapshot: self, table, own, known: HashMap::new(), sets: Vec::new() };
         let rules = table.rules.iter().filter_map(|resolved| cut.rule(resolved)).collect();
+        let detectors = table.detectors.iter().filter_map(|resolved| cut.detector(resolved)).collect();
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != own);
         Some(View {
             generation: self.generation,
@@ -98,6 +100,7 @@ impl Snapshot {
                 .collect(),
             sets: cut.sets,
             rules,
+            detectors,
             default: table.default,
             mode: table.mode,
             quarantined: member.quarantined,
@@ -118,9 +121,11 @@ impl Table {
                 sets.len() - 1
             })
         };
-        let mut resolve = |rule: &Rule| Resolved { rule: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
-        let rules = policy.rules.iter().map(&mut resolve).collect();
-        Self { sets, rules, default: policy.default, mode: policy.mode, outage: policy.outage }
+        let rule = |rule: &Rule| Resolved { what: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
+        let rules = policy.rules.iter().map(rule).collect();
+        let detector = |one: &Detector| Resolved { what: one.clone(), from: place(&one.from), to: place(&one.to) };
+        let detectors = policy.detect.iter().map(detector).collect();
+        Self { sets, rules, detectors, default: policy.default, mode: policy.mode, outage: policy.outage }
     }
 }
 
@@ -135,7 +140,7 @@ struct Cut<'a> {
 
 impl Cut<'_> {
     /// A rule as this VM sees it; `None` where it holds in neither direction.
-    fn rule(&mut self, Resolved { rule, from, to }: &Resolved) -> Option<ViewRule> {
+    fn rule(&mut self, Resolved { what: rule, from, to }: &Resolved<Rule>) -> Option<ViewRule> {
         let outbound = if rule.at == At::Destination { None } else { self.peers(*from, *to, rule.within.as_ref()) };
         let inbound = if rule.at == At::Source { None } else { self.peers(*to, *from, rule.within.as_ref()) };
         if outbound.is_none() && inbound.is_none() {
@@ -151,6 +156,18 @@ impl Cut<'_> {
             log: rule.log,
             mode,
             until: rule.until.map(|until| until.as_millisecond()),
+        })
+    }
+
+    /// A detector as this VM has it; `None` where it does not watch here, or nobody is there to be watched.
+    fn detector(&mut self, Resolved { what: detector, from, to }: &Resolved<Detector>) -> Option<ViewDetector> {
+        let (own_end, other_end) = if detector.watch.is_at_source() { (*from, *to) } else { (*to, *from) };
+        Some(ViewDetector {
+            name: detector.name.to_string(),
+            watch: detector.watch,
+            within: u64::try_from(detector.within.as_millis()).unwrap_or(u64::MAX),
+            peers: self.peers(own_end, other_end, None)?,
+            then: detector.then,
         })
     }
 

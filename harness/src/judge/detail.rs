@@ -81,6 +81,7 @@ fn record_in_words(record: &Record, end: End) -> String {
         Kind::Invalid => "invalid: ",
         Kind::Gap => "gap: ",
         Kind::Tamper => "tamper: ",
+        Kind::Alert => "alert: ",
         Kind::Allow | Kind::Deny | Kind::Barrier => "",
     };
     let elsewhere = if record.end == end { String::new() } else { format!(" at {}", record.end) };

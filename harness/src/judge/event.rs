@@ -121,6 +121,9 @@ fn serves(service: FlowService, record: &Record) -> bool {
 
 /// Without a word, interceptions are meant; with a rule alone, whatever bears it.
 fn kind(claim: &ReportClaim, record: &Record) -> bool {
+    if claim.alert {
+        return record.kind == Kind::Alert;
+    }
     match claim.word {
         Some(Word::Allow) => record.kind == Kind::Allow,
         Some(Word::Deny) => record.kind == Kind::Deny && record.verdict == Verdict::Deny,
@@ -147,7 +150,12 @@ pub(super) fn words(record: &Record) -> String {
         end(&record.source),
         end(&record.destination),
         record.protocol,
-        if record.kind == Kind::Cut { "cut".to_owned() } else { record.verdict.to_string() },
+        match record.kind {
+            Kind::Cut => "cut".to_owned(),
+            Kind::Alert => format!("alert of {}", record.detail.split(" from ").next().unwrap_or_default()),
+            Kind::Allow | Kind::Deny | Kind::Invalid | Kind::Barrier | Kind::Gap | Kind::Tamper =>
+                record.verdict.to_string(),
+        },
         record.rule,
         record.key.vm,
     )

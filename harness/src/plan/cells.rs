@@ -8,7 +8,7 @@ use policy::{Family, FlowService, Name, Problem, Span, Timestamp};
 use reports::event::{Finding, FindingKind, Side, Word};
 
 use super::claims::{Names, place};
-use super::{Origin, PlannedCell, PlannedStep, ends, services};
+use super::{Origin, PlannedCell, PlannedStep, detected, ends, services};
 use crate::scenario::{Claim, Expectation, Expected, FlowClaim};
 use crate::state::State;
 
@@ -240,6 +240,7 @@ pub(super) fn planned(state: &State, listed: &Listed, step: &Arc<str>, now: Time
     let destination_address = state.address(destination, *family)?;
     let flow = ends::flow(*from, destination_address, *service);
     let decided = ends::ends(state, source, destination, &flow, now);
+    let decided = detected::ends(state, listed.claimed.as_ref(), decided);
     let cut = state.is_cut(source, destination);
     let expected = ends::expected(listed.claimed.as_ref(), &decided, cut);
     Some(PlannedCell {

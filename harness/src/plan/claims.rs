@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use policy::{Builtin, Name, Problem, Problems, Span};
+use policy::{Builtin, Detector, Name, Problem, Problems, Span};
 
 use crate::scenario::{Claim, Expectation, Expected, Glob};
 use crate::state::State;
@@ -65,8 +65,11 @@ impl Names<'_> {
     fn rules(&self) -> BTreeSet<String> {
         let held = self.state.held.values().filter_map(|held| held.policy.as_deref());
         let policies = held.chain(self.state.policy.as_deref());
-        let rules = policies.flat_map(|policy| policy.policy.rules.iter().map(|rule| rule.name.to_string()));
-        rules.chain(builtins()).collect()
+        let names = policies.flat_map(|policy| {
+            let rules = policy.policy.rules.iter().map(|rule| rule.name.to_string());
+            rules.chain(policy.policy.detect.iter().map(|one| Detector::rule_of(one.name.as_str())))
+        });
+        names.chain(builtins()).collect()
     }
 
     /// The names in an expectation that is not about single flows.

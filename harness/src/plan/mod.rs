@@ -3,6 +3,7 @@
 mod cells;
 mod claims;
 mod complete;
+mod detected;
 pub(crate) mod ends;
 mod fold;
 mod services;

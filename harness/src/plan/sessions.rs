@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use policy::{End, Protocol, Timestamp, Verdict};
+use policy::{Detector, End, Protocol, Timestamp, Verdict};
 use reports::event::{Finding, FindingKind, Side, Word};
 
 use super::claims::Names;
-use super::{Ends, Origin, PlannedSession, ends};
+use super::{Ends, Origin, PlannedSession, detected, ends};
 use crate::scenario::{Claim, Expectation, FlowClaim, SessionClaim, Step, Stream};
 use crate::state::State;
 
@@ -140,6 +140,11 @@ fn matching(
 
 fn put(session: &mut PlannedSession, expectation: &Expectation, claim: &SessionClaim) -> Option<Finding> {
     let expected_by_oracle = session.expected.clone();
+    if let SessionClaim::Cut { rule: Some(rule), end } = claim
+        && rule.starts_with(Detector::PREFIX)
+    {
+        detected::put(&mut session.ends, rule, *end);
+    }
     let differs = !agrees(claim, session);
     session.origin.line = expectation.line;
     session.origin.text = Arc::from(expectation.text.as_str());
@@ -183,9 +188,13 @@ fn agrees(claim: &SessionClaim, session: &PlannedSession) -> bool {
     match claim {
         SessionClaim::Alive => !is_cut,
         SessionClaim::Cut { rule, end } => {
-            is_cut
-                && cutters(&session.ends)
-                    .any(|(at, by)| rule.as_deref().is_none_or(|rule| rule == by) && end.is_none_or(|end| end == at))
+            // The oracle knows nothing of detectors.
+            let by_detector = rule.as_deref().is_some_and(|rule| rule.starts_with(Detector::PREFIX));
+            by_detector
+                || is_cut
+                    && cutters(&session.ends).any(|(at, by)| {
+                        rule.as_deref().is_none_or(|rule| rule == by) && end.is_none_or(|end| end == at)
+                    })
         }
     }
 }

@@ -111,6 +111,8 @@ pub struct ReportClaim {
     pub destination: Option<Glob>,
     /// The flow's service.
     pub service: Option<FlowService>,
+    /// What a detector found, and no flow's record (`alert`).
+    pub alert: bool,
     /// The verdict (or `cut`).
     pub word: Option<Word>,
     /// The rule.

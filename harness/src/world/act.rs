@@ -6,6 +6,7 @@ use lab::{Cut, Place};
 use policy::Name;
 
 use super::raise::{has_agent, station};
+use super::throughout::managed;
 use super::{CENTER, Wanted, World};
 use crate::plan::PlannedAct;
 use crate::probe::session::Session;
@@ -29,7 +30,7 @@ impl World {
             Action::Close { name } => self.close(name),
             Action::SendOn { names } => self.send_on(names),
             Action::Send { stream, times } => self.send(stream, *times),
-            Action::SendRaw(sending) => self.send_raw(sending),
+            Action::SendRaw(sending) => self.send_raw(sending).and_then(|()| self.await_detectors()),
             Action::Publish(publication) => self.publish_refused(&act.doing, publication),
             Action::Tamper { vm, how } => self.tamper(&act.doing, vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),
@@ -118,7 +119,19 @@ impl World {
         self.prober.prepare(&self.lab, &probes)?;
         let attempts = self.prober.run(&self.lab, probes);
         self.known.extend(attempts.into_iter().map(|attempt| attempt.tuple));
-        Ok(())
+        self.await_detectors()
+    }
+
+    /// Waits until every detector has made of the traffic what it makes: behind an agent's barrier what it does of its
+    /// own accord is in force, and the center has published what it was asked for.
+    fn await_detectors(&mut self) -> Result<(), String> {
+        if self.state.policy.as_ref().is_none_or(|policy| policy.policy.detect.is_empty()) {
+            return Ok(());
+        }
+        let mut managed = managed(&self.state, &self.account);
+        self.raise_barriers(&mut managed)?;
+        self.generation = self.generation.max(self.account.published);
+        self.await_agents()
     }
 
     fn wanted(&self, stream: &Stream) -> Result<Wanted, String> {

@@ -118,7 +118,7 @@ impl World {
     }
 
     /// One sentinel per direction of every living, connected VM, and the wait for all of them.
-    fn raise_barriers(&mut self, managed: &mut BTreeMap<String, Managed>) -> Result<(), String> {
+    pub(super) fn raise_barriers(&mut self, managed: &mut BTreeMap<String, Managed>) -> Result<(), String> {
         let center = self.lab.station(CENTER).map_err(|error| error.to_string())?;
         let far = Far { mac: center.mac(), addresses: vec![CENTER_V4, CENTER_V6] };
         let mut awaited: Vec<(String, String)> = Vec::new();
@@ -188,10 +188,11 @@ impl World {
         all
     }
 
-    /// Records that nothing explains. Totals of `invalid` and declared gaps are none (semantics 20).
+    /// Records that nothing explains. Totals of `invalid`, declared gaps and detectors' alerts are about no single flow
+    /// (semantics 20).
     fn strays(&self) -> Vec<wire::Record> {
         let explained = |record: &&wire::Record| match record.kind {
-            Kind::Invalid | Kind::Gap | Kind::Barrier => true,
+            Kind::Invalid | Kind::Gap | Kind::Barrier | Kind::Alert => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),
             Kind::Allow | Kind::Deny | Kind::Cut => {
                 let tuple = Tuple::of_record(record);

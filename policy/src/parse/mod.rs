@@ -1,6 +1,7 @@
 //! The text form of a policy, `policy/v1`: all mistakes at once, each at its place.
 
 mod define;
+mod detect;
 mod groups;
 mod lex;
 mod outage;
@@ -53,16 +54,15 @@ pub fn parse_node(root: &Node, source: &str, problems: &mut Problems) -> Option<
     if let Some(node) = fields.get("eastwest") {
         version(node, problems);
     }
-    for key in ["owns", "detect"] {
-        if let Some(entry) = fields.entry(key) {
-            problems.report(not_yet(entry.key.span(), &format!("`{key}`")));
-        }
+    if let Some(entry) = fields.entry("owns") {
+        problems.report(not_yet(entry.key.span(), "`owns`"));
     }
     let services = Named::of(section(&fields, "services", problems), problems);
     let groups = Groups::of(section(&fields, "groups", problems), problems);
     let newlines: Vec<usize> = source.match_indices('\n').map(|(at, _)| at).collect();
     let context = rule::Context { newlines: &newlines, services: &services, groups: &groups };
     let mut rules = rules(&fields, &context, problems);
+    let detect = detect::detectors(&fields, &context, problems);
     let default = fields.get("default").map_or(Some(Action::Deny), |node| default(node, problems));
     let outage = fields.get("outage").map_or(Some(Outage::KeepLast), |node| outage::read(node, problems));
     let mode = fields.get("mode").map_or(Some(Mode::Enforce), |node| rule::mode(node, problems));
@@ -73,6 +73,7 @@ pub fn parse_node(root: &Node, source: &str, problems: &mut Problems) -> Option<
         services: services.right,
         groups: groups.right,
         rules,
+        detect,
         default: default?,
         outage: outage?,
         mode: mode?,
@@ -96,24 +97,29 @@ fn section<'n>(fields: &Fields<'n>, key: &str, problems: &mut Problems) -> &'n [
 }
 
 fn rules(fields: &Fields<'_>, context: &rule::Context<'_>, problems: &mut Problems) -> Vec<Rule> {
-    let Some(node) = fields.get("rules") else { return Vec::new() };
-    let Some(items) = yaml::items(node, "a list of rules", problems) else { return Vec::new() };
-    once_each(items, problems);
+    let written = fields.get("rules").and_then(|node| yaml::items(node, "a list of rules", problems));
+    let items = written.unwrap_or_default();
+    once_each(items, detect::items(fields, &mut Problems::default()), problems);
     items.iter().filter_map(|item| rule::read(item, context, problems)).collect()
 }
 
-/// Reports rules of the same name, also of rules that are wrong otherwise.
-fn once_each(items: &[Node], problems: &mut Problems) {
-    let mut first: BTreeMap<Name, Span> = BTreeMap::new();
-    for text in items.iter().filter_map(named) {
+/// Reports rules and detectors of the same name, also of those that are wrong otherwise.
+fn once_each(rules: &[Node], detectors: &[Node], problems: &mut Problems) {
+    let mut first: BTreeMap<Name, (Span, &str)> = BTreeMap::new();
+    let all = rules.iter().map(|item| (item, "rule")).chain(detectors.iter().map(|item| (item, "detector")));
+    for (text, what) in all.filter_map(|(item, what)| Some((named(item)?, what))) {
         let Ok(name) = text.as_str().parse::<Name>() else { continue };
         match first.get(&name) {
-            Some(before) => {
-                let problem = Problem::new(text.span(), format!("a second rule is named `{name}`"));
+            Some((before, same)) if *same == what => {
+                let problem = Problem::new(text.span(), format!("a second {what} is named `{name}`"));
                 problems.report(problem.also(*before, "the first"));
             }
+            Some((before, other)) => {
+                let problem = Problem::new(text.span(), format!("a {other} is named `{name}` already"));
+                problems.report(problem.also(*before, format!("the {other}")));
+            }
             None => {
-                first.insert(name, text.span());
+                first.insert(name, (text.span(), what));
             }
         }
     }

@@ -18,6 +18,13 @@ pub(super) struct Context<'a> {
     pub(super) groups: &'a Groups,
 }
 
+impl Context<'_> {
+    /// The line on which something begins, from 1.
+    pub(super) fn line(&self, span: crate::Span) -> usize {
+        self.newlines.partition_point(|newline| *newline < span.start) + 1
+    }
+}
+
 /// Reads a rule; `None` if any of it is wrong.
 pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<Rule> {
     let before = problems.count();
@@ -48,7 +55,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) 
             .get("note")
             .and_then(|node| yaml::text(node, "a text", problems))
             .map(|text| text.as_str().to_owned()),
-        line: context.newlines.partition_point(|newline| *newline < node.span.start) + 1,
+        line: context.line(node.span),
     };
     (problems.count() == before).then_some(rule)
 }

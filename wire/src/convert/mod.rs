@@ -7,6 +7,7 @@ use policy::{Action, End, Mode};
 
 use crate::{MAX_TEXT, proto};
 
+mod detector;
 mod operator;
 mod record;
 mod session;

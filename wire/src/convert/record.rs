@@ -116,6 +116,7 @@ impl From<Kind> for proto::RecordKind {
             Kind::Barrier => Self::Barrier,
             Kind::Gap => Self::Gap,
             Kind::Tamper => Self::Tamper,
+            Kind::Alert => Self::Alert,
         }
     }
 }
@@ -131,6 +132,7 @@ pub(super) fn kind_in(value: i32, field: &'static str) -> Decoded<Option<Kind>> 
         proto::RecordKind::Barrier => Some(Kind::Barrier),
         proto::RecordKind::Gap => Some(Kind::Gap),
         proto::RecordKind::Tamper => Some(Kind::Tamper),
+        proto::RecordKind::Alert => Some(Kind::Alert),
     })
 }
 

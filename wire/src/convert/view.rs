@@ -10,7 +10,7 @@ use crate::{Outside, Peer, Set, View, ViewRule};
 impl From<View> for proto::View {
     fn from(view: View) -> Self {
         let View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let View { default, mode, quarantined, record_all, now, outage, .. } = view;
+        let View { detectors, default, mode, quarantined, record_all, now, outage, .. } = view;
         Self {
             generation,
             vm,
@@ -26,6 +26,7 @@ impl From<View> for proto::View {
             record_all,
             now,
             outage: outage_out(outage),
+            detectors: out(detectors),
         }
     }
 }
@@ -35,7 +36,7 @@ impl TryFrom<proto::View> for View {
 
     fn try_from(view: proto::View) -> Decoded<Self> {
         let proto::View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let proto::View { default, mode, quarantined, record_all, now, outage, .. } = view;
+        let proto::View { detectors, default, mode, quarantined, record_all, now, outage, .. } = view;
         let view = Self {
             generation,
             vm,
@@ -45,6 +46,7 @@ impl TryFrom<proto::View> for View {
             peers: each(peers)?,
             sets: each(sets)?,
             rules: each(rules)?,
+            detectors: each(detectors)?,
             default: action_in(default, "default")?,
             mode: mode_in(mode, "mode")?,
             quarantined,
@@ -83,6 +85,9 @@ fn indices(view: &View) -> Decoded<()> {
     };
     for vm in view.sets.iter().flat_map(|set| &set.vms) {
         within(*vm, view.peers.len(), "vms")?;
+    }
+    for detector in &view.detectors {
+        within(detector.peers, view.sets.len(), "peers")?;
     }
     for rule in &view.rules {
         rule.inbound.map_or(Ok(()), |set| within(set, view.sets.len(), "inbound"))?;

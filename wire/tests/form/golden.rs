@@ -47,6 +47,7 @@ fn what_an_agent_says_keeps_its_bytes() {
     check::<_, proto::FromAgent>("records", FromAgent::Records(batch));
     check::<_, proto::FromAgent>("agent-heartbeat", FromAgent::Heartbeat);
     check::<_, proto::Record>("record", samples::record());
+    check::<_, proto::Record>("alert", samples::alert());
 }
 
 #[test]

@@ -1,12 +1,13 @@
 //! One value of each message, with every field set.
 
 use std::net::IpAddr;
+use std::time::Duration;
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, ServiceMatch, Would};
+use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, Response, ServiceMatch, Watch, Would};
 use wire::{
     Ack, AckResult, AgentState, CenterStatus, Direction, FlowEnd, Hello, InventoryFile, InventoryVm, Kind, Outside,
-    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, View, ViewRule,
+    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, View, ViewDetector, ViewRule,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -41,6 +42,7 @@ pub(crate) fn view() -> View {
         peers: vec![peer("app", &[]), peer("web", &["10.98.0.1", "fd98::1"])],
         sets: vec![set(&[0, 1], Outside::None), set(&[], Outside::All), set(&[1], Outside::Groups(vec![group()]))],
         rules: rules(),
+        detectors: detectors(),
         default: Action::Deny,
         mode: Mode::Enforce,
         quarantined: true,
@@ -53,6 +55,16 @@ pub(crate) fn view() -> View {
 pub(crate) fn sealed() -> SealedView {
     let sign = |signed: &[u8]| Ok::<_, ()>(signed[..20].to_vec());
     SealedView::new(view(), sign).expect("it is signed")
+}
+
+fn detectors() -> Vec<ViewDetector> {
+    let detector = |name: &str, watch, then| ViewDetector { name: name.into(), watch, within: 10_000, peers: 1, then };
+    vec![
+        detector("port-scan", Watch::Scan { ports: 20 }, Response::Alert),
+        detector("sweep", Watch::Sweep { peers: 15 }, Response::Intercept(Duration::from_secs(600))),
+        detector("flood", Watch::Flood { connections: 1000 }, Response::Quarantine(Duration::from_secs(60))),
+        detector("volume", Watch::Volume { bytes: 5 << 40 }, Response::Alert),
+    ]
 }
 
 fn rules() -> Vec<ViewRule> {
@@ -113,6 +125,22 @@ pub(crate) fn record() -> Record {
         packets: 3,
         detail: "because".into(),
         stamp: 123_456_789,
+    }
+}
+
+pub(crate) fn alert() -> Record {
+    let nowhere = |vm: &str, address| FlowEnd { vm: Some(vm.into()), address: ip(address), port: 0 };
+    Record {
+        kind: Kind::Alert,
+        source: nowhere("web", "10.98.0.1"),
+        destination: nowhere("db", "10.98.0.2"),
+        verdict: Action::Allow,
+        rule: "eastwest/detect/port-scan".into(),
+        admitted_by: None,
+        would: None,
+        packets: 20,
+        detail: "20 ports".into(),
+        ..record()
     }
 }
 

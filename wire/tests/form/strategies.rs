@@ -1,9 +1,10 @@
 //! Every value that a message can carry.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Name, Outage, Protocol, ServiceMatch, Would};
+use policy::{Action, AddressGroup, End, Family, Mode, Name, Outage, Protocol, Response, ServiceMatch, Watch, Would};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -11,7 +12,7 @@ use proptest::sample::select;
 use wire::{
     Ack, AckResult, AgentState, CenterEvent, CenterStatus, Direction, FlowEnd, FromAgent, FromCenter, Hello,
     InventoryFile, InventoryVm, Kind, Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery,
-    SealedView, Set, StoredRecord, View, ViewRule,
+    SealedView, Set, StoredRecord, View, ViewDetector, ViewRule,
 };
 
 fn text() -> BoxedStrategy<String> {
@@ -88,17 +89,35 @@ fn set(peers: usize) -> impl Strategy<Value = Set> {
     (vms, outside()).prop_map(|(vms, outside)| Set { vms, outside })
 }
 
+/// `None` where there is no set to point at.
+fn detector(sets: usize) -> impl Strategy<Value = Option<ViewDetector>> {
+    let watch = prop_oneof![
+        any::<u32>().prop_map(|ports| Watch::Scan { ports }),
+        any::<u32>().prop_map(|peers| Watch::Sweep { peers }),
+        any::<u32>().prop_map(|connections| Watch::Flood { connections }),
+        any::<u64>().prop_map(|bytes| Watch::Volume { bytes }),
+    ];
+    let time = || any::<u64>().prop_map(Duration::from_millis);
+    let then = prop_oneof![
+        Just(Response::Alert),
+        time().prop_map(Response::Intercept),
+        time().prop_map(Response::Quarantine),
+    ];
+    (text(), watch, any::<u64>(), index(sets), then)
+        .prop_map(|(name, watch, within, peers, then)| Some(ViewDetector { name, watch, within, peers: peers?, then }))
+}
+
 pub(crate) fn view() -> impl Strategy<Value = View> {
     let peer = (text(), vec(any::<IpAddr>(), 0..3)).prop_map(|(vm, addresses)| Peer { vm, addresses });
     let body = (vec(peer, 0..4), 0..4_usize).prop_flat_map(|(peers, sets)| {
         let sets_of = vec(set(peers.len()), sets);
-        (Just(peers), sets_of, vec(rule(sets), 0..4))
+        (Just(peers), sets_of, vec(rule(sets), 0..4), vec(detector(sets), 0..3))
     });
     let head = (any::<u64>(), text(), vec(any::<IpAddr>(), 0..3), of(socket()), vec(prefix(), 0..3));
     (head, body, action(), mode(), (any::<(bool, bool, i64)>(), outage())).prop_map(
         |(head, body, default, mode, last)| {
             let (generation, vm, addresses, center, managed) = head;
-            let ((peers, sets, rules), ((quarantined, record_all, now), outage)) = (body, last);
+            let ((peers, sets, rules, detectors), ((quarantined, record_all, now), outage)) = (body, last);
             View {
                 generation,
                 vm,
@@ -108,6 +127,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
                 peers,
                 sets,
                 rules,
+                detectors: detectors.into_iter().flatten().collect(),
                 default,
                 mode,
                 quarantined,
@@ -124,7 +144,7 @@ fn outage() -> impl Strategy<Value = Outage> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap, Kind::Tamper])
+    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap, Kind::Tamper, Kind::Alert])
 }
 
 fn flow_end() -> impl Strategy<Value = FlowEnd> {

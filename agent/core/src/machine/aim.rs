@@ -26,10 +26,11 @@ impl Machine {
         };
         // Once over, a policy is taken up again by the center's own word alone.
         aim.over |= !aim.ack && self.watch.is_over(view.outage, now);
+        self.interceptions.end(signed(now), self.clock);
         let time = self.clock.map(|clock| signed(now) + clock);
         let program = match aim.over {
             true => compile::over(&view, &mut self.numbering),
-            false => compile::compile(&view, time, &mut self.numbering),
+            false => compile::compile(&self.interceptions.within(&view), time, &mut self.numbering),
         };
         let program = program.map(|mut program| {
             program.ruleset.center = self.config.center.or(view.center);
@@ -77,6 +78,7 @@ impl Machine {
             self.dirty |= deed.aim.view != aim.view || deed.aim.seal != aim.seal || deed.aim.over != aim.over;
             deed.aim = aim;
         }
+        self.hold_detectors();
     }
 
     /// A new epoch begins.

@@ -11,10 +11,11 @@ use wire::{AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, Record, SEALS,
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
+use crate::detect::Detectors;
 use crate::epochs::Epochs;
-use crate::event::LogEvent;
-use crate::evidence::{Reader, Told};
+use crate::evidence::Reader;
 use crate::history::{self, History};
+use crate::intercept::Interceptions;
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::ruleset::Ruleset;
@@ -22,6 +23,7 @@ use crate::spool::{Limits, Spool, SpoolChange, notice};
 use crate::terms::{Config, Facts, KernelRequest, State};
 
 mod aim;
+mod detection;
 
 /// The rule of records about changes that others made.
 const TAMPER: &str = "eastwest/tamper";
@@ -35,6 +37,8 @@ pub struct Machine {
     history: History,
     reader: Reader,
     spool: Spool,
+    detectors: Detectors,
+    interceptions: Interceptions,
     enforced: Option<Deed>,
     /// What is to be looked at next.
     wish: Option<Aim>,
@@ -60,7 +64,7 @@ impl Machine {
     #[must_use]
     pub fn new(config: Config, kept: Option<State>, former: Vec<Record>) -> Self {
         let unknown_marks = kept.is_none();
-        let State { view, seal, epochs, numbering, over } = kept.unwrap_or_default();
+        let State { view, seal, epochs, numbering, over, interceptions } = kept.unwrap_or_default();
         let wish = Aim { view, seal, ack: false, over: over && config.center.is_some() };
         let watch = Watch::new(config.center.is_some(), config.heard_before);
         let spool = Spool::new(config.vm.clone(), config.boot.clone(), Limits::default(), former);
@@ -71,6 +75,8 @@ impl Machine {
             history: History::default(),
             reader: Reader::default(),
             spool,
+            detectors: Detectors::default(),
+            interceptions: Interceptions::new(interceptions),
             enforced: None,
             wish: Some(wish),
             job: None,
@@ -121,6 +127,7 @@ impl Machine {
         }
         self.refused = self.refused.take().filter(|_| deed.aim.holds() == 0);
         self.enforced = Some(*deed);
+        self.hold_detectors();
         self.proceed(now);
     }
 
@@ -155,15 +162,6 @@ impl Machine {
         self.proceed(now);
     }
 
-    /// The kernel logged a packet. `stamp` is the agent's own clock in microseconds.
-    pub fn handle_log(&mut self, event: &LogEvent, stamp: u64) {
-        match self.reader.read(event, &self.history, &self.numbering, stamp) {
-            Told::Record(record) => self.spool.push(*record),
-            Told::Half => {}
-            Told::Unreadable => self.spool.lose(1, "a log message could not be read", stamp),
-        }
-    }
-
     /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
     pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
         let cut = (0..=MAX_TEXT).rev().find(|cut| detail.is_char_boundary(*cut));
@@ -180,11 +178,6 @@ impl Machine {
     /// What is in force was laid anew.
     pub fn handle_repaired(&mut self) {
         self.asked = false;
-    }
-
-    /// The kernel lost this many log messages.
-    pub fn handle_lost(&mut self, messages: u64, stamp: u64) {
-        self.spool.lose(messages, "the kernel's log queue was full", stamp);
     }
 
     /// A session with the center stands; `addresses` are those of this machine's interfaces.
@@ -219,25 +212,23 @@ impl Machine {
         self.spool.stored(boot, up_to);
     }
 
-    /// Time went by: a rule may have ended, or the center been away for too long.
+    /// Time went by: a rule or an interception may have ended, and a detector may have something to tell.
     pub fn handle_tick(&mut self, now: u64) {
-        let aim = self.enforced.as_ref().map(|deed| &deed.aim);
-        if let (Some(aim), None) = (aim.filter(|aim| aim.view.is_some()), &self.wish) {
-            self.wish = Some(Aim { ack: false, ..aim.clone() });
-            self.proceed(now);
-        }
+        let found = self.detectors.due(now);
+        self.found(&found, now.saturating_mul(1000));
+        self.look_again(now);
     }
 
     /// When the next tick is due, by the agent's own clock.
     #[must_use]
     pub fn poll_timeout(&self, now: u64) -> Option<u64> {
-        let aim = self.enforced.as_ref().map(|deed| &deed.aim).filter(|aim| !aim.over)?;
-        let view = aim.view.as_ref()?;
-        let change = self.clock.and_then(|clock| {
-            let change = compile::next_change(view, signed(now) + clock)?;
-            u64::try_from(change - clock).ok()
-        });
-        [change, self.watch.deadline(view.outage)].into_iter().flatten().min()
+        let aim = self.enforced.as_ref().map(|deed| &deed.aim).filter(|aim| !aim.over);
+        let view = aim.and_then(|aim| aim.view.as_ref());
+        let rule = self.clock.and_then(|clock| Some(compile::next_change(view?, signed(now) + clock)? - clock));
+        let ends = [rule, self.interceptions.next(self.clock)].into_iter().flatten();
+        let ends = ends.map(|end| u64::try_from(end).unwrap_or(0));
+        let deadline = view.and_then(|view| self.watch.deadline(view.outage));
+        ends.chain(deadline).chain(self.detectors.next()).min()
     }
 
     /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
@@ -256,7 +247,8 @@ impl Machine {
             Some(Job::Sweep) | None => self.enforced.as_ref(),
         };
         let Aim { view, seal, ack: _, over } = deed.map(|deed| deed.aim.clone()).unwrap_or_default();
-        Some(State { view, seal, epochs: self.epochs, numbering: self.numbering.clone(), over })
+        let (numbering, interceptions) = (self.numbering.clone(), self.interceptions.kept());
+        Some(State { view, seal, epochs: self.epochs, numbering, over, interceptions })
     }
 
     /// What to do to the records on disk, before any of them is sent.
@@ -303,6 +295,7 @@ impl Machine {
             records: self.spool.made(),
             waiting: self.spool.waiting() as u64,
             lost: self.spool.lost(),
+            uncounted: self.detectors.dropped(),
             refused: self.refused.clone(),
         }
     }

@@ -34,6 +34,7 @@ pub fn view() -> View {
             Set { vms: vec![], outside: Outside::Groups(vec![office()]) },
         ],
         rules: Vec::new(),
+        detectors: Vec::new(),
         default: Action::Deny,
         mode: Mode::Enforce,
         quarantined: false,

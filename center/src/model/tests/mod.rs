@@ -1,4 +1,5 @@
 //! The pure model: what each agent is sent.
 
+mod detention;
 mod naive;
 mod views;

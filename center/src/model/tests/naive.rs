@@ -143,6 +143,7 @@ fn policy() -> impl Strategy<Value = Policy> {
             services: [].into(),
             groups: [].into(),
             rules,
+            detect: Vec::new(),
             default: Action::Deny,
             outage: Outage::KeepLast,
             mode: Mode::Enforce,

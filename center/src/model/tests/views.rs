@@ -261,3 +261,32 @@ fn a_long_reason_is_cut_short() {
     let (_, reason) = model.agent(&db).and_then(|state| state.refused).unwrap();
     assert_eq!(reason.chars().count(), 2000);
 }
+
+/// A policy of one detector `d` with these keys, as a VM has it: the peers that it is about.
+fn check_detector(keys: &str, vm: &str, expected: &str) {
+    let model = model(&format!("detect:\n  - {{name: d, {keys}, then: quarantine, for: 10m}}\n"));
+    let view = view_of(&model, vm);
+    let peers: Vec<String> = view.detectors.iter().map(|one| set(&view, Some(one.peers))).collect();
+    assert_eq!(peers.join(" / "), expected, "{keys} at {vm}");
+    for one in &view.detectors {
+        assert_eq!((one.name.as_str(), one.within), ("d", 10_000));
+        assert_eq!(one.then, policy::Response::Quarantine(std::time::Duration::from_secs(600)));
+    }
+}
+
+#[test]
+fn a_detector_watches_where_it_stands() {
+    let scan = "scan: {ports: 20, within: 10s}";
+    check_detector(scan, "db", "bare hr printer web outside");
+    check_detector(&format!("{scan}, from: vms, to: app = db"), "db", "bare hr printer web");
+    check_detector(&format!("{scan}, from: vms, to: app = db"), "web", "");
+    check_detector(&format!("{scan}, from: office | app = web"), "db", "hr web @office");
+    check_detector(&format!("{scan}, from: office | app = web"), "web", "hr @office");
+    check_detector(&format!("{scan}, from: app = db"), "db", "");
+    // A sweep is seen where it begins.
+    let sweep = "sweep: {peers: 15, within: 10s}";
+    check_detector(sweep, "db", "bare hr printer web outside");
+    check_detector(&format!("{sweep}, from: app = db, to: fin"), "db", "printer web");
+    check_detector(&format!("{sweep}, from: app = web, to: fin"), "db", "");
+    check_detector(&format!("{sweep}, from: outside"), "db", "");
+}

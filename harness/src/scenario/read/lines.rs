@@ -231,22 +231,32 @@ fn session(text: &str, name: &str, before: Range<usize>, after: Range<usize>) ->
     Ok(Claim::Session { name: name.to_owned(), claim })
 }
 
-/// `[SRC -> DST SVC[:]] [WORD] [by RULE] [at END]`.
+/// `[SRC -> DST SVC[:]] [WORD | alert] [by RULE] [at END]`.
 fn report(text: &str, range: Range<usize>, absent: bool, once: bool) -> Result<Claim, TextError> {
     let mut words = Words::of(text, range.clone());
     let nothing = TextError::new(range.clone(), "expected what is reported");
     let nothing = nothing.help("such as `reported: a -> b tcp/23 deny by RULE at source`");
     words.peek().ok_or(nothing)?;
-    let mut claim =
-        ReportClaim { absent, once, source: None, destination: None, service: None, word: None, rule: None, end: None };
+    let mut claim = ReportClaim {
+        absent,
+        once,
+        source: None,
+        destination: None,
+        service: None,
+        alert: false,
+        word: None,
+        rule: None,
+        end: None,
+    };
     if text.get(range).is_some_and(|rest| rest.contains("->")) {
         report_flow(&mut words, &mut claim)?;
     }
-    if words.peek().is_some_and(|(word, _)| word != "by" && word != "at") {
+    claim.alert = words.eat("alert");
+    if !claim.alert && words.peek().is_some_and(|(word, _)| word != "by" && word != "at") {
         let place = words.here();
         let word = verb(&mut words)?;
         if matches!(word, Verb::Refused | Verb::Unreachable | Verb::Unproven) {
-            return Err(TextError::new(place, "a record tells of allow, deny, reject or cut"));
+            return Err(TextError::new(place, "a record tells of allow, deny, reject, cut or alert"));
         }
         claim.word = Some(word);
     }

@@ -1,0 +1,91 @@
+//! What the kernel logs, and what detectors make of it.
+
+use policy::Response;
+use wire::Record;
+
+use super::Machine;
+use crate::alert;
+use crate::deed::{Aim, Job};
+use crate::detect::Finding;
+use crate::event::LogEvent;
+use crate::evidence::Told;
+use crate::outage::signed;
+use crate::party::Party;
+
+impl Machine {
+    /// The kernel logged a packet. `stamp` is the agent's own clock in microseconds.
+    pub fn handle_log(&mut self, event: &LogEvent, stamp: u64) {
+        match self.reader.read(event, &self.history, &self.numbering, stamp) {
+            Told::Record(record) => self.seen(*record, true, stamp),
+            Told::Seen(record) => self.seen(*record, false, stamp),
+            Told::Half => {}
+            Told::Unreadable => self.spool.lose(1, "a log message could not be read", stamp),
+        }
+    }
+
+    /// The kernel lost this many log messages.
+    pub fn handle_lost(&mut self, messages: u64, stamp: u64) {
+        self.spool.lose(messages, "the kernel's log queue was full", stamp);
+    }
+
+    /// Takes in what a log message told: first the message's own record, if it asks for one, then what it brings to light.
+    fn seen(&mut self, record: Record, is_asked_for: bool, stamp: u64) {
+        let found = self.detectors.see(&record, stamp / 1000);
+        if is_asked_for {
+            self.spool.push(record);
+        }
+        self.found(&found, stamp);
+    }
+
+    /// Watches as the view in force says.
+    pub(super) fn hold_detectors(&mut self) {
+        if let Some(view) = self.enforced.as_ref().and_then(|deed| deed.aim.view.as_ref()) {
+            self.detectors.hold(view);
+        }
+    }
+
+    /// Records findings, and acts on them.
+    pub(super) fn found(&mut self, findings: &[Finding], stamp: u64) {
+        let mut acts = false;
+        for finding in findings {
+            self.spool.push(alert::record(finding, self.clock, stamp));
+            if let Some(time) = here(finding) {
+                let until = signed((stamp / 1000).saturating_add(time));
+                self.interceptions.add(&finding.detector.name, &finding.who, until, self.clock);
+                acts = true;
+            }
+        }
+        if acts {
+            self.dirty = true;
+            self.look_again(stamp / 1000);
+        }
+    }
+
+    /// Compiles the newest view once more: something beside it changed.
+    pub(super) fn look_again(&mut self, now: u64) {
+        if self.wish.is_none()
+            && let Some(aim) = self.newest().filter(|aim| aim.view.is_some())
+        {
+            self.wish = Some(Aim { ack: false, ..aim.clone() });
+            self.proceed(now);
+        }
+    }
+
+    /// What is in force, or on its way to be.
+    fn newest(&self) -> Option<&Aim> {
+        let on_its_way = match &self.job {
+            Some(Job::Apply(deed)) => Some(&**deed),
+            Some(Job::Sweep) | None => None,
+        };
+        on_its_way.or(self.enforced.as_ref()).map(|deed| &deed.aim)
+    }
+}
+
+/// How long a finding's source is to be denied here, in milliseconds: who is quarantined is denied at its own end.
+fn here(finding: &Finding) -> Option<u64> {
+    let time = match (finding.detector.then, &finding.who) {
+        (Response::Alert, _) | (Response::Quarantine(_), Party::Vm(_)) => return None,
+        (Response::Intercept(time), _) | (Response::Quarantine(time), Party::Address(_)) => time,
+    };
+    Some(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
