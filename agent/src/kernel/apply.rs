@@ -78,7 +78,7 @@ impl Kernel {
             skeleton::lay(&mut batch, self.stamp);
         }
         if self.unguarded.is_none() {
-            egress::apply(&mut batch, ruleset, previous.map_or(Some((self.stamp, &self.senders)), |_| None));
+            egress::apply(&mut batch, ruleset, previous.is_none().then_some((self.stamp, &self.senders)));
         }
         living_chains(&mut batch, ruleset);
         exact_maps(&mut batch, ruleset, previous);

@@ -25,7 +25,7 @@ const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const ARP: [u8; 2] = [0x08, 0x06];
 /// A tag says nothing of what is below it, and one without a number is taken off by who receives it.
-const TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
+pub(crate) const TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// Places in a frame.
 const SENDER: u32 = 6;
@@ -122,7 +122,7 @@ pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, anew: Option<(u32, &Se
         senders(batch, seen);
     }
     let table = devices();
-    batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &epoch(ruleset.epoch).0);
+    batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &Rule::new().stamp(ruleset.epoch).0);
     let own = |six| ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| key(*ip)).collect::<Vec<_>>();
     for (set, elements) in [("own4", own(false)), ("own6", own(true))] {
         batch.flush_set(&table, set).add_elements(&table, set, &elements);
@@ -150,10 +150,6 @@ fn key(ip: IpAddr) -> Element {
         IpAddr::V4(ip) => Element::key(ip.octets()),
         IpAddr::V6(ip) => Element::key(ip.octets()),
     }
-}
-
-fn epoch(epoch: u16) -> Rule {
-    Rule::new().stamp(epoch)
 }
 
 fn base() -> Vec<Rule> {

@@ -4,6 +4,7 @@ use nft::{Error, LogOptions, LogPacket, LogReader};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use super::egress::TAGGED;
 use super::rules::GROUP;
 
 const OUTPUT_HOOK: u8 = 3;
@@ -11,7 +12,6 @@ const OUTPUT_HOOK: u8 = 3;
 const DEVICE: u8 = 5;
 const FRAME_HEADER: usize = 14;
 const TAG: usize = 4;
-const TAGGED: [[u8; 2]; 2] = [[0x81, 0x00], [0x88, 0xa8]];
 
 /// What one reading brought.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
