@@ -56,4 +56,22 @@ mod tests {
         backoff.reset();
         assert!(backoff.next_wait() <= FIRST);
     }
+
+    /// A thousand agents that lose their center at once: in each round no tenth of the time gets more than its share and
+    /// half as much again.
+    #[test]
+    fn many_agents_do_not_return_at_once() {
+        const AGENTS: usize = 1000;
+        let mut agents: Vec<Backoff> = (0..AGENTS as u64).map(Backoff::new).collect();
+        let mut whole = FIRST;
+        for round in 0..12 {
+            let mut tenths = [0; 10];
+            for agent in &mut agents {
+                let share = (agent.next_wait() - whole / 2).as_secs_f64() / (whole / 2).as_secs_f64();
+                tenths[((share * 10.0) as usize).min(9)] += 1;
+            }
+            assert!(tenths.iter().all(|&agents| agents <= AGENTS * 3 / 20), "round {round}: {tenths:?}");
+            whole = (whole * 2).min(LONGEST);
+        }
+    }
 }

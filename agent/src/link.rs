@@ -4,16 +4,12 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
-use tokio::time::{Instant, Interval, MissedTickBehavior, interval, timeout};
+use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
 use wire::channel::{self, ChannelError, Credentials, Session};
-use wire::{FromAgent, FromCenter};
+use wire::{FromAgent, FromCenter, HEARTBEAT, MISSED, Pulse};
 
 use crate::backoff::Backoff;
 
-/// How often the agent says that it lives.
-const HEARTBEAT: Duration = Duration::from_secs(1);
-/// A center that was silent for this long (three of its heartbeats) is gone.
-const SILENCE: Duration = Duration::from_secs(6);
 /// How long a connection may take to come up.
 const PATIENCE: Duration = Duration::from_secs(5);
 /// How many messages to the center may wait.
@@ -56,22 +52,27 @@ async fn serve(mut session: Session, backoff: &mut Backoff, events: &mpsc::Sende
     if events.send(LinkEvent::Up(queue)).await.is_err() {
         return String::new();
     }
-    let mut heartbeat = heartbeats();
-    let mut heard = Instant::now();
+    let (mut beats, mut pulse) = (heartbeats(HEARTBEAT), Pulse::default());
     loop {
         let step = tokio::select! {
             message = outgoing.recv() => match message {
-                Some(message) => say(&session, message).await,
+                Some(message) => say(&session, message, beats.period()).await,
                 None => Err("the agent ends".to_owned()),
             },
             message = session.receiver.receive() => {
-                heard = Instant::now();
+                pulse.heard();
+                if let Ok(Some(FromCenter::Welcome { heartbeat, .. })) = &message {
+                    beats = heartbeats(*heartbeat);
+                }
                 hear(message, backoff, events).await
             }
-            _ = heartbeat.tick() => match heard.elapsed() {
-                silent if silent > SILENCE => Err("reach the center: it is silent".to_owned()),
-                _ => say(&session, FromAgent::Heartbeat).await,
-            },
+            _ = beats.tick() => {
+                pulse.beat();
+                match pulse.is_lost() {
+                    true => Err(format!("hear the center: it was silent for {MISSED} heartbeats")),
+                    false => say(&session, FromAgent::Heartbeat, beats.period()).await,
+                }
+            }
         };
         if let Err(reason) = step {
             return reason;
@@ -79,16 +80,16 @@ async fn serve(mut session: Session, backoff: &mut Backoff, events: &mpsc::Sende
     }
 }
 
-fn heartbeats() -> Interval {
-    let mut beats = interval(HEARTBEAT);
+fn heartbeats(every: Duration) -> Interval {
+    let mut beats = interval(every);
     beats.set_missed_tick_behavior(MissedTickBehavior::Delay);
     // The first tick comes at once, and the hello must come first.
     beats.reset();
     beats
 }
 
-async fn say(session: &Session, message: FromAgent) -> Result<(), String> {
-    match timeout(SILENCE, session.sender.send(message)).await {
+async fn say(session: &Session, message: FromAgent, beat: Duration) -> Result<(), String> {
+    match timeout(beat * MISSED, session.sender.send(message)).await {
         Ok(sent) => sent.map_err(|error| error.to_string()),
         Err(_) => Err("reach the center: it takes nothing".to_owned()),
     }

@@ -139,7 +139,7 @@ impl<E: Edge> Rim<E> {
         let now = self.now();
         self.machine.handle_heard(now);
         match message {
-            FromCenter::Welcome { protocol: _, now: center } => self.machine.handle_time(center, now),
+            FromCenter::Welcome { protocol: _, now: center, heartbeat: _ } => self.machine.handle_time(center, now),
             FromCenter::View(view) => self.view(*view),
             FromCenter::Sealed(sealed) => {
                 let SealedView { view, seal } = *sealed;

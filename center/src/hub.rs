@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use policy::Name;
 use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
-use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Presence, Record};
+use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Record};
 
 use crate::live::{Registry, Seat};
 use crate::model::{Asked, Change, Model, Snapshot, faults};
@@ -146,7 +146,7 @@ impl<S: Store> Hub<S> {
     pub(crate) async fn join(&self, vm: &str, hello: &Hello) -> Result<Seat, HubError> {
         speaks(hello.protocol).map_err(HubError::Refused)?;
         let vm = self.managed(vm).await?;
-        let Some(seat) = self.live.take(&vm, self.heartbeat * 3 / 2).await else {
+        let Some(seat) = self.live.take(&vm, self.heartbeat * 2).await else {
             let detail = "a second live session with the same key was refused: the key may be cloned".to_owned();
             self.cloned(&vm, &detail).await?;
             return Err(HubError::Refused(detail));
@@ -172,7 +172,7 @@ impl<S: Store> Hub<S> {
 
     async fn seated(&self, vm: &Name, hello: &Hello) -> Result<(), StoreError> {
         let mut model = self.model.lock().await;
-        self.presence(&mut model, vm, Presence::Online, Some(hello.generation));
+        self.presence(&mut model, vm, |model| model.joined(vm, hello.generation));
         self.observed(&mut model, vm, &hello.addresses).await?;
         self.release(&mut model).await
     }
@@ -182,15 +182,15 @@ impl<S: Store> Hub<S> {
         let mut model = self.model.lock().await;
         let vm = seat.vm().clone();
         if self.live.vacate(seat) {
-            self.presence(&mut model, &vm, Presence::Offline, None);
+            self.presence(&mut model, &vm, |model| model.left(&vm));
         }
         self.release(&mut model).await
     }
 
-    /// A session fell silent, or speaks again.
-    pub(crate) async fn silent(&self, vm: &Name, silent: bool) {
+    /// A session fell silent then, or speaks again.
+    pub(crate) async fn silent(&self, vm: &Name, since: Option<i64>) {
         let mut model = self.model.lock().await;
-        self.presence(&mut model, vm, if silent { Presence::Stale } else { Presence::Online }, None);
+        self.presence(&mut model, vm, |model| model.silent(vm, since));
     }
 
     /// An agent answered a generation.
@@ -288,9 +288,9 @@ impl<S: Store> Hub<S> {
         self.advance(model, Change::Observed(vm.clone(), addresses.to_vec()), None).await
     }
 
-    fn presence(&self, model: &mut MutexGuard<'_, Model>, vm: &Name, presence: Presence, holds: Option<u64>) {
+    fn presence(&self, model: &mut MutexGuard<'_, Model>, vm: &Name, change: impl FnOnce(&mut Model)) {
         let before = model.agent(vm);
-        model.present(vm, presence, holds);
+        change(model);
         if let Some(state) = model.agent(vm).filter(|after| before.as_ref() != Some(after)) {
             self.tell(CenterEvent::Agent(state));
         }

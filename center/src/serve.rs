@@ -15,16 +15,16 @@ use tokio::sync::watch;
 use tokio_rustls::TlsAcceptor;
 use tokio_stream::wrappers::{ReceiverStream, UnixListenerStream};
 use tonic::transport::Server;
-use wire::MAX_FROM_AGENT;
 use wire::proto::admin_server::AdminServer;
 use wire::proto::enrolment_server::EnrolmentServer;
 use wire::proto::session_server::SessionServer;
+use wire::{HEARTBEAT, MAX_FROM_AGENT};
 
 use crate::door::{self, Incoming};
 use crate::folder;
 use crate::hub::Hub;
 use crate::pki::{Authority, PkiError};
-use crate::rpc::{AdminService, EnrolmentService, Routes, SessionService};
+use crate::rpc::{AdminService, DEAD, EnrolmentService, Routes, SessionService};
 use crate::store::{Sqlite, Store, StoreError};
 
 /// How long open streams may take to end when the center stops.
@@ -35,8 +35,6 @@ const MAX_ADMIN: usize = 64 * 1024 * 1024;
 const MAX_ENROLMENT: usize = 16 * 1024;
 /// How many streams one agent's connection may carry; it needs one.
 const STREAMS: u32 = 4;
-/// How often a connection is tried, and how long its answer may take: who is gone without a word leaves no connection.
-const TRIAL: Duration = Duration::from_secs(20);
 
 /// Where and how to serve.
 #[derive(Clone, Debug)]
@@ -50,10 +48,10 @@ pub struct ServeOptions {
 }
 
 impl ServeOptions {
-    /// With the customary heartbeat of two seconds.
+    /// With the customary heartbeat.
     #[must_use]
     pub fn new(state: PathBuf, listen: SocketAddr) -> Self {
-        Self { state, listen, heartbeat: Duration::from_secs(2) }
+        Self { state, listen, heartbeat: HEARTBEAT }
     }
 
     /// The admin socket of a state folder.
@@ -156,6 +154,8 @@ async fn both<S: Store>(
     closing: watch::Receiver<bool>,
 ) -> Result<(), CenterError> {
     let closed = |mut closing: watch::Receiver<bool>| async move { drop(closing.wait_for(|closing| *closing).await) };
+    // Who is gone without a word leaves no connection; a session has its own, quicker signs of life.
+    let trial = Some(hub.heartbeat * DEAD);
     let session = SessionService { hub: hub.clone(), closing: closing.clone() };
     let routes = Routes {
         enrolment: EnrolmentServer::new(EnrolmentService { hub: hub.clone() }).max_decoding_message_size(MAX_ENROLMENT),
@@ -163,8 +163,10 @@ async fn both<S: Store>(
     };
     let operators = AdminServer::new(AdminService { hub, closing: closing.clone() });
     let operators = operators.max_decoding_message_size(MAX_ADMIN);
-    let door = Server::builder().max_concurrent_streams(STREAMS);
-    let door = door.http2_keepalive_interval(Some(TRIAL)).http2_keepalive_timeout(Some(TRIAL));
+    let door = Server::builder()
+        .max_concurrent_streams(STREAMS)
+        .http2_keepalive_interval(trial)
+        .http2_keepalive_timeout(trial);
     let agents = door.serve_with_incoming_shutdown(routes, ReceiverStream::new(connections), closed(closing.clone()));
     let admin =
         Server::builder().serve_with_incoming_shutdown(operators, UnixListenerStream::new(admin), closed(closing));

@@ -361,6 +361,39 @@ async fn a_second_session_of_one_key_is_refused_and_told() {
 }
 
 /// How many notes for the auditors read like this.
+#[tokio::test]
+async fn a_silent_agent_is_stale_since_its_last_word_until_it_speaks() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    let stale = |event| match event {
+        CenterEvent::Agent(state) => state.stale_since.map(|since| (state.presence, since)),
+        _ => None,
+    };
+    let online = |event| presence(&event, "db").filter(|(presence, _)| *presence == Presence::Online);
+    let mut session = join(center.address, &credentials).await;
+    until(&mut events, online).await;
+    let (presence, first) = until(&mut events, stale).await;
+    assert_eq!(presence, Presence::Stale);
+    session.sender.send(FromAgent::Heartbeat).await.unwrap();
+    until(&mut events, online).await;
+    let (_, second) = until(&mut events, stale).await;
+    assert!(first < second, "it was heard between {first} and {second}");
+    // The session ends at last, and whether the agent lives is as unknown as before.
+    let ended = async { while let Ok(Some(_)) = session.receiver.receive().await {} };
+    tokio::time::timeout(PATIENCE, ended).await.expect("no session is for ever");
+    let agent = center.admin.status().await.unwrap().agents.remove(0);
+    assert_eq!((agent.presence, agent.stale_since), (Presence::Stale, Some(second)));
+    // Who is not connected holds up nothing: an address changes its owner.
+    let swapped = inventory("\"10.98.0.2\"", "\"10.98.0.3\"");
+    center.admin.apply_inventory(swapped).await.unwrap();
+    assert_eq!(center.admin.status().await.unwrap().held.len(), 0);
+    drop((session, events));
+    center.stop().await;
+}
+
 async fn audited(state: &Path, like: &str) -> i64 {
     let url = format!("sqlite://{}", state.join("center.db").display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();

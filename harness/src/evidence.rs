@@ -1,5 +1,6 @@
 //! Evidence: what the independent witnesses saw of one probe. The world gathers it, the judge reads it.
 
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use policy::{Family, FlowService};
@@ -159,6 +160,8 @@ pub struct Observation {
     pub records: Vec<Record>,
     /// What the center says of each agent at the end of the step.
     pub agents: Vec<AgentState>,
+    /// The VMs whose agents say themselves that they have lost their center, each with why.
+    pub disconnected: BTreeMap<String, String>,
     /// The newest published generation at the end of the step.
     pub published: u64,
     /// Items of `do` that came out otherwise than the scenario says, in their order.

@@ -9,9 +9,11 @@ pub(crate) fn generation(generation: u64) -> String {
 
 pub(crate) fn version(version: &PolicyVersion) -> String {
     let PolicyVersion { generation, published, text } = version;
-    let published =
-        Timestamp::from_millisecond(*published).map_or_else(|_| "?".to_owned(), |instant| instant.to_string());
-    format!("generation {generation:>6}  {published}  {} lines\n", text.lines().count())
+    format!("generation {generation:>6}  {}  {} lines\n", instant(*published), text.lines().count())
+}
+
+fn instant(millis: i64) -> String {
+    Timestamp::from_millisecond(millis).map_or_else(|_| "?".to_owned(), |instant| instant.to_string())
 }
 
 pub(crate) fn status(status: &CenterStatus) -> String {
@@ -22,12 +24,13 @@ pub(crate) fn status(status: &CenterStatus) -> String {
 }
 
 fn agent(state: &AgentState) -> String {
-    let AgentState { vm, presence, acked, refused, quarantined, clones } = state;
-    let presence = match presence {
-        Presence::Unenrolled => "unenrolled",
-        Presence::Online => "online",
-        Presence::Stale => "stale",
-        Presence::Offline => "offline",
+    let AgentState { vm, presence, acked, refused, quarantined, clones, stale_since } = state;
+    let presence = match (presence, stale_since) {
+        (Presence::Unenrolled, _) => "unenrolled".to_owned(),
+        (Presence::Online, _) => "online".to_owned(),
+        (Presence::Stale, Some(since)) => format!("stale since {}", instant(*since)),
+        (Presence::Stale, None) => "stale".to_owned(),
+        (Presence::Offline, _) => "offline".to_owned(),
     };
     let quarantined = if *quarantined { "  quarantined" } else { "" };
     let refused =

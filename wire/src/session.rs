@@ -1,5 +1,7 @@
 //! The messages of one agent's session.
 
+use std::time::Duration;
+
 use crate::{Ack, Hello, Record, SealedView, View};
 
 /// The most records that one message may carry.
@@ -18,7 +20,7 @@ pub enum FromAgent {
     Ack(Ack),
     /// Records of one boot in ascending order, at most [`MAX_BATCH`].
     Records(Vec<Record>),
-    /// It lives: the answer to the center's heartbeat.
+    /// It lives.
     Heartbeat,
 }
 
@@ -31,6 +33,8 @@ pub enum FromCenter {
         protocol: u32,
         /// The center's time, in milliseconds since the Unix epoch.
         now: i64,
+        /// How often both are to say that they live.
+        heartbeat: Duration,
     },
     /// The whole view of the newest generation; older ones that were not sent are skipped.
     View(Box<View>),
@@ -43,7 +47,7 @@ pub enum FromCenter {
         /// The last sequence number.
         up_to: u64,
     },
-    /// It lives. An agent answers at once with [`FromAgent::Heartbeat`], by which the center knows that it lives, too.
+    /// It lives.
     Heartbeat {
         /// The center's time, in milliseconds since the Unix epoch.
         now: i64,

@@ -52,7 +52,7 @@ pub enum Presence {
     Unenrolled,
     /// Connected.
     Online,
-    /// Connected, but silent for longer than the heartbeats allow.
+    /// Silent for longer than the heartbeats allow, and nothing says that it ended.
     Stale,
     /// Not connected.
     Offline,
@@ -75,6 +75,9 @@ pub struct AgentState {
     /// the center started, until the VM enrols anew.
     #[serde(default)]
     pub clones: u64,
+    /// Of a stale agent: when it was last heard, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub stale_since: Option<i64>,
 }
 
 /// One thing that the center tells its watchers, in the order in which it learned it.

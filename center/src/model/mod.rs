@@ -44,6 +44,10 @@ pub(crate) enum Change {
 #[derive(Clone, Debug, Default)]
 struct Agent {
     presence: Option<Presence>,
+    /// A session stands.
+    seated: bool,
+    /// Nothing was heard since, and nothing says that it ended.
+    stale_since: Option<i64>,
     enrolled: bool,
     acked: u64,
     refused: Option<(u64, String)>,
@@ -172,12 +176,28 @@ impl Model {
         agent.clones == 1
     }
 
-    /// An agent's session began or ended, or went silent. What it holds already counts as acknowledged.
-    pub(crate) fn present(&mut self, vm: &Name, presence: Presence, holds: Option<u64>) {
+    /// An agent's session began. What it holds already counts as acknowledged.
+    pub(crate) fn joined(&mut self, vm: &Name, holds: u64) {
         let newest = self.generation;
         if let Some(agent) = self.agents.get_mut(vm) {
-            agent.presence = Some(presence);
-            agent.acked = holds.map_or(agent.acked, |held| if held <= newest { held } else { 0 });
+            (agent.presence, agent.seated, agent.stale_since) = (Some(Presence::Online), true, None);
+            agent.acked = if holds <= newest { holds } else { 0 };
+        }
+    }
+
+    /// An agent's session ended. Whether one that was silent still lives, nobody knows.
+    pub(crate) fn left(&mut self, vm: &Name) {
+        if let Some(agent) = self.agents.get_mut(vm) {
+            agent.seated = false;
+            agent.presence = agent.stale_since.map_or(Some(Presence::Offline), |_| Some(Presence::Stale));
+        }
+    }
+
+    /// An agent was last heard then, too long ago; `None`: it speaks again.
+    pub(crate) fn silent(&mut self, vm: &Name, since: Option<i64>) {
+        if let Some(agent) = self.agents.get_mut(vm) {
+            agent.presence = Some(since.map_or(Presence::Online, |_| Presence::Stale));
+            agent.stale_since = since;
         }
     }
 
@@ -197,8 +217,7 @@ impl Model {
     /// Forgets withdrawals that every connected agent has acknowledged. True where a new owner waits for such an
     /// address, which takes a generation ([`Change::Release`]).
     pub(crate) fn release_is_due(&mut self) -> bool {
-        let connected = |agent: &&Agent| matches!(agent.presence, Some(Presence::Online | Presence::Stale));
-        let slowest = self.agents.values().filter(connected).map(|agent| agent.acked).min();
+        let slowest = self.agents.values().filter(|agent| agent.seated).map(|agent| agent.acked).min();
         if !self.standing.is_due(slowest.unwrap_or(self.generation)) {
             return false;
         }
@@ -230,6 +249,7 @@ impl Model {
             refused: agent.refused.clone(),
             quarantined: self.standing.quarantined.contains(vm),
             clones: agent.clones,
+            stale_since: agent.stale_since,
         })
     }
 

@@ -16,7 +16,7 @@ mod session;
 
 pub(crate) use admin::AdminService;
 pub(crate) use enrolment::EnrolmentService;
-pub(crate) use session::SessionService;
+pub(crate) use session::{DEAD, SessionService};
 
 /// Both services of the agents' port, told apart by the request's path.
 pub(crate) struct Routes<S: Store> {

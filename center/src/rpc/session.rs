@@ -4,15 +4,15 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::time::Instant;
 
 use tokio::sync::{mpsc, watch};
+use tokio::time::MissedTickBehavior;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use wire::proto::{self, session_server::Session};
-use wire::{FromAgent, FromCenter, PROTOCOL, Record, SEALS, SealedView};
+use wire::{FromAgent, FromCenter, PROTOCOL, Pulse, Record, SEALS, SealedView};
 
 use crate::hub::{Hub, HubError, now};
 use crate::live::Seat;
@@ -22,10 +22,8 @@ use crate::store::Store;
 
 /// How many messages may wait for an agent; views are made only when there is room, so no superseded one waits.
 const QUEUE: usize = 2;
-/// After so many heartbeats of silence an agent is stale …
-const STALE: u32 = 3;
-/// … and after so many its session ends.
-const DEAD: u32 = 8;
+/// After so many heartbeats of silence a session ends; long before, its agent is stale.
+pub(crate) const DEAD: u32 = 8;
 
 /// The service.
 pub(crate) struct SessionService<S> {
@@ -138,7 +136,8 @@ impl<S: Store> Talk<S> {
             Ok(false) => return Ending::Refused(replaced(seat.vm().as_str())),
             Err(error) => return error.into(),
         }
-        let welcome = FromCenter::Welcome { protocol: self.protocol, now: now() };
+        let (protocol, heartbeat) = (self.protocol, self.hub.heartbeat);
+        let welcome = FromCenter::Welcome { protocol, now: now(), heartbeat };
         match self.say(welcome).await {
             Ok(()) => self.talk(seat).await,
             Err(ending) => ending,
@@ -149,7 +148,9 @@ impl<S: Store> Talk<S> {
         let mut snapshots = self.hub.snapshots();
         snapshots.mark_changed();
         let mut beat = tokio::time::interval(self.hub.heartbeat);
-        let (mut heard, mut stale, mut due) = (Instant::now(), false, None);
+        beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        beat.reset();
+        let (mut pulse, mut heard, mut stale, mut due) = (Pulse::default(), now(), false, None);
         let sender = self.sender.clone();
         loop {
             let step = tokio::select! {
@@ -157,7 +158,7 @@ impl<S: Store> Talk<S> {
                 () = seat.signals().nudge.notified() => self.beat(),
                 message = self.hear() => match message {
                     Ok(message) => {
-                        heard = Instant::now();
+                        (pulse, heard) = (Pulse::default(), now());
                         seat.heard();
                         self.handle(seat, message).await
                     }
@@ -171,18 +172,20 @@ impl<S: Store> Talk<S> {
                     due = Some(snapshots.borrow_and_update().clone());
                     changed.map_err(|_| Ending::Gone)
                 }
-                _ = beat.tick() => self.beat(),
+                _ = beat.tick() => {
+                    pulse.beat();
+                    self.beat()
+                }
             };
-            let silence = heard.elapsed();
             if let Err(ending) = step {
                 return ending;
             }
-            if silence > self.hub.heartbeat * DEAD {
-                return Ending::Gone;
+            if stale != pulse.is_lost() {
+                stale = pulse.is_lost();
+                self.hub.silent(seat.vm(), stale.then_some(heard)).await;
             }
-            if stale != (silence > self.hub.heartbeat * STALE) {
-                stale = !stale;
-                self.hub.silent(seat.vm(), stale).await;
+            if pulse.missed() >= DEAD {
+                return Ending::Gone;
             }
         }
     }

@@ -3,23 +3,23 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use policy::{End, FlowService, Verdict};
+use policy::{End, FlowService, Name, Verdict};
 use reports::event::{Finding, FindingKind, Word};
-use wire::{FlowEnd, Kind, Presence, Record};
+use wire::{AgentState, FlowEnd, Kind, Presence, Record};
 
 use super::Fault;
 use super::step::bare;
 use crate::evidence::Observation;
 use crate::plan::PlannedStep;
-use crate::scenario::{Claim, Expectation, Glob, ReportClaim};
+use crate::scenario::{Claim, Expectation, Glob, ReportClaim, Standing};
 use crate::state::State;
 
 /// Judges one such expectation.
 pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observation) -> Option<Finding> {
     let fault = match &expectation.claim {
         Claim::Report(claim) => report(&step.state, claim, seen),
-        Claim::Agent { vms, online } => agent(&step.state, vms, *online, seen),
-        Claim::AckedByAll => acked(&step.state, seen),
+        Claim::Agent { vms, standing } => agent(&step.state, vms, *standing, seen),
+        Claim::AckedByAll { but } => acked(&step.state, but.as_ref(), seen),
         Claim::Flow(_) | Claim::Session { .. } => None,
     }?;
     let (text, line) = (expectation.text.clone(), expectation.line);
@@ -30,24 +30,36 @@ fn unmet(why: String) -> Option<Fault> {
     Some(Fault::new(FindingKind::Unmet, why))
 }
 
-fn agent(state: &State, vms: &Glob, online: bool, seen: &Observation) -> Option<Fault> {
+fn agent(state: &State, vms: &Glob, standing: Standing, seen: &Observation) -> Option<Fault> {
     for vm in state.vms.keys().filter(|vm| vms.matches(vm) && state.is_managed(vm)) {
-        let presence = seen.agents.iter().find(|agent| agent.vm == vm.as_str()).map(|agent| agent.presence);
-        let is_online = presence == Some(Presence::Online);
-        if presence.is_none() || is_online != online {
-            let found = presence.map_or("unknown to the center".to_owned(), |p| format!("{p:?}").to_lowercase());
-            return unmet(format!("the agent of `{vm}` is {found}"));
+        let agent = seen.agents.iter().find(|agent| agent.vm == vm.as_str());
+        let lost = seen.disconnected.get(vm.as_str());
+        let says = |says: fn(&AgentState) -> bool| agent.is_some_and(says);
+        let holds = match standing {
+            Standing::Online => says(|agent| agent.presence == Presence::Online),
+            Standing::Offline => says(|agent| agent.presence != Presence::Online),
+            Standing::Stale => says(|agent| agent.presence == Presence::Stale && agent.stale_since.is_some()),
+            Standing::Disconnected => lost.is_some(),
+        };
+        if !holds {
+            let found = agent.map(|agent| format!("{:?}", agent.presence).to_lowercase());
+            let itself = lost.map(|why| format!(", and says itself that it cannot {why}")).unwrap_or_default();
+            let found = found.unwrap_or("unknown to the center".to_owned());
+            return unmet(format!("the agent of `{vm}` is {found}{itself}"));
         }
     }
     None
 }
 
-fn acked(state: &State, seen: &Observation) -> Option<Fault> {
+/// `but`: these must be behind.
+fn acked(state: &State, but: Option<&Glob>, seen: &Observation) -> Option<Fault> {
     let acked = |vm: &str| seen.agents.iter().find(|agent| agent.vm == vm).map_or(0, |agent| agent.acked);
+    let has_acked = |vm: &Name| acked(vm.as_str()) == seen.published;
+    let should = |vm: &Name| but.is_none_or(|but| !but.matches(vm));
     let behind: Vec<String> = state
         .vms
         .keys()
-        .filter(|vm| state.is_managed(vm) && acked(vm.as_str()) != seen.published)
+        .filter(|vm| state.is_managed(vm) && has_acked(vm) != should(vm))
         .map(|vm| format!("`{vm}` {}", acked(vm.as_str())))
         .collect();
     if behind.is_empty() && seen.published > 0 {

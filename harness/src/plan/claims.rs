@@ -81,14 +81,14 @@ impl Names<'_> {
                 }
                 self.rule(expectation, claim.rule.as_deref());
             }
-            Claim::Agent { vms, .. } => {
+            Claim::Agent { vms, .. } | Claim::AckedByAll { but: Some(vms) } => {
                 let managed = |name: &Name| self.state.is_managed(name);
                 let found = self.endpoints(expectation, vms);
                 if !found.is_empty() && !found.iter().any(managed) {
                     self.report(expectation, vms.as_str(), format!("`{vms}` has no agent"), None);
                 }
             }
-            Claim::Flow(_) | Claim::Session { .. } | Claim::AckedByAll => {}
+            Claim::Flow(_) | Claim::Session { .. } | Claim::AckedByAll { but: None } => {}
         }
     }
 }

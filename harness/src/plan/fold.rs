@@ -175,7 +175,7 @@ fn on_the_way(mut cell: PlannedCell, states: &[&State], now: Timestamp) -> Plann
 fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
     let is_event = |expectation: &&Expectation| match &expectation.claim {
         Claim::Flow(_) | Claim::Session { .. } => false,
-        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll => true,
+        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } => true,
     };
     let events: Vec<Expectation> = step.expect.iter().filter(is_event).cloned().collect();
     events.iter().for_each(|expectation| names.event(expectation));

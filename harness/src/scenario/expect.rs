@@ -34,15 +34,32 @@ pub enum Claim {
     },
     /// Of records that the center holds.
     Report(ReportClaim),
-    /// `agent NAME: online` or `offline`, as the center sees it.
+    /// `agent NAME: online`, and the like.
     Agent {
         /// Which VMs.
         vms: Glob,
-        /// Online, or else offline.
-        online: bool,
+        /// How the agents stand.
+        standing: Standing,
     },
-    /// `generation acked by all`: every managed VM acknowledged the newest published generation.
-    AckedByAll,
+    /// `generation acked by all [but NAME]`: every managed VM acknowledged the newest published generation, save those
+    /// that have not.
+    AckedByAll {
+        /// These have not.
+        but: Option<Glob>,
+    },
+}
+
+/// How an agent stands to its center.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Standing {
+    /// The center says that it is there.
+    Online,
+    /// The center says that it is not, or that it is silent.
+    Offline,
+    /// The center says since when it is silent.
+    Stale,
+    /// The agent itself says that it has lost its center.
+    Disconnected,
 }
 
 /// A claim of every flow from a source to a destination of the globs.

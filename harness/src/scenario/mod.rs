@@ -10,11 +10,12 @@ mod step;
 mod topology;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::Policy;
 
 pub use crafted::{Crafted, Fragments, Ports, Shape};
-pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim};
+pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use read::{LoadError, ScenarioErrors, load, parse};
 pub use step::{Act, Action, Doing, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
@@ -32,6 +33,8 @@ pub struct Scenario {
     pub slow: bool,
     /// It runs while nothing else does (semantics 31).
     pub exclusive: bool,
+    /// How often center and agents say that they live, where it is not the customary time.
+    pub heartbeat: Option<Duration>,
     /// What stands before the first step.
     pub topology: Topology,
     /// The policy before the first step; without one, agents stay closed.

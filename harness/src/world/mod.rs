@@ -8,6 +8,7 @@ mod publish;
 mod raise;
 mod raw;
 mod sabotage;
+mod standing;
 mod tamper;
 mod throughout;
 mod wait;
@@ -16,6 +17,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name};
@@ -49,6 +51,7 @@ const CENTER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0xffff
 pub(crate) struct World {
     programs: Programs,
     scratch: PathBuf,
+    heartbeat: Option<Duration>,
     state: Arc<State>,
     lab: Lab,
     center: Option<Program>,

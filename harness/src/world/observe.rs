@@ -45,6 +45,7 @@ impl World {
         for act in &step.acts {
             self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
         }
+        self.await_standings(step);
         self.await_word(Duration::ZERO, |_| true);
         let Self { account, rounds, lab, prober, counters, known, next_probe, state, .. } = self;
         rounds.go(&mut super::throughout::Hands { lab, prober, counters, known, next_probe, state }, account);
@@ -70,6 +71,7 @@ impl World {
             strays: self.strays(),
             records: self.account.records.clone(),
             agents: self.account.agents.values().cloned().collect(),
+            disconnected: self.disconnected(),
             published: self.account.published,
             undone: self.undone.clone(),
             probes: made,

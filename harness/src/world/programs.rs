@@ -45,9 +45,12 @@ pub(crate) struct Program {
 
 impl Programs {
     /// The center's command line.
-    pub(crate) fn center(&self, folder: &Path, listen: SocketAddr) -> io::Result<Command> {
+    pub(crate) fn center(&self, folder: &Path, listen: SocketAddr, heartbeat: Option<Duration>) -> io::Result<Command> {
         let mut command = logged(&self.exe, folder)?;
         command.args(["center", "serve", "--listen", &listen.to_string(), "--state"]).arg(folder.join("state"));
+        if let Some(heartbeat) = heartbeat {
+            command.arg("--heartbeat-ms").arg(heartbeat.as_millis().to_string());
+        }
         command.stdout(Stdio::piped());
         Ok(command)
     }

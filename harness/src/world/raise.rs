@@ -9,7 +9,7 @@ use wire::{InventoryFile, InventoryVm};
 
 use super::programs::{Program, Programs};
 use super::{CENTER, CENTER_V4, CENTER_V6, PORT, World};
-use crate::scenario::{self, AgentKind};
+use crate::scenario::{self, AgentKind, Scenario};
 use crate::state::State;
 use crate::witness::operator::Operator;
 
@@ -20,15 +20,16 @@ impl World {
     /// Raises a state: when this returns, every agent holds what is published.
     pub(crate) fn raise(
         state: Arc<State>,
-        neighbours: scenario::Neighbours,
+        scenario: &Scenario,
         programs: Programs,
         scratch: &Path,
     ) -> Result<Self, String> {
         let operator = Operator::new().map_err(|error| format!("start the operator's thread: {error}"))?;
-        let lab = Lab::raise(&plan(&state, neighbours)).map_err(|error| error.to_string())?;
+        let lab = Lab::raise(&plan(&state, scenario.topology.neighbours)).map_err(|error| error.to_string())?;
         let mut world = Self {
             programs,
             scratch: scratch.to_owned(),
+            heartbeat: scenario.heartbeat,
             state: Arc::clone(&state),
             lab,
             center: None,
@@ -82,7 +83,10 @@ impl World {
             None => self.folder("center"),
         };
         let listen = std::net::SocketAddr::new(std::net::Ipv6Addr::UNSPECIFIED.into(), PORT);
-        let command = self.programs.center(&folder, listen).map_err(|error| format!("start the center: {error}"))?;
+        let command = self
+            .programs
+            .center(&folder, listen, self.heartbeat)
+            .map_err(|error| format!("start the center: {error}"))?;
         let station = self.lab.station(CENTER).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;
         let socket = folder.join("state").join("admin.sock");

@@ -1,10 +1,19 @@
 //! The messages of a session.
 
+use std::time::Duration;
+
 use prost::Message;
 
 use super::{At, DecodeError, Decoded, Fault, addresses_in, addresses_out, at_most, text_in};
 use crate::proto::{self, ack::Result as Outcome, from_agent::Message as Agent, from_center::Message as Center};
-use crate::{Ack, AckResult, FromAgent, FromCenter, Hello, MAX_ADDRESSES, MAX_BATCH, Record, Seal, SealedView};
+use crate::{
+    Ack, AckResult, FromAgent, FromCenter, HEARTBEAT, Hello, MAX_ADDRESSES, MAX_BATCH, Record, Seal, SealedView,
+};
+
+/// No heartbeat is quicker …
+const FASTEST: Duration = Duration::from_millis(10);
+/// … or slower, whatever a center says.
+const SLOWEST: Duration = Duration::from_secs(3600);
 
 impl From<FromAgent> for proto::FromAgent {
     fn from(message: FromAgent) -> Self {
@@ -50,7 +59,9 @@ impl From<FromCenter> for proto::FromCenter {
     fn from(message: FromCenter) -> Self {
         Self {
             message: Some(match message {
-                FromCenter::Welcome { protocol, now } => Center::Welcome(proto::Welcome { protocol, now }),
+                FromCenter::Welcome { protocol, now, heartbeat } => {
+                    Center::Welcome(proto::Welcome { protocol, now, heartbeat_ms: heartbeat_out(heartbeat) })
+                }
                 FromCenter::View(view) => Center::View((*view).into()),
                 FromCenter::Sealed(sealed) => Center::Sealed((*sealed).into()),
                 FromCenter::Stored { boot, up_to } => Center::Stored(proto::Stored { boot, up_to }),
@@ -66,7 +77,9 @@ impl TryFrom<proto::FromCenter> for FromCenter {
 
     fn try_from(proto::FromCenter { message }: proto::FromCenter) -> Decoded<Self> {
         Ok(match message.at("message")? {
-            Center::Welcome(proto::Welcome { protocol, now }) => Self::Welcome { protocol, now },
+            Center::Welcome(proto::Welcome { protocol, now, heartbeat_ms }) => {
+                Self::Welcome { protocol, now, heartbeat: heartbeat_in(heartbeat_ms) }
+            }
             Center::View(view) => Self::View(Box::new(view.try_into()?)),
             Center::Sealed(sealed) => Self::Sealed(Box::new(sealed.try_into()?)),
             Center::Stored(proto::Stored { boot, up_to }) => Self::Stored { boot, up_to },
@@ -74,6 +87,16 @@ impl TryFrom<proto::FromCenter> for FromCenter {
             Center::Refused(proto::Refusal { reason }) => Self::Refused { reason },
         })
     }
+}
+
+/// The customary one is not said, as centers did that knew no other.
+fn heartbeat_out(heartbeat: Duration) -> u32 {
+    if heartbeat == HEARTBEAT { 0 } else { u32::try_from(heartbeat.as_millis()).unwrap_or(u32::MAX) }
+}
+
+fn heartbeat_in(millis: u32) -> Duration {
+    let told = Duration::from_millis(u64::from(millis));
+    if millis == 0 { HEARTBEAT } else { told.clamp(FASTEST, SLOWEST) }
 }
 
 impl From<SealedView> for proto::SealedView {

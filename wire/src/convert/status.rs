@@ -26,9 +26,9 @@ fn presence_in(value: i32) -> Decoded<Presence> {
 }
 
 impl From<AgentState> for proto::AgentState {
-    fn from(AgentState { vm, presence, acked, refused, quarantined, clones }: AgentState) -> Self {
+    fn from(AgentState { vm, presence, acked, refused, quarantined, clones, stale_since }: AgentState) -> Self {
         let refused = refused.map(|(generation, reason)| proto::RefusedGeneration { generation, reason });
-        Self { vm, presence: proto::Presence::from(presence).into(), acked, refused, quarantined, clones }
+        Self { vm, presence: proto::Presence::from(presence).into(), acked, refused, quarantined, clones, stale_since }
     }
 }
 
@@ -36,9 +36,9 @@ impl TryFrom<proto::AgentState> for AgentState {
     type Error = DecodeError;
 
     fn try_from(state: proto::AgentState) -> Decoded<Self> {
-        let proto::AgentState { vm, presence, acked, refused, quarantined, clones } = state;
+        let proto::AgentState { vm, presence, acked, refused, quarantined, clones, stale_since } = state;
         let refused = refused.map(|proto::RefusedGeneration { generation, reason }| (generation, reason));
-        Ok(Self { vm, presence: presence_in(presence)?, acked, refused, quarantined, clones })
+        Ok(Self { vm, presence: presence_in(presence)?, acked, refused, quarantined, clones, stale_since })
     }
 }
 

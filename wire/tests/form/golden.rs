@@ -7,7 +7,7 @@ use std::{env, fs};
 
 use policy::Outage;
 use prost::Message;
-use wire::{AgentState, CenterEvent, FromAgent, FromCenter, StoredRecord, View, proto};
+use wire::{AgentState, CenterEvent, FromAgent, FromCenter, HEARTBEAT, StoredRecord, View, proto};
 
 use crate::samples;
 
@@ -58,7 +58,9 @@ fn what_a_center_says_keeps_its_bytes() {
     check::<_, proto::View>("view-lease", View { outage: Outage::Lease(600), ..closed });
     check::<_, proto::FromCenter>("view-message", FromCenter::View(Box::new(samples::view())));
     check::<_, proto::FromCenter>("sealed", FromCenter::Sealed(Box::new(samples::sealed())));
-    check::<_, proto::FromCenter>("welcome", FromCenter::Welcome { protocol: 1, now: 1_795_000_000_123 });
+    let welcome = |heartbeat| FromCenter::Welcome { protocol: 1, now: 1_795_000_000_123, heartbeat };
+    check::<_, proto::FromCenter>("welcome", welcome(HEARTBEAT));
+    check::<_, proto::FromCenter>("welcome-heartbeat", welcome(10 * HEARTBEAT));
     check::<_, proto::FromCenter>("stored", FromCenter::Stored { boot: "00c0ffee".into(), up_to: 42 });
     check::<_, proto::FromCenter>("center-heartbeat", FromCenter::Heartbeat { now: 1_795_000_000_123 });
     check::<_, proto::FromCenter>("refused", FromCenter::Refused { reason: "no".into() });
@@ -76,6 +78,8 @@ fn what_operators_hear_and_say_keeps_its_bytes() {
     check::<_, proto::CenterEvent>("event-agent", CenterEvent::Agent(samples::agent()));
     let cloned = AgentState { clones: 3, ..samples::agent() };
     check::<_, proto::CenterEvent>("event-agent-cloned", CenterEvent::Agent(cloned));
+    let silent = AgentState { stale_since: Some(1_795_000_000_123), ..samples::agent() };
+    check::<_, proto::CenterEvent>("event-agent-silent", CenterEvent::Agent(silent));
     check::<_, proto::CenterEvent>("event-alert", CenterEvent::Alert { vm: "db".into(), detail: "cloned".into() });
     check::<_, proto::CenterEvent>("event-missed", CenterEvent::Missed { count: 3 });
 }

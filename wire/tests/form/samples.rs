@@ -196,6 +196,7 @@ pub(crate) fn agent() -> AgentState {
         refused: Some((7, "no room".into())),
         quarantined: true,
         clones: 0,
+        stale_since: None,
     }
 }
 

@@ -225,7 +225,9 @@ pub(crate) fn from_agent() -> impl Strategy<Value = FromAgent> {
 
 pub(crate) fn from_center() -> impl Strategy<Value = FromCenter> {
     prop_oneof![
-        any::<(u32, i64)>().prop_map(|(protocol, now)| FromCenter::Welcome { protocol, now }),
+        (any::<(u32, i64)>(), 10_u64..3_600_001).prop_map(|((protocol, now), millis)| {
+            FromCenter::Welcome { protocol, now, heartbeat: Duration::from_millis(millis) }
+        }),
         view().prop_map(|view| FromCenter::View(Box::new(view))),
         (view(), vec(any::<u8>(), 0..80)).prop_map(|(view, signature)| {
             let sealed = SealedView::new(view, |_| Ok::<_, ()>(signature));
@@ -255,14 +257,15 @@ pub(crate) fn query() -> impl Strategy<Value = RecordQuery> {
 
 fn agent() -> impl Strategy<Value = AgentState> {
     let presence = select(vec![Presence::Unenrolled, Presence::Online, Presence::Stale, Presence::Offline]);
-    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<(bool, u64)>()).prop_map(
-        |(vm, presence, acked, refused, (quarantined, clones))| AgentState {
+    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<(bool, u64, Option<i64>)>()).prop_map(
+        |(vm, presence, acked, refused, (quarantined, clones, stale_since))| AgentState {
             vm,
             presence,
             acked,
             refused,
             quarantined,
             clones,
+            stale_since,
         },
     )
 }

@@ -258,8 +258,8 @@ impl Reader<'_> {
         let hosts = fold.state.hosts.clone();
         let mut added = Vec::new();
         for entry in yaml::pairs(node, "VMs", &mut self.problems).unwrap_or_default() {
-            let vm = self.vm_entry(entry, &hosts, &mut fold.pool);
-            added.extend(vm.map(|(vm, spec)| Action::Add { vm, spec }));
+            let vms = self.vm_entry(entry, &hosts, &mut fold.pool);
+            added.extend(vms.into_iter().map(|(vm, spec)| Action::Add { vm, spec }));
         }
         added
     }

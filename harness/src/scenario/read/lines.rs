@@ -6,7 +6,7 @@ use policy::yaml::{self, Node, Style, Text, Value};
 use policy::{End, Family, Problem, TextError, Verdict, Would};
 use reports::event::Word as Verb;
 
-use super::super::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim};
+use super::super::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 use super::Reader;
 use super::flow::{Words, head, service};
 
@@ -17,6 +17,13 @@ const VERBS: [(&str, Verb); 6] = [
     ("cut", Verb::Cut),
     ("refused", Verb::Refused),
     ("unreachable", Verb::Unreachable),
+];
+
+const STANDINGS: [(&str, Standing); 4] = [
+    ("online", Standing::Online),
+    ("offline", Standing::Offline),
+    ("stale", Standing::Stale),
+    ("disconnected", Standing::Disconnected),
 ];
 
 impl Reader<'_> {
@@ -72,9 +79,12 @@ fn claim(text: &str) -> Result<Claim, TextError> {
         "reported" => return report(text, after, false, false),
         "reported once" => return report(text, after, false, true),
         "not reported" => return report(text, after, true, false),
-        "generation acked by all" if colon == text.len() => return Ok(Claim::AckedByAll),
+        "generation acked by all" if colon == text.len() => return Ok(Claim::AckedByAll { but: None }),
         "aggregated" | "gap declared" => return Err(TextError::new(before, format!("not yet: `{start}`"))),
         _ => {}
+    }
+    if let Some(but) = start.strip_prefix("generation acked by all but ").filter(|_| colon == text.len()) {
+        return Ok(Claim::AckedByAll { but: Some(Glob::new(but.trim())) });
     }
     if colon == text.len() {
         let error = TextError::new(0..text.len(), "this expectation claims nothing");
@@ -202,14 +212,15 @@ fn finished(words: &mut Words<'_>) -> Result<(), TextError> {
 
 fn agent(text: &str, name: &str, after: Range<usize>) -> Result<Claim, TextError> {
     let mut words = Words::of(text, after);
-    let (word, place) = words.want("`online` or `offline`")?;
-    let online = match word {
-        "online" => true,
-        "offline" => false,
-        _ => return Err(TextError::new(place, format!("an agent is `online` or `offline`, not `{word}`"))),
+    let (word, place) = words.want("how the agent stands to its center")?;
+    let found = STANDINGS.iter().find(|(known, _)| *known == word);
+    let Some((_, standing)) = found else {
+        let known: Vec<&str> = STANDINGS.iter().map(|(known, _)| *known).collect();
+        let error = TextError::new(place, format!("no agent is `{word}`"));
+        return Err(error.help(policy::did_you_mean(word, &known).unwrap_or_default()));
     };
     finished(&mut words)?;
-    Ok(Claim::Agent { vms: Glob::new(name), online })
+    Ok(Claim::Agent { vms: Glob::new(name), standing: *standing })
 }
 
 fn session(text: &str, name: &str, before: Range<usize>, after: Range<usize>) -> Result<Claim, TextError> {

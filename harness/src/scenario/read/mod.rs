@@ -2,6 +2,7 @@
 
 mod doing;
 mod flow;
+mod generated;
 mod hostile;
 mod lines;
 mod matrix;
@@ -11,8 +12,10 @@ mod topology;
 mod traffic;
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::yaml::{self, Fields, Node};
 use policy::{Errors, Problem, Problems, Span, line_and_column};
@@ -23,7 +26,9 @@ use crate::plan;
 use crate::state::State;
 
 /// The keys of a scenario.
-const KEYS: [&str; 7] = ["eastwest", "name", "topology", "policy", "steps", "slow", "exclusive"];
+const KEYS: [&str; 8] = ["eastwest", "name", "topology", "policy", "steps", "slow", "exclusive", "heartbeat"];
+/// The milliseconds that a heartbeat may have.
+const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
 const LATER: [&str; 6] = ["include", "tiers", "placement", "families", "axes", "known"];
 
@@ -128,6 +133,7 @@ impl Reader<'_> {
             source: Arc::from(self.text),
             slow: self.flag(&fields, "slow"),
             exclusive: self.flag(&fields, "exclusive"),
+            heartbeat: fields.get("heartbeat").and_then(|node| self.heartbeat(node)),
             topology: topology?,
             policy,
             steps: Vec::new(),
@@ -172,6 +178,18 @@ impl Reader<'_> {
 
     fn flag(&mut self, fields: &Fields<'_>, key: &str) -> bool {
         fields.get(key).and_then(|node| yaml::flag(node, &mut self.problems)).unwrap_or(false)
+    }
+
+    fn heartbeat(&mut self, node: &Node) -> Option<Duration> {
+        let text = yaml::text(node, "a time such as 500ms", &mut self.problems)?;
+        let millis = text.as_str().strip_suffix("ms").and_then(|number| number.parse().ok());
+        let found = millis.filter(|millis| HEARTBEATS.contains(millis)).map(Duration::from_millis);
+        if found.is_none() {
+            let problem = Problem::new(text.span(), format!("`{}` is no heartbeat", text.as_str()));
+            let (least, most) = (HEARTBEATS.start(), HEARTBEATS.end());
+            self.problems.report(problem.help(format!("a whole number of milliseconds from {least}ms to {most}ms")));
+        }
+        found
     }
 
     fn wrong(&mut self, span: Span, message: impl Into<String>) {

@@ -4,11 +4,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
-use policy::yaml::{self, Entry, Fields, Node, Value};
+use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{FlowService, Name, Problem};
 
 use super::super::{AgentKind, Neighbours, Outside, Topology, VmSpec};
-use super::Reader;
+use super::{Reader, generated};
 
 /// The lab's pool of IPv4 addresses: 10.98.0.0/16.
 const POOL_V4: (u8, u8) = (10, 98);
@@ -64,8 +64,10 @@ impl Reader<'_> {
             reserve(node, pool);
         }
         for entry in self.entries(&fields, "vms", "VMs") {
-            if let Some((name, vm)) = self.vm_entry(entry, &topology.hosts, pool) {
-                topology.vms.insert(name, vm);
+            for (name, vm) in self.vm_entry(entry, &topology.hosts, pool) {
+                if topology.vms.insert(name.clone(), vm).is_some() {
+                    self.wrong(entry.key.span(), format!("`{name}` stands here a second time"));
+                }
             }
         }
         for entry in self.entries(&fields, "outside", "outside endpoints") {
@@ -123,11 +125,17 @@ impl Reader<'_> {
         node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
     }
 
-    /// One `name: {…}` of VMs.
-    pub(super) fn vm_entry(&mut self, entry: &Entry, hosts: &[Name], pool: &mut Pool) -> Option<(Name, VmSpec)> {
-        let name = self.endpoint_name(entry, "a VM");
+    /// One `name: {…}` of VMs; a generated name stands for many that are alike.
+    pub(super) fn vm_entry(&mut self, entry: &Entry, hosts: &[Name], pool: &mut Pool) -> Vec<(Name, VmSpec)> {
+        let generated = self.taken(&entry.key, generated::names(entry.key.as_str())).unwrap_or_default();
+        let texts = match generated.as_slice() {
+            [one] if one == entry.key.as_str() => vec![entry.key.clone()],
+            names => names.iter().map(|name| Text::verbatim(name, entry.key.span().start)).collect(),
+        };
+        // What is wrong with one generated name is wrong with all of them.
+        let names: Vec<Name> = texts.iter().map_while(|text| self.endpoint_name(text, "a VM")).collect();
         let later = ["interfaces", "ruleset", "exec", "dhcp", "cpu", "memory"];
-        let fields = self.fields(&entry.value, "a VM", &VM_KEYS, &later)?;
+        let Some(fields) = self.fields(&entry.value, "a VM", &VM_KEYS, &later) else { return Vec::new() };
         let host = self.host(&fields, hosts);
         let mut labels = BTreeMap::new();
         for label in self.entries(&fields, "labels", "labels") {
@@ -136,29 +144,33 @@ impl Reader<'_> {
             }
         }
         let serves = self.serves(&fields);
-        let addresses = match fields.get("addresses") {
-            Some(node) => self.addresses(node),
-            None => pool.next().unwrap_or_default(),
+        let given = match fields.get("addresses") {
+            Some(node) if names.len() > 1 => {
+                self.wrong(node.span, "the addresses of generated VMs come from the pool");
+                None
+            }
+            node => node.map(|node| self.addresses(node)),
         };
-        if addresses.is_empty() && fields.get("addresses").is_none() {
-            self.wrong(entry.key.span(), "the pool has no address left for this VM");
-        }
-        pool.taken.extend(&addresses);
         let agent = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
-        Some((name?, VmSpec { host: host?, labels, serves, addresses, agent }))
+        let mut vms = Vec::new();
+        for name in names {
+            let Some(addresses) = given.clone().or_else(|| pool.next()) else {
+                self.wrong(entry.key.span(), "the pool has no address left for this VM");
+                break;
+            };
+            pool.taken.extend(&addresses);
+            let (labels, serves) = (labels.clone(), serves.clone());
+            vms.extend(host.clone().map(|host| (name, VmSpec { host, labels, serves, addresses, agent })));
+        }
+        vms
     }
 
-    fn endpoint_name(&mut self, entry: &Entry, what: &str) -> Option<Name> {
-        let text = entry.key.as_str();
-        if text.contains('[') {
-            self.not_yet(entry.key.span(), "generated names (web-[1..50])");
+    fn endpoint_name(&mut self, text: &Text, what: &str) -> Option<Name> {
+        if text.as_str() == "center" {
+            self.wrong(text.span(), "`center` is the control center");
             return None;
         }
-        if text == "center" {
-            self.wrong(entry.key.span(), "`center` is the control center");
-            return None;
-        }
-        yaml::name(&entry.key, what, &mut self.problems)
+        yaml::name(text, what, &mut self.problems)
     }
 
     /// A label; its value is the text as written.
@@ -226,7 +238,7 @@ impl Reader<'_> {
     }
 
     fn outside(&mut self, entry: &Entry, topology: &mut Topology) {
-        let name = self.endpoint_name(entry, "an outside endpoint");
+        let name = self.endpoint_name(&entry.key, "an outside endpoint");
         let known = ["host", "addresses"];
         let Some(fields) = self.fields(&entry.value, "an outside endpoint", &known, &["serves"]) else { return };
         let host = self.host(&fields, &topology.hosts);

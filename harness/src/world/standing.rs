@@ -1,0 +1,55 @@
+//! How agents stand to their center: what a step expects of it is waited for, and what agents themselves say is read.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use policy::Name;
+use serde_json::Value;
+use wire::Presence;
+
+use super::World;
+use crate::plan::PlannedStep;
+use crate::scenario::{Claim, Standing};
+use crate::witness::account::{Account, LAST_RESORT};
+
+impl World {
+    /// Waits until the agents stand as the step expects, where that comes of itself: the judge looks at it afterwards.
+    pub(super) fn await_standings(&mut self, step: &PlannedStep) {
+        for expectation in &step.events {
+            let Claim::Agent { vms, standing } = &expectation.claim else { continue };
+            let named = step.state.vms.keys().filter(|vm| vms.matches(vm) && step.state.is_managed(vm));
+            let names: Vec<Name> = named.cloned().collect();
+            match standing {
+                Standing::Stale => {
+                    let stale = |account: &Account, vm: &Name| {
+                        account.agents.get(vm.as_str()).is_some_and(|agent| agent.presence == Presence::Stale)
+                    };
+                    self.await_word(LAST_RESORT, |account| names.iter().all(|vm| stale(account, vm)));
+                }
+                Standing::Disconnected => {
+                    let files: Vec<PathBuf> = names.iter().filter_map(|vm| self.status_file(vm)).collect();
+                    self.await_word(LAST_RESORT, |_| files.iter().all(|file| lost(file).is_some()));
+                }
+                Standing::Online | Standing::Offline => {}
+            }
+        }
+    }
+
+    /// The agents that have lost their center by their own word, each with why.
+    pub(super) fn disconnected(&self) -> BTreeMap<String, String> {
+        let files = self.agents.keys().filter_map(|vm| Some((vm.to_string(), self.status_file(vm)?)));
+        files.filter_map(|(vm, file)| Some((vm, lost(&file)?))).collect()
+    }
+
+    fn status_file(&self, vm: &Name) -> Option<PathBuf> {
+        self.agents.get(vm).map(|agent| agent.folder.join("state").join("status.json"))
+    }
+}
+
+/// Why an agent lost its center, if its status says that it did.
+fn lost(file: &Path) -> Option<String> {
+    let status: Value = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    let connection = status.get("connection").filter(|connection| connection["state"] == "lost")?;
+    Some(connection["reason"].as_str().unwrap_or_default().to_owned())
+}
