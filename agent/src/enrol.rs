@@ -6,7 +6,7 @@ use std::time::Duration;
 use rcgen::{CertificateParams, KeyPair};
 use tokio::time::timeout;
 use wire::JoinToken;
-use wire::channel::{self, ChannelError, Credentials};
+use wire::channel::{self, ChannelError, Credentials, WallClock};
 
 use crate::backoff::Backoff;
 use crate::error::Error;
@@ -35,7 +35,7 @@ pub(crate) fn token(options: &Options) -> Result<Option<JoinToken>, Error> {
 /// # Errors
 /// When the center refuses the token, or the state folder fails.
 pub(crate) async fn enrol(
-    center: SocketAddr,
+    (center, clock): (SocketAddr, WallClock),
     token: &JoinToken,
     folder: &Folder,
     backoff: &mut Backoff,
@@ -44,7 +44,7 @@ pub(crate) async fn enrol(
     let request = request(&key)?;
     loop {
         let silent = |_| Err(ChannelError::Unavailable("no answer".to_owned()));
-        match timeout(PATIENCE, channel::enrol(center, token, request.clone())).await.unwrap_or_else(silent) {
+        match timeout(PATIENCE, channel::enrol_by(clock, center, token, request.clone())).await.unwrap_or_else(silent) {
             Ok(enrolled) => {
                 folder.keep_enrolment(&enrolled)?;
                 let (vm, certificate, authority) = (enrolled.vm, enrolled.certificate, enrolled.authority);

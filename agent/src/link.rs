@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 use tokio::time::{Interval, MissedTickBehavior, interval, timeout};
-use wire::channel::{self, ChannelError, Credentials, Session};
+use wire::channel::{self, ChannelError, Credentials, Session, WallClock};
 use wire::{FromAgent, FromCenter, HEARTBEAT, MISSED, Pulse};
 
 use crate::backoff::Backoff;
@@ -28,13 +28,13 @@ pub(crate) enum LinkEvent {
 
 /// Keeps a session with the center until whoever listens is gone.
 pub(crate) async fn keep(
-    center: SocketAddr,
+    (center, clock): (SocketAddr, WallClock),
     credentials: Credentials,
     mut backoff: Backoff,
     events: mpsc::Sender<LinkEvent>,
 ) {
     loop {
-        let reason = match timeout(PATIENCE, channel::connect(center, &credentials)).await {
+        let reason = match timeout(PATIENCE, channel::connect_by(clock, center, &credentials)).await {
             Ok(Ok(session)) => serve(session, &mut backoff, &events).await,
             Ok(Err(error)) => error.to_string(),
             Err(_) => "reach the center: no answer".to_owned(),

@@ -21,6 +21,9 @@ pub struct Options {
     /// Without a center: enforce the view in this file (JSON).
     #[arg(long, value_name = "FILE")]
     pub policy: Option<PathBuf>,
+    /// By how many seconds this machine's wall clock is wrong, for tests.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, hide = true, allow_hyphen_values = true)]
+    pub clock_offset: i64,
     /// The highest epoch, for tests of the wrap-around.
     #[arg(long, value_name = "N", default_value_t = agent_core::MAX_EPOCH, hide = true,
           value_parser = clap::value_parser!(u16).range(3..=agent_core::MAX_EPOCH as i64))]

@@ -146,7 +146,8 @@ impl<E: Edge> Rim<E> {
                 self.machine.handle_sealed(SealedView { view: self.edge.view(view), seal }, now);
             }
             FromCenter::Stored { boot, up_to } => self.machine.handle_stored(&boot, up_to),
-            FromCenter::Heartbeat { now: _ } | FromCenter::Refused { reason: _ } => {}
+            FromCenter::Heartbeat { now: center } => self.machine.handle_heartbeat(center, now),
+            FromCenter::Refused { reason: _ } => {}
         }
     }
 
@@ -258,7 +259,7 @@ impl<E: Edge> Rim<E> {
         self.status.facts = self.machine.facts();
         let told = |status: &Status| {
             let facts = &status.facts;
-            let force = (facts.generation, facts.epoch, facts.over);
+            let force = (facts.generation, facts.epoch, facts.over, facts.looked);
             (status.connection.clone(), status.vm.clone(), force, facts.refused.clone())
         };
         if told(&self.status) == told(&self.written) { Ok(()) } else { self.write_status() }

@@ -9,6 +9,7 @@ use agent_core::{Config, Machine, State};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
+use wire::channel::WallClock;
 use wire::{FromAgent, View};
 
 use crate::backoff::Backoff;
@@ -64,13 +65,13 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
     }
     ready();
     let (events, heard) = mpsc::channel(QUEUE);
-    let mut backoff = Backoff::new(boot);
+    let (mut backoff, clock) = (Backoff::new(boot), WallClock { offset: options.clock_offset });
     let identity = match (identity, &token, options.center) {
         (None, Some(token), Some(center)) => {
             rim.status.connection = Connection::Enrolling;
             rim.write_status()?;
             let enrolled = tokio::select! {
-                identity = enrol::enrol(center, token, &rim.folder, &mut backoff) => Some(identity?),
+                identity = enrol::enrol((center, clock), token, &rim.folder, &mut backoff) => Some(identity?),
                 () = signals.next() => None,
             };
             let Some(identity) = enrolled else { return Ok(()) };
@@ -82,7 +83,7 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
         rim.machine.handle_enrolled(&vm);
         rim.status.vm = vm;
         rim.status.connection = Connection::Connecting;
-        tokio::spawn(link::keep(center, credentials, backoff, events.clone()));
+        tokio::spawn(link::keep((center, clock), credentials, backoff, events.clone()));
     }
     serve(&mut rim, &mut ears, heard, &mut signals).await
 }

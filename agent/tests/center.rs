@@ -104,7 +104,7 @@ fn agent(center: SocketAddr, state: PathBuf, token: Option<String>) -> JoinHandl
 }
 
 fn options(center: SocketAddr, state: PathBuf, token: Option<String>) -> Options {
-    Options { center: Some(center), state, token, token_file: None, policy: None, epochs: 2047 }
+    Options { center: Some(center), state, token, token_file: None, policy: None, clock_offset: 0, epochs: 2047 }
 }
 
 /// An agent in a process of its own.

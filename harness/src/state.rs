@@ -7,7 +7,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policy::{Family, Inventory, Name, Vm};
+use policy::{Family, Inventory, Name, Timestamp, Vm};
 
 use crate::scenario::{
     Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
@@ -45,6 +45,10 @@ pub struct State {
     pub cuts: BTreeSet<(Party, Party)>,
     /// The open sessions by name.
     pub sessions: BTreeMap<String, Stream>,
+    /// The stand-in for the time, once a rule has ended while the scenario ran; `None`: none has.
+    pub now: Option<Timestamp>,
+    /// The VMs whose agents have not heard of their center in this life, and do not know what time it is.
+    pub timeless: BTreeSet<Name>,
     /// What each agent holds; one that never reached its center is absent, and closed.
     pub held: BTreeMap<Name, Arc<Published>>,
 }
@@ -69,6 +73,8 @@ impl State {
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),
             sessions: BTreeMap::new(),
+            now: None,
+            timeless: BTreeSet::new(),
             held: BTreeMap::new(),
         };
         state.sync();
@@ -172,7 +178,7 @@ impl State {
 
     fn change(&mut self, action: &Action, history: &[Self]) -> Result<(), String> {
         match action {
-            Action::Policy(policy) => self.policy = Some(Arc::clone(policy)),
+            Action::Policy(policy) => (self.policy, self.now) = (Some(Arc::clone(policy)), None),
             Action::Label { vm, set, whole } => self.label(vm, set, *whole)?,
             Action::Move { vm, to } => self.place(vm, to)?,
             Action::Add { vm, spec } => self.add(vm, spec)?,
@@ -193,9 +199,15 @@ impl State {
             Action::Partition { a, b } => self.partition(a, b)?,
             Action::Heal if self.cuts.is_empty() => return Err("nothing is partitioned here".to_owned()),
             Action::Heal => self.cuts.clear(),
+            Action::Expire { rule, .. } => self.now = Some(self.end_of(rule).ok_or("no such rule ends here")?),
             Action::Reset { step } => self.reset(history.get(*step).ok_or("reset names no earlier step")?)?,
         }
         Ok(())
+    }
+
+    fn end_of(&self, rule: &str) -> Option<Timestamp> {
+        let rules = &self.policy.as_ref()?.policy.rules;
+        rules.iter().find(|one| one.name.as_str() == rule)?.until.max(self.now)
     }
 
     fn vm(&mut self, vm: &Name) -> Result<&mut VmSpec, String> {
@@ -250,6 +262,7 @@ impl State {
         self.quarantined.remove(vm);
         self.down.remove(&Process::Agent(vm.clone()));
         self.held.remove(vm);
+        self.timeless.remove(vm);
         let gone = Party::Station(vm.clone());
         self.cuts.retain(|(a, b)| *a != gone && *b != gone);
         Ok(())
@@ -317,6 +330,9 @@ impl State {
             (Act::Kill | Act::Stop, false) => return Err(format!("{name} does not run at this point")),
             (Act::Start, true) => return Err(format!("{name} runs at this point")),
         }
+        if let (Act::Start | Act::Restart, Process::Agent(vm)) = (act, process) {
+            self.timeless.insert(vm.clone());
+        }
         Ok(())
     }
 
@@ -344,6 +360,7 @@ impl State {
         gone.iter().try_for_each(|vm| self.forget(vm))?;
         self.vms.clone_from(&to.vms);
         self.policy.clone_from(&to.policy);
+        self.now = to.now;
         self.quarantined.clone_from(&to.quarantined);
         Ok(())
     }
@@ -362,6 +379,7 @@ impl State {
     fn sync(&mut self) {
         let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         let reached: Vec<Name> = self.vms.keys().filter(|vm| self.is_connected(vm)).cloned().collect();
+        self.timeless.retain(|vm| !reached.contains(vm));
         self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));
     }
 }

@@ -6,12 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
-use rustls::client::WebPkiServerVerifier;
-use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
-use rustls::crypto::{CryptoProvider, ring};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName, UnixTime};
-use rustls::{ClientConfig, DigitallySignedStruct, RootCertStore, SignatureScheme, version};
-use sha2::{Digest, Sha256};
+use rustls::client::WantsClientCert;
+use rustls::crypto::ring;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
+use rustls::{ClientConfig, ConfigBuilder, version};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc;
 use tokio_rustls::TlsConnector;
@@ -21,7 +19,10 @@ use tonic::{Status, Streaming};
 
 use crate::admin::chain;
 use crate::proto::{self, enrolment_client::EnrolmentClient, session_client::SessionClient};
+use crate::trust::{Anchor, Trust, fingerprint};
 use crate::{CENTER_NAME, DecodeError, FromAgent, FromCenter, JoinToken};
+
+pub use crate::trust::WallClock;
 
 /// How many messages to the center may wait.
 const QUEUE: usize = 64;
@@ -100,15 +101,21 @@ pub struct Credentials {
 /// # Errors
 /// `Refused` for a token that is unknown, used or expired.
 pub async fn enrol(center: SocketAddr, token: &JoinToken, request: Vec<u8>) -> Result<Enrolled, ChannelError> {
-    let provider = Arc::new(ring::default_provider());
-    let pin = Arc::new(Pinned { authority: token.authority, provider: provider.clone() });
-    let config = ClientConfig::builder_with_provider(provider)
-        .with_protocol_versions(&[&version::TLS13])
-        .map_err(|error| ChannelError::Credentials(error.to_string()))?
-        .dangerous()
-        .with_custom_certificate_verifier(pin)
-        .with_no_client_auth();
-    let channel = open(center, config).await?;
+    enrol_by(WallClock::default(), center, token, request).await
+}
+
+/// The same by another clock.
+///
+/// # Errors
+/// As [`enrol`].
+pub async fn enrol_by(
+    clock: WallClock,
+    center: SocketAddr,
+    token: &JoinToken,
+    request: Vec<u8>,
+) -> Result<Enrolled, ChannelError> {
+    let config = trusting(Anchor::Pinned(token.authority), clock).map_err(unusable)?;
+    let channel = open(center, config.with_no_client_auth()).await?;
     let request = proto::EnrolRequest { secret: token.secret.to_vec(), request };
     let reply = EnrolmentClient::new(channel).enrol(request).await?.into_inner();
     let proto::EnrolReply { vm, certificate, authority } = reply;
@@ -123,29 +130,42 @@ pub async fn enrol(center: SocketAddr, token: &JoinToken, request: Vec<u8>) -> R
 /// # Errors
 /// `Refused` where the center does not know the certificate.
 pub async fn connect(center: SocketAddr, credentials: &Credentials) -> Result<Session, ChannelError> {
-    let channel = open(center, session_config(credentials)?).await?;
+    connect_by(WallClock::default(), center, credentials).await
+}
+
+/// The same by another clock.
+///
+/// # Errors
+/// As [`connect`].
+pub async fn connect_by(
+    clock: WallClock,
+    center: SocketAddr,
+    credentials: &Credentials,
+) -> Result<Session, ChannelError> {
+    let channel = open(center, session_config(credentials, clock).map_err(unusable)?).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let mut stub = SessionClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let from_center = stub.connect(ReceiverStream::new(receiver)).await?.into_inner();
     Ok(Session { sender: SessionSender { sender }, receiver: SessionReceiver { from_center } })
 }
 
-fn session_config(credentials: &Credentials) -> Result<ClientConfig, ChannelError> {
-    let unusable = |error: rustls::Error| ChannelError::Credentials(error.to_string());
-    let mut roots = RootCertStore::empty();
-    roots.add(CertificateDer::from(credentials.authority.clone())).map_err(unusable)?;
+fn session_config(credentials: &Credentials, clock: WallClock) -> Result<ClientConfig, rustls::Error> {
+    let anchor = Anchor::Known(CertificateDer::from(credentials.authority.clone()));
     let key = PrivateKeyDer::Pkcs8(PrivatePkcs8KeyDer::from(credentials.key.clone()));
-    ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
-        .with_protocol_versions(&[&version::TLS13])
-        .map_err(unusable)?
-        .with_root_certificates(roots)
-        .with_client_auth_cert(vec![CertificateDer::from(credentials.certificate.clone())], key)
-        .map_err(unusable)
+    trusting(anchor, clock)?.with_client_auth_cert(vec![CertificateDer::from(credentials.certificate.clone())], key)
 }
 
-/// The fingerprint of a certificate in DER: its SHA-256.
-fn fingerprint(certificate: &[u8]) -> [u8; 32] {
-    Sha256::digest(certificate).into()
+fn trusting(anchor: Anchor, clock: WallClock) -> Result<ConfigBuilder<ClientConfig, WantsClientCert>, rustls::Error> {
+    let provider = Arc::new(ring::default_provider());
+    let trust = Arc::new(Trust { anchor, provider: provider.clone() });
+    let config = ClientConfig::builder_with_details(provider, Arc::new(clock));
+    let config = config.with_protocol_versions(&[&version::TLS13])?;
+    Ok(config.dangerous().with_custom_certificate_verifier(trust))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is a `map_err` argument")]
+fn unusable(error: rustls::Error) -> ChannelError {
+    ChannelError::Credentials(error.to_string())
 }
 
 async fn open(center: SocketAddr, mut config: ClientConfig) -> Result<Channel, ChannelError> {
@@ -205,56 +225,5 @@ impl SessionReceiver {
     pub async fn receive(&mut self) -> Result<Option<FromCenter>, ChannelError> {
         let message = self.from_center.message().await?;
         Ok(message.map(FromCenter::try_from).transpose()?)
-    }
-}
-
-/// Trusts exactly the authority with one fingerprint: it must end the chain that the center shows.
-#[derive(Debug)]
-struct Pinned {
-    authority: [u8; 32],
-    provider: Arc<CryptoProvider>,
-}
-
-impl ServerCertVerifier for Pinned {
-    fn verify_server_cert(
-        &self,
-        end_entity: &CertificateDer<'_>,
-        intermediates: &[CertificateDer<'_>],
-        server_name: &ServerName<'_>,
-        ocsp_response: &[u8],
-        now: UnixTime,
-    ) -> Result<ServerCertVerified, rustls::Error> {
-        let pinned = |certificate: &&CertificateDer<'_>| fingerprint(certificate) == self.authority;
-        let authority = intermediates.iter().find(pinned);
-        let authority = authority.ok_or(rustls::Error::General("the center's authority is not the token's".into()))?;
-        let mut roots = RootCertStore::empty();
-        roots.add(authority.clone().into_owned())?;
-        let verifier = WebPkiServerVerifier::builder_with_provider(Arc::new(roots), self.provider.clone())
-            .build()
-            .map_err(|error| rustls::Error::General(error.to_string()))?;
-        verifier.verify_server_cert(end_entity, &[], server_name, ocsp_response, now)
-    }
-
-    fn verify_tls12_signature(
-        &self,
-        _message: &[u8],
-        _certificate: &CertificateDer<'_>,
-        _signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        Err(rustls::Error::General("TLS 1.3 alone".into()))
-    }
-
-    fn verify_tls13_signature(
-        &self,
-        message: &[u8],
-        certificate: &CertificateDer<'_>,
-        signature: &DigitallySignedStruct,
-    ) -> Result<HandshakeSignatureValid, rustls::Error> {
-        let algorithms = &self.provider.signature_verification_algorithms;
-        rustls::crypto::verify_tls13_signature(message, certificate, signature, algorithms)
-    }
-
-    fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {
-        self.provider.signature_verification_algorithms.supported_schemes()
     }
 }

@@ -18,6 +18,8 @@ mod seal;
 mod session;
 mod status;
 mod token;
+#[cfg(feature = "client")]
+mod trust;
 mod view;
 
 pub use convert::{DecodeError, Fault};

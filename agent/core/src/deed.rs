@@ -26,6 +26,12 @@ impl Aim {
         self.view.as_ref().map_or(0, |view| view.generation)
     }
 
+    /// The generation that is in force as it was meant; 0 for none, as where rules end and the time was not known.
+    pub(crate) fn holds_by(&self, time: Option<i64>) -> u64 {
+        let ends = self.view.as_ref().is_some_and(|view| view.rules.iter().any(|rule| rule.until.is_some()));
+        if ends && time.is_none() { 0 } else { self.holds() }
+    }
+
     /// The generation whose policy lets traffic pass; 0 for none.
     pub(crate) fn holds(&self) -> u64 {
         if self.over { 0 } else { self.generation() }

@@ -82,6 +82,10 @@ pub struct Facts {
     /// That generation's policy is over, and the VM closed: its center is away for longer than the policy allows.
     #[serde(default)]
     pub over: bool,
+    /// The center's time by which the rules were chosen that have an `until`, in milliseconds since the Unix epoch; `None`
+    /// where it is not known yet.
+    #[serde(default)]
+    pub looked: Option<i64>,
     /// Records made since the agent started.
     pub records: u64,
     /// Records that the center has not stored yet.

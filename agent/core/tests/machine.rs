@@ -148,6 +148,28 @@ fn a_rule_ends_without_the_center() {
 }
 
 #[test]
+fn the_centers_time_is_carried_and_only_moves_on_within_a_session() {
+    let guest = ViewRule { until: Some(1_000_500), ..web() };
+    let with_clock = |words: &[(i64, u64)]| {
+        let mut world = World::connected();
+        world.machine.handle_time(1_000_000, 0);
+        world.view(generation(1, vec![guest.clone()]));
+        words.iter().for_each(|(center, now)| world.machine.handle_heartbeat(*center, *now));
+        world.machine.poll_timeout(10)
+    };
+    // In time; on its way for 90 ms; the agent's clock was 90 ms slow; it stood still (a suspended VM).
+    let rows: [(&[(i64, u64)], u64); 4] = [
+        (&[(1_000_010, 10)], 500),
+        (&[(1_000_010, 100)], 500),
+        (&[(1_000_100, 10)], 410),
+        (&[(1_000_010, 10), (1_003_000, 10)], 0),
+    ];
+    for (words, due) in rows {
+        assert_eq!(with_clock(words), Some(due), "{words:?}");
+    }
+}
+
+#[test]
 fn a_reborn_address_is_forgotten() {
     let mut world = World::connected();
     world.view(generation(1, vec![web()]));

@@ -6,7 +6,7 @@ use policy::{Builtin, End, Flow, FlowService, Inventory, Name, Ruling, Timestamp
 use reports::event::{Side, Word};
 
 use super::{Decision, Ends};
-use crate::scenario::Expected;
+use crate::scenario::{Expected, soon};
 use crate::state::State;
 
 /// What both ends of a flow decide in a state.
@@ -29,7 +29,11 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
     let Some(held) = state.held.get(vm) else { return closed() };
     let Some(policy) = &held.policy else { return closed() };
     let inventory: &Inventory = &held.inventory;
-    let judgement = oracle::judge(&policy.policy, inventory, flow, now);
+    let now = state.now.unwrap_or(now);
+    let judgement = match state.timeless.contains(vm) {
+        true => oracle::judge(&soon::timeless(&policy.policy), inventory, flow, now),
+        false => oracle::judge(&policy.policy, inventory, flow, now),
+    };
     let verdict = match end {
         End::Source => judgement.source,
         End::Destination => judgement.destination,

@@ -116,6 +116,7 @@ impl Walk<'_> {
                 | Action::Process { .. }
                 | Action::Partition { .. }
                 | Action::Heal
+                | Action::Expire { .. }
                 | Action::Reset { .. } => {}
             }
             acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.state) });

@@ -6,6 +6,7 @@
 mod crafted;
 mod expect;
 mod read;
+pub(crate) mod soon;
 mod step;
 mod topology;
 

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
+use std::time::Duration;
 
 use policy::{Family, FlowService, Key, Name};
 
@@ -141,6 +142,13 @@ pub enum Action {
     },
     /// Undo every partition.
     Heal,
+    /// Wait until a rule of the policy has ended, so long behind its publication.
+    Expire {
+        /// The rule's name.
+        rule: String,
+        /// Its end.
+        after: Duration,
+    },
     /// Restore the topology, labels, policy and quarantines of the end of an earlier step (by index).
     Reset {
         /// The step.

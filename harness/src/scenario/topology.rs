@@ -37,6 +37,8 @@ pub struct VmSpec {
     pub addresses: Vec<IpAddr>,
     /// Who enforces at it.
     pub agent: AgentKind,
+    /// By how many seconds its wall clock is wrong.
+    pub clock: i64,
 }
 
 /// Who enforces at a VM.

@@ -36,6 +36,7 @@ impl World {
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
             Action::Heal => self.heal(),
+            Action::Expire { after, .. } => self.expire(*after),
         }
     }
 
@@ -171,6 +172,9 @@ impl World {
             let folder = self.agents.get(vm).map(|agent| agent.folder.clone());
             let folder = folder.ok_or_else(|| format!("find the folder of {vm}'s agent"))?;
             self.start_agent(vm, &folder, None)?;
+            if !self.state.is_connected(vm) {
+                self.await_adopted(vm)?;
+            }
             self.await_agents()?;
             self.rounds.returned(vm);
         }

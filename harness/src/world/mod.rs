@@ -8,6 +8,7 @@ mod publish;
 mod raise;
 mod raw;
 mod sabotage;
+mod soon;
 mod standing;
 mod tamper;
 mod throughout;
@@ -20,7 +21,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lab::{CutId, Lab};
-use policy::{Family, FlowService, Name};
+use policy::{Family, FlowService, Name, Timestamp};
 
 use crate::evidence::{Probe, Undone};
 use crate::probe::prober::Prober;
@@ -78,6 +79,8 @@ pub(crate) struct World {
     foreign: BTreeMap<Name, Doing>,
     /// The newest generation that the harness has brought about.
     generation: u64,
+    /// When it published the newest policy.
+    published_at: Timestamp,
     next_probe: u64,
     folders: u64,
 }

@@ -62,6 +62,7 @@ impl World {
         let begun = Instant::now();
         let mut made = self.settle(probes)?;
         let again = self.settle_again(&mut made)?;
+        self.in_time()?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
         self.look_at_foreign()?;
@@ -252,6 +253,7 @@ fn ends_a_life(step: &PlannedStep) -> bool {
         | Action::Release { .. }
         | Action::Partition { .. }
         | Action::Heal
+        | Action::Expire { .. }
         | Action::Reset { .. } => false,
     };
     step.acts.iter().any(ends)

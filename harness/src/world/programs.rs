@@ -91,6 +91,11 @@ impl Program {
         if line.is_empty() { Err(format!("start the center: {}", self.last_words())) } else { Ok(line) }
     }
 
+    /// Its process's number.
+    pub(crate) fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Whether it has ended by itself; then why, in its own words.
     pub(crate) fn ended(&mut self) -> Option<String> {
         let status = self.child.try_wait().ok().flatten()?;

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use lab::{Lab, Neighbours, Plan, StationSpec};
-use policy::Name;
+use policy::{Name, Timestamp};
 use wire::{InventoryFile, InventoryVm};
 
 use super::programs::{Program, Programs};
@@ -49,6 +49,7 @@ impl World {
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
             generation: 0,
+            published_at: Timestamp::now(),
             next_probe: 0,
             folders: 0,
         };
@@ -118,13 +119,6 @@ impl World {
         Ok(())
     }
 
-    /// Publishes a policy.
-    pub(super) fn publish(&mut self, text: &str) -> Result<(), String> {
-        let generation = self.operator.publish(text).map_err(|error| format!("publish the policy: {error}"))?;
-        self.generation = self.generation.max(generation);
-        Ok(())
-    }
-
     /// Starts the agents of new VMs, each with a token of its own.
     pub(super) fn enrol_agents(&mut self, vms: &[Name]) -> Result<(), String> {
         let names: Vec<String> = vms.iter().map(Name::to_string).collect();
@@ -142,6 +136,10 @@ impl World {
         let center = self.center_address(vm).to_string();
         let mut options = vec!["--center", &center];
         options.extend(token.into_iter().flat_map(|token| ["--token", token]));
+        let clock = self.state.vms.get(vm).map_or(0, |vm| vm.clock).to_string();
+        if clock != "0" {
+            options.extend(["--clock-offset", &clock]);
+        }
         let command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;

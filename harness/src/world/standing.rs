@@ -42,7 +42,7 @@ impl World {
         files.filter_map(|(vm, file)| Some((vm, lost(&file)?))).collect()
     }
 
-    fn status_file(&self, vm: &Name) -> Option<PathBuf> {
+    pub(super) fn status_file(&self, vm: &Name) -> Option<PathBuf> {
         self.agents.get(vm).map(|agent| agent.folder.join("state").join("status.json"))
     }
 }

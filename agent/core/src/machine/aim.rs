@@ -28,6 +28,7 @@ impl Machine {
         aim.over |= !aim.ack && self.watch.is_over(view.outage, now);
         self.interceptions.end(signed(now), self.clock);
         let time = self.clock.map(|clock| signed(now) + clock);
+        self.looked = time;
         let program = match aim.over {
             true => compile::over(&view, &mut self.numbering),
             false => compile::compile(&self.interceptions.within(&view), time, &mut self.numbering),

@@ -53,6 +53,8 @@ pub struct Machine {
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
+    /// The center's time by which the rules were chosen last.
+    looked: Option<i64>,
     watch: Watch,
     connected: bool,
     outbox: VecDeque<FromAgent>,
@@ -85,6 +87,7 @@ impl Machine {
             tampered: false,
             dirty: false,
             clock: None,
+            looked: None,
             watch,
             connected: false,
             outbox: VecDeque::new(),
@@ -111,7 +114,7 @@ impl Machine {
     }
 
     fn receive(&mut self, view: View, seal: Option<Arc<Seal>>, now: u64) {
-        self.clock = Some(view.now - signed(now));
+        self.carry(view.now, now);
         self.spool.name(&view.vm);
         self.wish = Some(Aim { view: Some(Arc::new(view)), seal, ack: true, over: false });
         self.proceed(now);
@@ -193,10 +196,21 @@ impl Machine {
         self.watch.heard(now);
     }
 
-    /// The center said what time it is.
+    /// The center said what time it is, as a session's first word.
     pub fn handle_time(&mut self, center_now: i64, now: u64) {
         self.clock = Some(center_now - signed(now));
         self.handle_tick(now);
+    }
+
+    /// The center said what time it is, and lives.
+    pub fn handle_heartbeat(&mut self, center_now: i64, now: u64) {
+        self.carry(center_now, now);
+    }
+
+    /// Within a session a word that was long on its way makes the center's time look earlier than it is, never later.
+    fn carry(&mut self, center_now: i64, now: u64) {
+        let told = center_now - signed(now);
+        self.clock = Some(self.clock.map_or(told, |known| known.max(told)));
     }
 
     /// The session ended.
@@ -224,7 +238,8 @@ impl Machine {
     pub fn poll_timeout(&self, now: u64) -> Option<u64> {
         let aim = self.enforced.as_ref().map(|deed| &deed.aim).filter(|aim| !aim.over);
         let view = aim.and_then(|aim| aim.view.as_ref());
-        let rule = self.clock.and_then(|clock| Some(compile::next_change(view?, signed(now) + clock)? - clock));
+        let looked = |clock| self.looked.unwrap_or(signed(now) + clock);
+        let rule = self.clock.and_then(|clock| Some(compile::next_change(view?, looked(clock))? - clock));
         let ends = [rule, self.interceptions.next(self.clock)].into_iter().flatten();
         let ends = ends.map(|end| u64::try_from(end).unwrap_or(0));
         let deadline = view.and_then(|view| self.watch.deadline(view.outage));
@@ -292,6 +307,7 @@ impl Machine {
             generation: enforced.map_or(0, |deed| deed.aim.generation()),
             over: enforced.is_some_and(|deed| deed.aim.over),
             epoch: enforced.map_or(0, |deed| deed.program.ruleset.epoch),
+            looked: self.looked,
             records: self.spool.made(),
             waiting: self.spool.waiting() as u64,
             lost: self.spool.lost(),
@@ -327,7 +343,7 @@ impl Machine {
             version: self.config.version.clone(),
             boot: self.spool.boot().to_owned(),
             addresses,
-            generation: self.enforced.as_ref().map_or(0, |deed| deed.aim.holds()),
+            generation: self.enforced.as_ref().map_or(0, |deed| deed.aim.holds_by(self.looked)),
         }
     }
 }

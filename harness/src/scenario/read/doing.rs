@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{Name, Problem, Span};
 
-use super::super::{Act, Action, Doing, Party, Process};
+use super::super::{Act, Action, Doing, Party, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 19] = [
+const VERBS: [&str; 20] = [
     "policy",
     "label",
     "move",
@@ -26,6 +26,7 @@ const VERBS: [&str; 19] = [
     "restart",
     "partition",
     "heal",
+    "expire",
     "reset",
     "publish",
     "tamper",
@@ -140,6 +141,7 @@ impl Reader<'_> {
             "restart" => self.processes(item, Act::Restart, fold),
             "partition" => self.partition_item(item, fold).into_iter().collect(),
             "heal" => vec![Action::Heal],
+            "expire" => self.expire_item(item, fold).into_iter().collect(),
             "reset" => self.reset_item(item, fold).into_iter().collect(),
             "publish" => self.publication(item).into_iter().collect(),
             "tamper" => self.tamper_item(item, fold).into_iter().collect(),
@@ -314,6 +316,18 @@ impl Reader<'_> {
         let hosts = fold.state.hosts.iter().map(Name::as_str);
         let known: Vec<&str> = fold.state.endpoints().map(Name::as_str).chain(hosts).collect();
         self.named(text, "host or endpoint", &known).map(Party::Station)
+    }
+
+    fn expire_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
+        let text = self.text_of(item, "the name of a rule")?;
+        let policy = fold.state.policy.as_ref().map(|policy| &policy.policy);
+        let rule = policy.and_then(|policy| policy.rules.iter().find(|rule| rule.name.as_str() == text.as_str()));
+        let Some(after) = rule.and_then(|rule| rule.until).and_then(soon::after) else {
+            let problem = Problem::new(text.span(), format!("no rule `{}` ends while this runs", text.as_str()));
+            self.problems.report(problem.help("a rule that does says such as `until: +5s`"));
+            return None;
+        };
+        Some(Action::Expire { rule: text.as_str().to_owned(), after })
     }
 
     fn reset_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {

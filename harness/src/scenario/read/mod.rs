@@ -21,7 +21,7 @@ use policy::yaml::{self, Fields, Node};
 use policy::{Errors, Problem, Problems, Span, line_and_column};
 
 use self::topology::Pool;
-use super::Scenario;
+use super::{Scenario, soon};
 use crate::plan;
 use crate::state::State;
 
@@ -87,6 +87,8 @@ pub fn parse(
     text: &str,
     open: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Scenario, ScenarioErrors> {
+    let placed = soon::placed(text);
+    let text = placed.as_str();
     let mut reader = Reader { file, text, open, problems: Problems::default(), foreign: Vec::new() };
     let scenario = reader.scenario();
     let Reader { problems, foreign, .. } = reader;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::yaml::{self, Fields, Node, Text, Value};
 use policy::{Errors, Problem, Problems, line_and_column};
 
-use super::super::{Action, PolicyText, Publication, Refuser};
+use super::super::{Action, PolicyText, Publication, Refuser, soon};
 use super::Reader;
 use super::doing::Item;
 
@@ -42,7 +42,7 @@ impl Reader<'_> {
             let problem = Problem::new(name.span(), format!("cannot read the policy `{}`: {error}", name.as_str()));
             self.problems.report(problem.help("policies are looked for beside the scenario"));
         };
-        opened.map_err(wrong).ok()
+        opened.map_err(wrong).ok().map(|text| soon::placed(&text))
     }
 
     /// `publish: {policy: FILE or the policy, refused: TEXT}`: it need not be a policy, and is published as it stands.

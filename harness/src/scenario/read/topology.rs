@@ -18,7 +18,7 @@ const POOL_V6: u16 = 0xfd98;
 const LAST: u16 = 0xfdff;
 
 const KEYS: [&str; 5] = ["hosts", "vms", "outside", "neighbours", "managed"];
-const VM_KEYS: [&str; 5] = ["host", "labels", "serves", "addresses", "agent"];
+const VM_KEYS: [&str; 6] = ["host", "labels", "serves", "addresses", "agent", "clock"];
 
 /// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
 #[derive(Debug, Default)]
@@ -152,6 +152,7 @@ impl Reader<'_> {
             node => node.map(|node| self.addresses(node)),
         };
         let agent = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let mut vms = Vec::new();
         for name in names {
             let Some(addresses) = given.clone().or_else(|| pool.next()) else {
@@ -160,7 +161,7 @@ impl Reader<'_> {
             };
             pool.taken.extend(&addresses);
             let (labels, serves) = (labels.clone(), serves.clone());
-            vms.extend(host.clone().map(|host| (name, VmSpec { host, labels, serves, addresses, agent })));
+            vms.extend(host.clone().map(|host| (name, VmSpec { host, labels, serves, addresses, agent, clock })));
         }
         vms
     }
@@ -235,6 +236,20 @@ impl Reader<'_> {
             return None;
         }
         yaml::word(node, &[("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)], &mut self.problems)
+    }
+
+    /// `-1d`, `+90s`.
+    fn clock(&mut self, node: &Node) -> Option<i64> {
+        let text = yaml::text(node, "by how much a clock is wrong", &mut self.problems)?;
+        let units = [('s', 1), ('m', 60), ('h', 3600), ('d', 86_400)];
+        let parts = units.iter().find_map(|(unit, seconds)| Some((text.as_str().strip_suffix(*unit)?, *seconds)));
+        let signed = parts.filter(|(number, _)| number.starts_with(['+', '-']));
+        let found = signed.and_then(|(number, seconds)| number.parse::<i32>().ok().map(|n| i64::from(n) * seconds));
+        if found.is_none() {
+            let problem = Problem::new(text.span(), format!("`{}` is no error of a clock", text.as_str()));
+            self.problems.report(problem.help("such as `-1d` or `+90s`"));
+        }
+        found
     }
 
     fn outside(&mut self, entry: &Entry, topology: &mut Topology) {
