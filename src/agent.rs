@@ -44,6 +44,9 @@ fn human(status: &Status) -> String {
     let generation = match facts.generation {
         0 => "none: closed but for the center".to_owned(),
         generation if facts.over => format!("{generation} is over without the center: closed (epoch {})", facts.epoch),
+        generation if facts.strange => {
+            format!("{generation} is for other addresses than this machine's: closed (epoch {})", facts.epoch)
+        }
         generation => format!("{generation} (epoch {})", facts.epoch),
     };
     let refused = facts.refused.as_ref().map(|(generation, why)| format!("refused     {generation}: {why}\n"));

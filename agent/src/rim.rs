@@ -114,6 +114,7 @@ impl<E: Edge> Rim<E> {
 
     /// The machine's interfaces changed.
     pub(crate) fn look(&mut self) -> Result<(), Error> {
+        self.machine.handle_addresses(addresses(), self.now());
         Ok(self.kernel.look()?)
     }
 
@@ -280,7 +281,7 @@ impl<E: Edge> Rim<E> {
 const ROOM: usize = 8;
 
 /// The addresses of this machine's interfaces, but for loopback and link-local ones.
-fn addresses() -> Vec<IpAddr> {
+pub(crate) fn addresses() -> Vec<IpAddr> {
     let Ok(all) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
     let address = |one: nix::ifaddrs::InterfaceAddress| {
         let storage = one.address?;

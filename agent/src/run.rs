@@ -22,7 +22,7 @@ use crate::kept::Kept;
 use crate::kernel::{self, InterfaceWatch, Kernel, KernelLog, KernelWatch};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
-use crate::rim::Rim;
+use crate::rim::{Rim, addresses};
 use crate::spool::Disk;
 use crate::status::Connection;
 
@@ -126,6 +126,7 @@ fn start<E: Edge>(
         version: env!("CARGO_PKG_VERSION").to_owned(),
         center: options.center,
         heard_before: heard::before(&folder),
+        addresses: addresses(),
         max_epoch: options.epochs,
     };
     let (boot, (kept, refused)) = (config.boot.clone(), kept(&folder, &mut edge, life)?);

@@ -134,23 +134,23 @@ impl<S: Store> Hub<S> {
     }
 
     /// A VM has its certificate. A session that another certificate opened ends: its key may be why there is a new one.
-    pub(crate) async fn enrolled(&self, vm: &Name) {
+    pub(crate) async fn enrolled(&self, vm: &Name) -> Result<(), StoreError> {
         let mut model = self.model.lock().await;
         let before = model.agents();
         model.enrolled(vm);
         self.live.stop(vm);
+        self.advance(&mut model, Change::Rekeyed(vm.clone()), None).await?;
         self.tell_changes(&before, &model);
+        Ok(())
     }
 
     /// Begins a session.
     pub(crate) async fn join(&self, vm: &str, hello: &Hello) -> Result<Seat, HubError> {
         speaks(hello.protocol).map_err(HubError::Refused)?;
         let vm = self.managed(vm).await?;
-        let Some(seat) = self.live.take(&vm, self.heartbeat * 2).await else {
-            let detail = "a second live session with the same key was refused: the key may be cloned".to_owned();
-            self.cloned(&vm, &detail).await?;
-            return Err(HubError::Refused(detail));
-        };
+        let is_copy = self.model.lock().await.is_copy(&vm, &hello.boot);
+        let seat = if is_copy { None } else { self.live.take(&vm, self.heartbeat * 2).await };
+        let Some(seat) = seat else { return self.join_beside(&vm, hello).await };
         if let Err(error) = self.seated(&vm, hello).await {
             self.leave(seat).await?;
             return Err(error.into());
@@ -158,21 +158,32 @@ impl<S: Store> Hub<S> {
         Ok(seat)
     }
 
-    /// A key is in two places. Its copy tries again and again: the first try is noted and told, the others are counted.
-    async fn cloned(&self, vm: &Name, detail: &str) -> Result<(), StoreError> {
+    /// A key is in two places: the newer session goes on in quarantine. Each copy is noted and told once.
+    async fn join_beside(&self, vm: &Name, hello: &Hello) -> Result<Seat, HubError> {
         let mut model = self.model.lock().await;
-        if !model.cloned(vm) {
-            return Ok(());
+        let before = model.agents();
+        let first = model.cloned(vm);
+        self.tell_changes(&before, &model);
+        // The same life of the same agent twice: which of the two it is nobody can tell, and who came first goes on.
+        if model.is_life(vm, &hello.boot) {
+            let detail = "a second live session of the same life was refused: the key may be cloned".to_owned();
+            if first {
+                self.alert(vm.as_str(), detail.clone()).await?;
+            }
+            return Err(HubError::Refused(detail));
         }
-        if let Some(state) = model.agent(vm) {
-            self.tell(CenterEvent::Agent(state));
+        let change = Change::Cloned(vm.clone(), hello.boot.clone());
+        if model.is_news(&change) {
+            let detail = "a second live session with the same key: the key is cloned, and the newer one quarantined";
+            self.alert(vm.as_str(), detail.to_owned()).await?;
+            self.advance(&mut model, change, None).await?;
         }
-        self.alert(vm.as_str(), detail.to_owned()).await
+        self.live.beside(vm).ok_or_else(|| HubError::Refused("too many have this key".to_owned()))
     }
 
     async fn seated(&self, vm: &Name, hello: &Hello) -> Result<(), StoreError> {
         let mut model = self.model.lock().await;
-        self.presence(&mut model, vm, |model| model.joined(vm, hello.generation));
+        self.presence(&mut model, vm, |model| model.joined(vm, &hello.boot, hello.generation));
         self.observed(&mut model, vm, &hello.addresses).await?;
         self.release(&mut model).await
     }

@@ -1,7 +1,7 @@
 //! The live sessions: one seat a VM.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
 use policy::Name;
@@ -10,10 +10,15 @@ use tokio::sync::{Notify, watch};
 /// How often a newcomer tries for a seat that others race for.
 const TRIES: u32 = 4;
 
+/// How many copies of one VM may have a session beside the VM's own.
+const BESIDE: usize = 4;
+
 /// Who sits where.
 #[derive(Debug, Default)]
 pub(crate) struct Registry {
     seats: Mutex<BTreeMap<Name, Sitting>>,
+    /// Copies of a VM, which have a session, and not its seat.
+    beside: Mutex<BTreeMap<Name, Vec<Weak<Signals>>>>,
 }
 
 /// How the registry reaches a session.
@@ -32,11 +37,12 @@ pub(crate) struct Signals {
     pub(crate) stop: Notify,
 }
 
-/// A VM's one live session.
+/// A VM's one live session, or that of a copy beside it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Seat {
     vm: Name,
+    copy: bool,
     heard: watch::Sender<()>,
     signals: Arc<Signals>,
 }
@@ -45,6 +51,11 @@ impl Seat {
     /// Whose it is.
     pub(crate) fn vm(&self) -> &Name {
         &self.vm
+    }
+
+    /// A copy of the VM has it: its key is in two places.
+    pub(crate) fn is_copy(&self) -> bool {
+        self.copy
     }
 
     /// Its agent said something.
@@ -87,12 +98,26 @@ impl Registry {
         own
     }
 
-    /// Ends a VM's session, if it has one.
+    /// A session for a copy of a VM; `None` where there are too many.
+    pub(crate) fn beside(&self, vm: &Name) -> Option<Seat> {
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let copies = beside.entry(vm.clone()).or_default();
+        copies.retain(|copy| copy.strong_count() > 0);
+        let signals = Arc::new(Signals::default());
+        let room = copies.len() < BESIDE;
+        copies.extend(room.then(|| Arc::downgrade(&signals)));
+        room.then(|| Seat { vm: vm.clone(), copy: true, heard: watch::channel(()).0, signals })
+    }
+
+    /// Ends a VM's session, if it has one, and those of its copies.
     pub(crate) fn stop(&self, vm: &Name) {
         let seats = self.seats.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(sitting) = seats.get(vm) {
             sitting.signals.stop.notify_one();
         }
+        let mut beside = self.beside.lock().unwrap_or_else(PoisonError::into_inner);
+        let copies = beside.remove(vm).unwrap_or_default();
+        copies.iter().filter_map(Weak::upgrade).for_each(|signals| signals.stop.notify_one());
     }
 
     fn sit(&self, vm: &Name) -> Result<Seat, Sitting> {
@@ -103,7 +128,7 @@ impl Registry {
         let (heard, receiver) = watch::channel(());
         let signals = Arc::new(Signals::default());
         seats.insert(vm.clone(), Sitting { heard: receiver, signals: signals.clone() });
-        Ok(Seat { vm: vm.clone(), heard, signals })
+        Ok(Seat { vm: vm.clone(), copy: false, heard, signals })
     }
 
     fn evict(&self, vm: &Name, signals: &Arc<Signals>) {

@@ -362,6 +362,44 @@ async fn a_second_session_of_one_key_is_refused_and_told() {
 
 /// How many notes for the auditors read like this.
 #[tokio::test]
+async fn a_copy_is_told_of_once_and_quarantined_until_the_vm_has_a_new_key() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut session = join(center.address, &credentials).await;
+    assert!(!view(&mut session).await.quarantined);
+    let living = tokio::spawn(async move {
+        while let Ok(Some(word)) = session.receiver.receive().await {
+            match word {
+                FromCenter::Heartbeat { .. } => drop(session.sender.send(FromAgent::Heartbeat).await),
+                FromCenter::View(view) => assert!(!view.quarantined),
+                _ => {}
+            }
+        }
+    });
+    for _ in 0..2 {
+        let mut copy = channel::connect(center.address, &credentials).await.unwrap();
+        copy.sender.send(FromAgent::Hello(Hello { boot: "b2".into(), ..hello(&["10.98.0.9"]) })).await.unwrap();
+        assert!(matches!(next(&mut copy).await, FromCenter::Welcome { .. }));
+        assert!(view(&mut copy).await.quarantined);
+        ack(&copy, 3).await;
+    }
+    let agent = center.admin.status().await.unwrap().agents.remove(0);
+    assert_eq!((agent.presence, agent.clones, agent.acked), (Presence::Online, 2, 0));
+    let fresh = center.credentials("db").await;
+    living.await.unwrap();
+    assert_eq!(center.admin.status().await.unwrap().agents.remove(0).clones, 0);
+    let mut session = join(center.address, &fresh).await;
+    let own = view(&mut session).await;
+    assert_eq!((own.quarantined, own.addresses.len()), (false, 1), "what the copy observed is not the VM's");
+    drop(session);
+    center.stop().await;
+    assert_eq!(audited(state.path(), "%cloned%").await, 1);
+}
+
+#[tokio::test]
 async fn a_silent_agent_is_stale_since_its_last_word_until_it_speaks() {
     let state = tempfile::tempdir().unwrap();
     let mut center = start(state.path()).await;

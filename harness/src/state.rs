@@ -93,7 +93,9 @@ impl State {
             };
             (name.clone(), vm)
         };
-        Inventory { managed: self.managed.clone(), vms: self.vms.iter().map(vm).collect() }
+        // The center knows of no copy.
+        let known = self.vms.iter().filter(|(_, spec)| spec.copy_of.is_none());
+        Inventory { managed: self.managed.clone(), vms: known.map(vm).collect() }
     }
 
     /// The names of all endpoints, VMs before outside endpoints.
@@ -132,6 +134,12 @@ impl State {
     #[must_use]
     pub fn is_managed(&self, endpoint: &Name) -> bool {
         self.vms.get(endpoint).is_some_and(|vm| vm.agent == AgentKind::Eastwest)
+    }
+
+    /// Whether the center knows a VM, which has an agent, by this name: a copy goes by another's.
+    #[must_use]
+    pub fn is_listed(&self, vm: &Name) -> bool {
+        self.is_managed(vm) && self.vms.get(vm).is_some_and(|spec| spec.copy_of.is_none())
     }
 
     /// Whether the lab has cut the path between two endpoints.
@@ -182,6 +190,10 @@ impl State {
             Action::Label { vm, set, whole } => self.label(vm, set, *whole)?,
             Action::Move { vm, to } => self.place(vm, to)?,
             Action::Add { vm, spec } => self.add(vm, spec)?,
+            Action::Clone { vm, name, spec } => {
+                self.must_be_managed(vm)?;
+                self.add(name, spec)?;
+            }
             Action::Remove { vm } => self.remove(vm)?,
             Action::Open { name, stream } => self.open(name, stream)?,
             Action::Close { name } => drop(self.sessions.remove(name).ok_or_else(|| self.no_session(name))?),

@@ -37,7 +37,7 @@ fn agent(state: &AgentState) -> String {
         refused.as_ref().map(|(generation, why)| format!("  refused {generation}: {why}")).unwrap_or_default();
     let cloned = match clones {
         0 => String::new(),
-        times => format!("  key in two places: {times} sessions refused, enrol it anew"),
+        times => format!("  key in two places: {times} sessions of copies, enrol it anew"),
     };
     format!("{vm:<24} {presence:<10} acknowledged {acked}{quarantined}{refused}{cloned}\n")
 }

@@ -71,8 +71,8 @@ pub struct AgentState {
     pub refused: Option<(u64, String)>,
     /// Whether it is quarantined.
     pub quarantined: bool,
-    /// How many sessions were refused because another with the same key lived: the key is in two places. Counted since
-    /// the center started, until the VM enrols anew.
+    /// How many sessions came while another with the same key lived: the key is in two places, and the newer are
+    /// quarantined. Counted since the center started, until the VM enrols anew.
     #[serde(default)]
     pub clones: u64,
     /// Of a stale agent: when it was last heard, in milliseconds since the Unix epoch.

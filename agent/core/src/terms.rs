@@ -25,6 +25,8 @@ pub struct Config {
     pub center: Option<SocketAddr>,
     /// How long before this life's start the center was last heard, in milliseconds; `None` where that is not known.
     pub heard_before: Option<u64>,
+    /// The addresses of this machine's interfaces.
+    pub addresses: Vec<IpAddr>,
     /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
     pub max_epoch: u16,
 }
@@ -86,6 +88,9 @@ pub struct Facts {
     /// where it is not known yet.
     #[serde(default)]
     pub looked: Option<i64>,
+    /// That generation binds none of the machine's addresses to the VM, which is closed therefore.
+    #[serde(default)]
+    pub strange: bool,
     /// Records made since the agent started.
     pub records: u64,
     /// Records that the center has not stored yet.

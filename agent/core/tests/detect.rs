@@ -51,6 +51,7 @@ impl World {
             center: None,
             max_epoch: 2047,
             heard_before: None,
+            addresses: Vec::new(),
         };
         let machine = Machine::new(config, kept, Vec::new());
         let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), sequence: 0 };

@@ -170,6 +170,38 @@ fn the_centers_time_is_carried_and_only_moves_on_within_a_session() {
 }
 
 #[test]
+fn a_machine_that_has_none_of_its_views_addresses_is_closed_but_for_its_center() {
+    let center = Some("10.98.255.254:7443".parse().unwrap());
+    let open = |seen: &[&str]| {
+        let addresses = seen.iter().map(|address| address.parse().unwrap()).collect();
+        let mut world = World::of(agent_core::Config { center, addresses, ..config(2047) }, None);
+        world.machine.handle_connected(Vec::new());
+        world.view(generation(1, vec![web()]));
+        world
+    };
+    let allows = |world: &World| {
+        let kernel = world.kernel.as_ref().unwrap();
+        (kernel.inbound.values().any(|word| word.action() == Some(agent_core::Action::Allow)), kernel.own.is_empty())
+    };
+    let own = generation(1, vec![]).addresses[0].to_string();
+    for (seen, wanted) in [
+        (vec![own.as_str()], (true, false)),
+        (vec!["192.0.2.1", own.as_str()], (true, false)),
+        (vec![], (true, false)),
+        (vec!["192.0.2.1"], (false, true)),
+    ] {
+        assert_eq!(allows(&open(&seen)), wanted, "{seen:?}");
+    }
+    let mut moved = open(&[&own]);
+    moved.machine.handle_addresses(vec!["192.0.2.1".parse().unwrap()], 10);
+    moved.pump(10);
+    assert_eq!(allows(&moved), (false, true));
+    moved.machine.handle_addresses(vec![own.parse().unwrap()], 20);
+    moved.pump(20);
+    assert_eq!(allows(&moved), (true, false));
+}
+
+#[test]
 fn a_reborn_address_is_forgotten() {
     let mut world = World::connected();
     world.view(generation(1, vec![web()]));

@@ -9,6 +9,9 @@ use wire::InventoryFile;
 
 use super::inventory::unusable;
 
+/// How many copies of one VM are remembered.
+const MOST_COPIES: usize = 16;
+
 /// What stands beside policy and inventory, and is kept with each generation.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Standing {
@@ -17,6 +20,9 @@ pub(crate) struct Standing {
     /// Those of them that are so for a time, each with its end in milliseconds since the Unix epoch.
     #[serde(default)]
     pub(crate) detained: BTreeMap<Name, i64>,
+    /// The VMs whose keys are in two places, each with the lives of the copies' agents.
+    #[serde(default)]
+    pub(crate) copies: BTreeMap<Name, BTreeSet<String>>,
     /// Addresses that agents observe and the center accepted.
     pub(crate) observed: BTreeMap<IpAddr, Name>,
     /// Reused addresses, each with the generation that withdrew it from its old owner; 0 stands for the generation that
@@ -45,6 +51,7 @@ impl Standing {
         let mut next = self.clone();
         next.quarantined.retain(|vm| new.vms.contains_key(vm));
         next.detained.retain(|vm, _| new.vms.contains_key(vm));
+        next.copies.retain(|vm, _| new.vms.contains_key(vm));
         next.observed.retain(|address, vm| may_have(new, vm, *address));
         next.hold(&self.owners(old), &next.owners(new));
         next
@@ -75,6 +82,23 @@ impl Standing {
         } else {
             next.quarantined.remove(vm);
         }
+        next
+    }
+
+    /// After a copy of a VM was found; of very many, the first are remembered.
+    pub(crate) fn cloning(&self, vm: &Name, boot: &str) -> Self {
+        let mut next = self.clone();
+        let boots = next.copies.entry(vm.clone()).or_default();
+        if boots.len() < MOST_COPIES {
+            boots.insert(boot.to_owned());
+        }
+        next
+    }
+
+    /// After a VM got a new key.
+    pub(crate) fn rekeying(&self, vm: &Name) -> Self {
+        let mut next = self.clone();
+        next.copies.remove(vm);
         next
     }
 

@@ -36,6 +36,10 @@ pub(crate) enum Change {
     Detain(Name, i64),
     /// An agent observes these addresses (semantics 32).
     Observed(Name, Vec<IpAddr>),
+    /// A copy of a VM was found: the life of its agent has this name.
+    Cloned(Name, String),
+    /// A VM has a new key, which nobody has copied yet.
+    Rekeyed(Name),
     /// Every connected agent has acknowledged a withdrawal: reused addresses go to their new owners (semantics 3).
     Release,
 }
@@ -44,6 +48,8 @@ pub(crate) enum Change {
 #[derive(Clone, Debug, Default)]
 struct Agent {
     presence: Option<Presence>,
+    /// The life that had the last session.
+    boot: String,
     /// A session stands.
     seated: bool,
     /// Nothing was heard since, and nothing says that it ended.
@@ -51,7 +57,7 @@ struct Agent {
     enrolled: bool,
     acked: u64,
     refused: Option<(u64, String)>,
-    /// Sessions refused because another with the same key lived.
+    /// Sessions of copies: another with the same key lived.
     clones: u64,
 }
 
@@ -110,9 +116,12 @@ impl Model {
     pub(crate) fn is_news(&self, change: &Change) -> bool {
         match change {
             Change::Policy(_) | Change::Inventory(_) => true,
-            Change::Quarantine(..) | Change::Detain(..) | Change::Observed(..) | Change::Release => {
-                self.propose(change) != self.standing
-            }
+            Change::Quarantine(..)
+            | Change::Detain(..)
+            | Change::Observed(..)
+            | Change::Cloned(..)
+            | Change::Rekeyed(_)
+            | Change::Release => self.propose(change) != self.standing,
         }
     }
 
@@ -124,6 +133,8 @@ impl Model {
             Change::Inventory(file) => self.standing.moved(&self.inventory, file),
             Change::Quarantine(vm, on) => self.standing.quarantining(vm, *on),
             Change::Detain(vm, until) => self.standing.detaining(vm, *until),
+            Change::Cloned(vm, boot) => self.standing.cloning(vm, boot),
+            Change::Rekeyed(vm) => self.standing.rekeying(vm),
             Change::Observed(vm, addresses) => self.standing.observing(&self.inventory, vm, addresses),
             Change::Release => self.standing.releasing(),
         }
@@ -137,7 +148,12 @@ impl Model {
         match change {
             Change::Policy(policy) => self.policy = Some(policy),
             Change::Inventory(file) => self.inventory = file,
-            Change::Quarantine(..) | Change::Detain(..) | Change::Observed(..) | Change::Release => {}
+            Change::Quarantine(..)
+            | Change::Detain(..)
+            | Change::Observed(..)
+            | Change::Cloned(..)
+            | Change::Rekeyed(_)
+            | Change::Release => {}
         }
         self.keep_agents()
     }
@@ -169,19 +185,30 @@ impl Model {
         }
     }
 
-    /// A session was refused because another with the same key lives. True for the first one of a key.
+    /// A copy of a VM came: its key is in two places. True for the first one since the center started.
     pub(crate) fn cloned(&mut self, vm: &Name) -> bool {
         let Some(agent) = self.agents.get_mut(vm) else { return false };
         agent.clones = agent.clones.saturating_add(1);
         agent.clones == 1
     }
 
+    /// Whether a VM's last session was of this life of its agent.
+    pub(crate) fn is_life(&self, vm: &Name, boot: &str) -> bool {
+        self.agents.get(vm).is_some_and(|agent| agent.boot == boot)
+    }
+
+    /// Whether this life of an agent is known for that of a copy.
+    pub(crate) fn is_copy(&self, vm: &Name, boot: &str) -> bool {
+        self.standing.copies.get(vm).is_some_and(|boots| boots.contains(boot))
+    }
+
     /// An agent's session began. What it holds already counts as acknowledged.
-    pub(crate) fn joined(&mut self, vm: &Name, holds: u64) {
+    pub(crate) fn joined(&mut self, vm: &Name, boot: &str, holds: u64) {
         let newest = self.generation;
         if let Some(agent) = self.agents.get_mut(vm) {
             (agent.presence, agent.seated, agent.stale_since) = (Some(Presence::Online), true, None);
             agent.acked = if holds <= newest { holds } else { 0 };
+            boot.clone_into(&mut agent.boot);
         }
     }
 
@@ -248,7 +275,7 @@ impl Model {
             acked: agent.acked,
             refused: agent.refused.clone(),
             quarantined: self.standing.quarantined.contains(vm),
-            clones: agent.clones,
+            clones: agent.clones.max(self.standing.copies.get(vm).map_or(0, |boots| boots.len() as u64)),
             stale_since: agent.stale_since,
         })
     }

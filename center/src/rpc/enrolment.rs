@@ -46,7 +46,7 @@ impl<S: Store> Enrolment for EnrolmentService<S> {
         };
         self.hub.store.identify(&vm, fingerprint(&certificate), now()).await.map_err(failed)?;
         self.hub.audit(&vm, done).await.map_err(failed)?;
-        self.hub.enrolled(&name).await;
+        self.hub.enrolled(&name).await.map_err(failed)?;
         Ok(Response::new(EnrolReply { vm, certificate, authority: self.hub.authority.certificate().to_vec() }))
     }
 }

@@ -182,7 +182,9 @@ impl<S: Store> Talk<S> {
             }
             if stale != pulse.is_lost() {
                 stale = pulse.is_lost();
-                self.hub.silent(seat.vm(), stale.then_some(heard)).await;
+                if !seat.is_copy() {
+                    self.hub.silent(seat.vm(), stale.then_some(heard)).await;
+                }
             }
             if pulse.missed() >= DEAD {
                 return Ending::Gone;
@@ -191,7 +193,8 @@ impl<S: Store> Talk<S> {
     }
 
     fn view(&self, seat: &Seat, snapshot: Arc<Snapshot>) -> Option<proto::FromCenter> {
-        let view = snapshot.view_for(seat.vm().as_str(), self.center, now())?;
+        let mut view = snapshot.view_for(seat.vm().as_str(), self.center, now())?;
+        view.quarantined |= seat.is_copy();
         tracing::debug!(vm = %seat.vm(), generation = snapshot.generation(), "a view goes out");
         if !self.seals {
             return Some(FromCenter::View(Box::new(view)).into());
@@ -216,6 +219,8 @@ impl<S: Store> Talk<S> {
     async fn handle(&mut self, seat: &Seat, message: FromAgent) -> Result<(), Ending> {
         match message {
             FromAgent::Hello(_) => Err(Ending::Refused("a session has one hello".into())),
+            // What a copy has in force says nothing of the VM.
+            FromAgent::Ack(_) if seat.is_copy() => Ok(()),
             FromAgent::Ack(ack) => Ok(self.hub.acked(seat.vm(), &ack).await?),
             FromAgent::Records(records) => self.store(seat, records).await,
             FromAgent::Heartbeat => Ok(()),

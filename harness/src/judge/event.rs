@@ -31,7 +31,7 @@ fn unmet(why: String) -> Option<Fault> {
 }
 
 fn agent(state: &State, vms: &Glob, standing: Standing, seen: &Observation) -> Option<Fault> {
-    for vm in state.vms.keys().filter(|vm| vms.matches(vm) && state.is_managed(vm)) {
+    for vm in state.vms.keys().filter(|vm| vms.matches(vm) && state.is_listed(vm)) {
         let agent = seen.agents.iter().find(|agent| agent.vm == vm.as_str());
         let lost = seen.disconnected.get(vm.as_str());
         let says = |says: fn(&AgentState) -> bool| agent.is_some_and(says);
@@ -40,6 +40,7 @@ fn agent(state: &State, vms: &Glob, standing: Standing, seen: &Observation) -> O
             Standing::Offline => says(|agent| agent.presence != Presence::Online),
             Standing::Stale => says(|agent| agent.presence == Presence::Stale && agent.stale_since.is_some()),
             Standing::Disconnected => lost.is_some(),
+            Standing::Cloned => says(|agent| agent.clones == 1),
         };
         if !holds {
             let found = agent.map(|agent| format!("{:?}", agent.presence).to_lowercase());
@@ -59,7 +60,7 @@ fn acked(state: &State, but: Option<&Glob>, seen: &Observation) -> Option<Fault>
     let behind: Vec<String> = state
         .vms
         .keys()
-        .filter(|vm| state.is_managed(vm) && has_acked(vm) != should(vm))
+        .filter(|vm| state.is_listed(vm) && has_acked(vm) != should(vm))
         .map(|vm| format!("`{vm}` {}", acked(vm.as_str())))
         .collect();
     if behind.is_empty() && seen.published > 0 {

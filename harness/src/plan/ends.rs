@@ -26,6 +26,10 @@ fn closed() -> Decision {
 }
 
 fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> Decision {
+    if state.is_managed(vm) && !state.is_listed(vm) {
+        let rule = Builtin::Quarantine.to_string();
+        return Decision { verdict: Verdict::Deny, rule, would: None };
+    }
     let Some(held) = state.held.get(vm) else { return closed() };
     let Some(policy) = &held.policy else { return closed() };
     let inventory: &Inventory = &held.inventory;

@@ -116,6 +116,7 @@ impl Walk<'_> {
                 | Action::Process { .. }
                 | Action::Partition { .. }
                 | Action::Heal
+                | Action::Clone { .. }
                 | Action::Expire { .. }
                 | Action::Reset { .. } => {}
             }

@@ -60,6 +60,8 @@ pub enum Standing {
     Stale,
     /// The agent itself says that it has lost its center.
     Disconnected,
+    /// The center says that one copy of the VM, and one alone, has come with the same key, and came once.
+    Cloned,
 }
 
 /// A claim of every flow from a source to a destination of the globs.

@@ -76,6 +76,15 @@ pub enum Action {
         /// What it is.
         spec: VmSpec,
     },
+    /// Start a copy of a VM, with its key.
+    Clone {
+        /// The VM.
+        vm: Name,
+        /// The copy's name.
+        name: Name,
+        /// What the copy is.
+        spec: VmSpec,
+    },
     /// Remove a VM, with all that runs in it.
     Remove {
         /// The VM.

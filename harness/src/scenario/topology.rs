@@ -37,6 +37,8 @@ pub struct VmSpec {
     pub addresses: Vec<IpAddr>,
     /// Who enforces at it.
     pub agent: AgentKind,
+    /// It is a copy of that VM, with its key; the center's inventory does not have it.
+    pub copy_of: Option<Name>,
     /// By how many seconds its wall clock is wrong.
     pub clock: i64,
 }

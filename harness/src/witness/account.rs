@@ -30,6 +30,8 @@ pub(crate) struct Account {
     pub(crate) alerts: Vec<(String, String)>,
     /// Waits that the last-resort clock ended in this step.
     pub(crate) by_clock: u64,
+    /// The lives of copies' agents, whose records go by the name of the VM that was copied, with the copies' names.
+    pub(crate) copies: BTreeMap<String, String>,
     barriers: HashSet<(String, String)>,
     /// The keys of all records that were told, in every step.
     told: HashSet<RecordKey>,
@@ -115,9 +117,12 @@ impl Account {
         }
     }
 
-    fn take_record(&mut self, record: Record) {
+    fn take_record(&mut self, mut record: Record) {
         if !self.told.insert(record.key.clone()) {
             return;
+        }
+        if let Some(copy) = self.copies.get(&record.key.boot) {
+            record.key.vm.clone_from(copy);
         }
         if record.rule == Builtin::Barrier.name() {
             self.barriers.insert((record.key.vm, record.detail));

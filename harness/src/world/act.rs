@@ -22,6 +22,7 @@ impl World {
             | Action::Label { .. }
             | Action::Move { .. }
             | Action::Add { .. }
+            | Action::Clone { .. }
             | Action::Remove { .. }
             | Action::Quarantine { .. }
             | Action::Release { .. }
@@ -57,7 +58,8 @@ impl World {
         }
         let agents: Vec<Name> = transition.added.iter().filter(|vm| has_agent(&self.state, vm)).cloned().collect();
         self.enrol_agents(&agents)?;
-        self.await_agents()
+        self.await_agents()?;
+        transition.added.iter().try_for_each(|vm| self.start_copy(vm))
     }
 
     fn remove(&mut self, before: &State, vm: &Name) -> Result<(), String> {

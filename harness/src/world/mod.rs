@@ -1,6 +1,7 @@
 //! The world of one scenario: a raised lab in which the real center and the real agents run, and what is done to them.
 
 mod act;
+mod copy;
 mod observe;
 mod pending;
 mod programs;

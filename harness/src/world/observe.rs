@@ -253,6 +253,7 @@ fn ends_a_life(step: &PlannedStep) -> bool {
         | Action::Release { .. }
         | Action::Partition { .. }
         | Action::Heal
+        | Action::Clone { .. }
         | Action::Expire { .. }
         | Action::Reset { .. } => false,
     };

@@ -38,7 +38,8 @@ impl World {
     }
 
     fn not_refused(&self, generation: u64, words: &str) -> Option<String> {
-        let vms: Vec<&Name> = self.state.vms.keys().filter(|vm| self.state.is_connected(vm)).collect();
+        let vms: Vec<&Name> =
+            self.state.vms.keys().filter(|vm| self.state.is_listed(vm) && self.state.is_connected(vm)).collect();
         vms.into_iter().find_map(|vm| {
             let refused = self.account.agents.get(vm.as_str()).and_then(|agent| agent.refused.as_ref());
             match refused.filter(|(of, _)| *of == generation) {

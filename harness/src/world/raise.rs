@@ -9,7 +9,7 @@ use wire::{InventoryFile, InventoryVm};
 
 use super::programs::{Program, Programs};
 use super::{CENTER, CENTER_V4, CENTER_V6, PORT, World};
-use crate::scenario::{self, AgentKind, Scenario};
+use crate::scenario::{self, Scenario};
 use crate::state::State;
 use crate::witness::operator::Operator;
 
@@ -169,5 +169,5 @@ fn plan(state: &State, neighbours: scenario::Neighbours) -> Plan {
 
 /// Whether the scenario runs our agent there.
 pub(super) fn has_agent(state: &State, vm: &Name) -> bool {
-    state.vms.get(vm).is_some_and(|spec| spec.agent == AgentKind::Eastwest)
+    state.is_listed(vm)
 }

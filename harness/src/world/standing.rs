@@ -18,7 +18,7 @@ impl World {
     pub(super) fn await_standings(&mut self, step: &PlannedStep) {
         for expectation in &step.events {
             let Claim::Agent { vms, standing } = &expectation.claim else { continue };
-            let named = step.state.vms.keys().filter(|vm| vms.matches(vm) && step.state.is_managed(vm));
+            let named = step.state.vms.keys().filter(|vm| vms.matches(vm) && step.state.is_listed(vm));
             let names: Vec<Name> = named.cloned().collect();
             match standing {
                 Standing::Stale => {
@@ -31,7 +31,7 @@ impl World {
                     let files: Vec<PathBuf> = names.iter().filter_map(|vm| self.status_file(vm)).collect();
                     self.await_word(LAST_RESORT, |_| files.iter().all(|file| lost(file).is_some()));
                 }
-                Standing::Online | Standing::Offline => {}
+                Standing::Online | Standing::Offline | Standing::Cloned => {}
             }
         }
     }

@@ -1,6 +1,6 @@
 //! From the newest aim to what is asked of the kernel.
 
-use wire::{Ack, AckResult, FromAgent};
+use wire::{Ack, AckResult, FromAgent, View};
 
 use super::Machine;
 use crate::compile::{self, Program};
@@ -29,15 +29,29 @@ impl Machine {
         self.interceptions.end(signed(now), self.clock);
         let time = self.clock.map(|clock| signed(now) + clock);
         self.looked = time;
-        let program = match aim.over {
+        let strange = self.is_anothers(&view);
+        let program = match aim.over || strange {
             true => compile::over(&view, &mut self.numbering),
             false => compile::compile(&self.interceptions.within(&view), time, &mut self.numbering),
         };
         let program = program.map(|mut program| {
             program.ruleset.center = self.config.center.or(view.center);
+            if strange {
+                program.ruleset.own.clear();
+            }
             program
         });
         self.consider(program, aim);
+    }
+
+    /// Whether a view binds none of this machine's addresses: it is another machine's, of which this one is a copy, or the
+    /// machine has got other addresses. It is closed then, and may speak to its center from the address that it has.
+    pub(super) fn is_anothers(&self, view: &View) -> bool {
+        let (seen, bound) = (&self.config.addresses, &view.addresses);
+        self.config.center.is_some()
+            && !seen.is_empty()
+            && !bound.is_empty()
+            && !seen.iter().any(|address| bound.contains(address))
     }
 
     /// Decides what a compiled aim asks of the kernel.

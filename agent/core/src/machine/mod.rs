@@ -178,6 +178,14 @@ impl Machine {
         self.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
     }
 
+    /// The machine has other addresses.
+    pub fn handle_addresses(&mut self, addresses: Vec<IpAddr>, now: u64) {
+        if addresses != self.config.addresses {
+            self.config.addresses = addresses;
+            self.look_again(now);
+        }
+    }
+
     /// What is in force was laid anew.
     pub fn handle_repaired(&mut self) {
         self.asked = false;
@@ -308,6 +316,7 @@ impl Machine {
             over: enforced.is_some_and(|deed| deed.aim.over),
             epoch: enforced.map_or(0, |deed| deed.program.ruleset.epoch),
             looked: self.looked,
+            strange: enforced.and_then(|deed| deed.aim.view.as_deref()).is_some_and(|view| self.is_anothers(view)),
             records: self.spool.made(),
             waiting: self.spool.waiting() as u64,
             lost: self.spool.lost(),

@@ -14,7 +14,15 @@ use wire::{Ack, AckResult, FromAgent, Record, View, ViewRule};
 use crate::views::{ANY, look_up, rule, tcp, view};
 
 pub fn config(max_epoch: u16) -> Config {
-    Config { vm: "hr-1".into(), boot: "b".into(), version: "0".into(), center: None, heard_before: None, max_epoch }
+    Config {
+        vm: "hr-1".into(),
+        boot: "b".into(),
+        version: "0".into(),
+        center: None,
+        heard_before: None,
+        addresses: Vec::new(),
+        max_epoch,
+    }
 }
 
 /// A machine with its surroundings; everything that happens is a line in `seen`.

@@ -9,7 +9,7 @@ use super::super::{Act, Action, Doing, Party, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 20] = [
+const VERBS: [&str; 21] = [
     "policy",
     "label",
     "move",
@@ -27,12 +27,13 @@ const VERBS: [&str; 20] = [
     "partition",
     "heal",
     "expire",
+    "clone",
     "reset",
     "publish",
     "tamper",
 ];
-const LATER: [&str; 14] =
-    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "clone", "wait"];
+const LATER: [&str; 13] =
+    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "wait"];
 /// An item of `do`, taken apart: `open ledger: a -> b tcp/1` is verb `open`, rest `ledger`, value `a -> b tcp/1`.
 pub(super) struct Item<'n> {
     pub(super) verb: Text,
@@ -129,6 +130,7 @@ impl Reader<'_> {
             "label" => self.label_item(item, fold).into_iter().collect(),
             "move" => self.move_item(item, fold).into_iter().collect(),
             "add" => self.add_items(item, fold),
+            "clone" => self.clone_item(item, fold).into_iter().collect(),
             "remove" => self.vm_of(item, fold).map(|vm| Action::Remove { vm }).into_iter().collect(),
             "quarantine" => self.vm_of(item, fold).map(|vm| Action::Quarantine { vm }).into_iter().collect(),
             "release" => self.vm_of(item, fold).map(|vm| Action::Release { vm }).into_iter().collect(),
@@ -264,6 +266,19 @@ impl Reader<'_> {
             added.extend(vms.into_iter().map(|(vm, spec)| Action::Add { vm, spec }));
         }
         added
+    }
+
+    fn clone_item(&mut self, item: &Item<'_>, fold: &mut Fold) -> Option<Action> {
+        let node = self.node_of(item, "clone: {vm: NAME, as: NAME, host: HOST}")?;
+        let fields = self.fields(node, "a `clone`", &["vm", "as", "host"], &["addresses"])?;
+        let vm = fields.require("vm", &mut self.problems);
+        let vm = self.field_vm(vm, fold);
+        let name = fields.require("as", &mut self.problems)?;
+        let name = yaml::text(name, "the copy's name", &mut self.problems)?;
+        let host = self.host(&fields, &fold.state.hosts)?;
+        let (vm, name) = (vm?, yaml::name(name, "a VM", &mut self.problems)?);
+        let spec = self.copy((&vm, fold.state.vms.get(&vm)?), host, item.span, &mut fold.pool)?;
+        Some(Action::Clone { vm, name, spec })
     }
 
     fn processes(&mut self, item: &Item<'_>, act: Act, fold: &Fold) -> Vec<Action> {

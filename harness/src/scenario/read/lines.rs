@@ -19,11 +19,12 @@ const VERBS: [(&str, Verb); 6] = [
     ("unreachable", Verb::Unreachable),
 ];
 
-const STANDINGS: [(&str, Standing); 4] = [
+const STANDINGS: [(&str, Standing); 5] = [
     ("online", Standing::Online),
     ("offline", Standing::Offline),
     ("stale", Standing::Stale),
     ("disconnected", Standing::Disconnected),
+    ("cloned", Standing::Cloned),
 ];
 
 impl Reader<'_> {

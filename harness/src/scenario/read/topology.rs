@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
-use policy::{FlowService, Name, Problem};
+use policy::{FlowService, Name, Problem, Span};
 
 use super::super::{AgentKind, Neighbours, Outside, Topology, VmSpec};
 use super::{Reader, generated};
@@ -125,6 +125,16 @@ impl Reader<'_> {
         node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
     }
 
+    /// What a copy of a VM stands with: on another host, at addresses of its own.
+    pub(super) fn copy(&mut self, of: (&Name, &VmSpec), host: Name, place: Span, pool: &mut Pool) -> Option<VmSpec> {
+        let Some(addresses) = pool.next() else {
+            self.wrong(place, "the pool has no address left for this VM");
+            return None;
+        };
+        pool.taken.extend(&addresses);
+        Some(VmSpec { host, addresses, serves: Vec::new(), copy_of: Some(of.0.clone()), ..of.1.clone() })
+    }
+
     /// One `name: {…}` of VMs; a generated name stands for many that are alike.
     pub(super) fn vm_entry(&mut self, entry: &Entry, hosts: &[Name], pool: &mut Pool) -> Vec<(Name, VmSpec)> {
         let generated = self.taken(&entry.key, generated::names(entry.key.as_str())).unwrap_or_default();
@@ -161,7 +171,10 @@ impl Reader<'_> {
             };
             pool.taken.extend(&addresses);
             let (labels, serves) = (labels.clone(), serves.clone());
-            vms.extend(host.clone().map(|host| (name, VmSpec { host, labels, serves, addresses, agent, clock })));
+            vms.extend(
+                host.clone()
+                    .map(|host| (name, VmSpec { host, labels, serves, addresses, agent, copy_of: None, clock })),
+            );
         }
         vms
     }
@@ -186,7 +199,7 @@ impl Reader<'_> {
         Some((entry.key.as_str().to_owned(), value?))
     }
 
-    fn host(&mut self, fields: &Fields<'_>, hosts: &[Name]) -> Option<Name> {
+    pub(super) fn host(&mut self, fields: &Fields<'_>, hosts: &[Name]) -> Option<Name> {
         let node = fields.require("host", &mut self.problems)?;
         let text = yaml::text(node, "the name of a host", &mut self.problems)?;
         let found = hosts.iter().find(|host| host.as_str() == text.as_str()).cloned();
