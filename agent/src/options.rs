@@ -24,6 +24,10 @@ pub struct Options {
     /// By how many seconds this machine's wall clock is wrong, for tests.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide = true, allow_hyphen_values = true)]
     pub clock_offset: i64,
+    /// How many records wait for the center at most, while it is away; what is beyond is counted, and said.
+    #[arg(long, value_name = "N", default_value_t = 65_536,
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    pub spool: u32,
     /// The highest epoch, for tests of the wrap-around.
     #[arg(long, value_name = "N", default_value_t = agent_core::MAX_EPOCH, hide = true,
           value_parser = clap::value_parser!(u16).range(3..=agent_core::MAX_EPOCH as i64))]

@@ -12,7 +12,7 @@ use crate::edge::Edge;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::heard;
-use crate::kernel::{Kernel, KernelBatch};
+use crate::kernel::{Kernel, KernelBatch, KernelLog};
 use crate::link::LinkEvent;
 use crate::spool::Disk;
 use crate::status::{Connection, Status};
@@ -56,6 +56,11 @@ impl<E: Edge> Rim<E> {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 
+    /// The same in microseconds.
+    fn stamp(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX)
+    }
+
     /// When the core wants to be woken.
     pub(crate) fn wake(&self) -> Option<Instant> {
         let due = self.machine.poll_timeout(self.now())?;
@@ -70,9 +75,9 @@ impl<E: Edge> Rim<E> {
 
     /// Hands the core what the kernel logged.
     pub(crate) fn logged(&mut self, batch: &KernelBatch) {
-        let stamp = u64::try_from(self.started.elapsed().as_micros()).unwrap_or(u64::MAX);
+        let stamp = self.stamp();
         if batch.lost > 0 {
-            self.machine.handle_lost(batch.lost, stamp);
+            self.machine.handle_lost(batch.lost);
         }
         // What was dropped before a sentinel is told before it.
         if batch.events.iter().any(|event| event.kind == LogKind::Barrier) {
@@ -91,6 +96,23 @@ impl<E: Edge> Rim<E> {
                 self.machine.handle_total(rule, packets);
             }
         }
+    }
+
+    /// Reads the log to its end, and then the kernel's counters, where they have something to tell. A log that does not
+    /// end in time is read to its end the next time.
+    pub(crate) fn settle(&mut self, log: &mut KernelLog) -> Result<(), Error> {
+        if !self.machine.wants_counts(self.stamp()) {
+            return Ok(());
+        }
+        for _ in 0..MOST_BATCHES {
+            let Some(batch) = log.try_next()? else {
+                let counts = self.kernel.counts()?;
+                self.machine.handle_counts(&counts, self.stamp());
+                return Ok(());
+            };
+            self.logged(&batch);
+        }
+        Ok(())
     }
 
     /// Hands the core what others did to the kernel's tables.
@@ -277,6 +299,8 @@ impl<E: Edge> Rim<E> {
     }
 }
 
+/// How many readings of the log one settlement waits for its end.
+const MOST_BATCHES: usize = 64;
 /// How much room the queue to the center must have before the core is asked for the next word.
 const ROOM: usize = 8;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use agent_core::{Config, Machine, State};
+use agent_core::{Config, Limits, Machine, State};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep_until};
@@ -127,6 +127,7 @@ fn start<E: Edge>(
         center: options.center,
         heard_before: heard::before(&folder),
         addresses: addresses(),
+        spool: Limits { records: usize::try_from(options.spool).unwrap_or(usize::MAX), ..Limits::default() },
         max_epoch: options.epochs,
     };
     let (boot, (kept, refused)) = (config.boot.clone(), kept(&folder, &mut edge, life)?);
@@ -175,6 +176,7 @@ async fn serve<E: Edge>(
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
             _ = counts.tick() => {
                 rim.count();
+                rim.settle(&mut ears.log)?;
                 rim.write_status()?;
             }
             () = signals.next() => break,
@@ -202,6 +204,7 @@ async fn farewell<E: Edge>(
     while let Some(batch) = log.try_next()? {
         rim.logged(&batch);
     }
+    rim.machine.handle_end();
     rim.pump()?;
     while rim.queue().is_some() && rim.machine.facts().waiting > 0 {
         tokio::select! {

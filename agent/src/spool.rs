@@ -1,5 +1,5 @@
-//! The records on disk: segments that only grow, each entry with its length and a check, and one place for the loss that
-//! is not said yet.
+//! The records on disk: segments that only grow, each entry with its length and a check, and one place for what stands
+//! behind them: losses that are not said yet, and the account.
 //!
 //! Records are written when they are made and before they are sent, and are not synced: an agent that is killed loses none
 //! that it has read from the kernel. A power cut may lose what the kernel has not written out yet, which is commonly the
@@ -12,7 +12,7 @@ use std::io::{self, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 
-use agent_core::SpoolChange;
+use agent_core::{Former, SpoolChange, Tail};
 use wire::Record;
 
 /// A segment that has grown to this is followed by another.
@@ -21,8 +21,8 @@ const SEGMENT: u64 = 1024 * 1024;
 const LONGEST: u64 = 4 * SEGMENT;
 /// How many segments are read: more than the records' bound fills.
 const MOST: usize = 256;
-/// The name of the loss that is not said yet.
-const LOST: &str = "lost";
+/// The name of what stands behind the records.
+const TAIL: &str = "tail";
 /// Before each entry: its length and its check, four bytes each.
 const HEAD: usize = 8;
 
@@ -50,7 +50,7 @@ struct Segment {
 
 impl Disk {
     /// Opens the folder, and reads what former lives left there, oldest first.
-    pub(crate) fn open(path: PathBuf) -> (Self, Vec<Record>) {
+    pub(crate) fn open(path: PathBuf) -> (Self, Former) {
         let made = fs::DirBuilder::new().recursive(true).mode(0o700).create(&path);
         if let Err(error) = made {
             tracing::warn!("cannot make {}: {error}", path.display());
@@ -61,20 +61,19 @@ impl Disk {
         };
         numbered.sort();
         let next = numbered.last().map_or(1, |(number, _)| number.saturating_add(1));
-        let mut former: Vec<PathBuf> = numbered.into_iter().map(|(_, path)| path).collect();
-        let mut records: Vec<Record> = former.iter().take(MOST).flat_map(|path| read(path)).collect();
-        records.extend(read(&path.join(LOST)));
-        former.push(path.join(LOST));
+        let former: Vec<PathBuf> = numbered.into_iter().map(|(_, path)| path).collect();
+        let records: Vec<Record> = former.iter().take(MOST).flat_map(|path| read(path)).collect();
+        let tail = tail(&path.join(TAIL));
         let mut disk = Self { path, segments: VecDeque::new(), file: None, length: 0, next, former, fails: false };
         if records.is_empty() {
             disk.leave_former();
         }
-        (disk, records)
+        (disk, Former { records, tail })
     }
 
     /// Does what the core asks. A disk that fails costs what a killed agent would lose, and no more.
     pub(crate) fn carry_out(&mut self, change: &SpoolChange) {
-        let done = self.append(&change.append).and_then(|()| self.note(change.lost.as_ref()));
+        let done = self.append(&change.append).and_then(|()| self.note(change.tail.as_ref()));
         match (&done, self.fails) {
             (Err(error), false) => tracing::warn!("cannot keep records in {}: {error}", self.path.display()),
             (Ok(()), true) => tracing::info!("records are kept again in {}", self.path.display()),
@@ -128,26 +127,13 @@ impl Disk {
         Ok(())
     }
 
-    /// Writes down the loss that is not said yet, or that there is none.
-    fn note(&mut self, lost: Option<&Option<Vec<u8>>>) -> io::Result<()> {
-        let (path, fresh) = (self.path.join(LOST), self.path.join("lost.new"));
-        if lost.is_some() {
-            self.former.retain(|former| *former != path);
-        }
-        match lost {
-            None => Ok(()),
-            Some(Some(record)) => {
-                OpenOptions::new()
-                    .write(true)
-                    .create(true)
-                    .truncate(true)
-                    .mode(0o600)
-                    .open(&fresh)?
-                    .write_all(&framed(record))?;
-                fs::rename(fresh, path)
-            }
-            Some(None) => removed(&path),
-        }
+    /// Writes down what stands behind the records.
+    fn note(&mut self, tail: Option<&Tail>) -> io::Result<()> {
+        let Some(tail) = tail else { return Ok(()) };
+        let (path, fresh) = (self.path.join(TAIL), self.path.join("tail.new"));
+        let mut file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&fresh)?;
+        file.write_all(&framed(&serde_json::to_vec(tail)?))?;
+        fs::rename(fresh, path)
     }
 
     /// The oldest entries are no longer needed.
@@ -203,15 +189,25 @@ fn removed(path: &Path) -> io::Result<()> {
     }
 }
 
+/// A file's bytes; none of one that no agent wrote.
+fn bytes(path: &Path) -> Vec<u8> {
+    let is_ours = fs::metadata(path).is_ok_and(|data| data.len() <= LONGEST);
+    if is_ours { fs::read(path).unwrap_or_default() } else { Vec::new() }
+}
+
+/// What stood behind the records; nothing, where it is not whole.
+fn tail(path: &Path) -> Tail {
+    let bytes = bytes(path);
+    entry(&bytes).and_then(|(tail, _)| serde_json::from_slice(tail).ok()).unwrap_or_default()
+}
+
 /// The records of a file, up to the first that is not whole.
 fn read(path: &Path) -> Vec<Record> {
-    if fs::metadata(path).map_or(0, |data| data.len()) > LONGEST {
-        return Vec::new();
-    }
-    let bytes = fs::read(path).unwrap_or_default();
+    let bytes = bytes(path);
     let mut rest = bytes.as_slice();
     let mut records = Vec::new();
-    while let Some((record, behind)) = entry(rest) {
+    while let Some((entry, behind)) = entry(rest) {
+        let Ok(record) = Record::decoded(entry) else { break };
         records.push(record);
         rest = behind;
     }
@@ -221,14 +217,12 @@ fn read(path: &Path) -> Vec<Record> {
     records
 }
 
-fn entry(bytes: &[u8]) -> Option<(Record, &[u8])> {
+/// The first entry that stands whole in these bytes, and what is behind it.
+fn entry(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     let (head, rest) = bytes.split_at_checked(HEAD)?;
     let number = |at: usize| Some(u32::from_le_bytes(head.get(at..at + 4)?.try_into().ok()?));
     let (entry, behind) = rest.split_at_checked(usize::try_from(number(0)?).ok()?)?;
-    if number(4)? != check(entry) {
-        return None;
-    }
-    Some((Record::decoded(entry).ok()?, behind))
+    (number(4)? == check(entry)).then_some((entry, behind))
 }
 
 fn framed(entry: &[u8]) -> Vec<u8> {
@@ -250,13 +244,19 @@ mod tests {
 
     /// Losses of so many packets, each a record of its own.
     fn change(losses: std::ops::RangeInclusive<u64>) -> SpoolChange {
-        let mut spool = Spool::new("db".to_owned(), "b".to_owned(), Limits::default(), Vec::new());
+        let mut spool = Spool::new("db".to_owned(), "b".to_owned(), Limits::default(), Former::default());
         losses.for_each(|packets| spool.lose(packets, "a test", 0));
         spool.poll_change().unwrap()
     }
 
-    fn told(records: &[Record]) -> Vec<u64> {
-        records.iter().map(|record| record.packets).collect()
+    fn loss(packets: u64) -> Record {
+        let mut spool = Spool::new("db".to_owned(), "b".to_owned(), Limits::default(), Former::default());
+        spool.lose(packets, "a test", 0);
+        spool.next_batch().unwrap().remove(0)
+    }
+
+    fn told(former: &Former) -> Vec<u64> {
+        former.records.iter().chain(&former.tail.lost).map(|record| record.packets).collect()
     }
 
     fn files(path: &Path) -> Vec<(String, u64)> {
@@ -264,7 +264,7 @@ mod tests {
             let entry = entry.unwrap();
             (entry.file_name().into_string().unwrap(), entry.metadata().unwrap().len())
         };
-        let mut files: Vec<_> = fs::read_dir(path).unwrap().map(entry).collect();
+        let mut files: Vec<_> = fs::read_dir(path).unwrap().map(entry).filter(|(name, _)| name != TAIL).collect();
         files.sort();
         files
     }
@@ -274,7 +274,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("spool");
         let (mut disk, former) = Disk::open(path.clone());
-        assert!(former.is_empty());
+        assert!(former.records.is_empty());
         disk.carry_out(&change(1..=5));
         disk.carry_out(&SpoolChange { forget: 2, ..SpoolChange::default() });
         // What is stored may stand there until its segment is done with; the center knows each by its key.
@@ -307,7 +307,7 @@ mod tests {
         disk.carry_out(&SpoolChange { append: vec![one; count], ..SpoolChange::default() });
         let sizes: Vec<u64> = files(folder.path()).into_iter().map(|(_, size)| size).collect();
         assert!(sizes.len() >= 3 && sizes.iter().all(|size| *size < SEGMENT + 200), "{sizes:?}");
-        assert_eq!(Disk::open(folder.path().to_owned()).1.len(), count);
+        assert_eq!(Disk::open(folder.path().to_owned()).1.records.len(), count);
         disk.carry_out(&SpoolChange { forget: count - 1, ..SpoolChange::default() });
         assert_eq!(files(folder.path()).len(), 1);
         disk.carry_out(&SpoolChange { forget: 1, ..SpoolChange::default() });
@@ -315,15 +315,18 @@ mod tests {
     }
 
     #[test]
-    fn the_loss_that_is_not_said_has_one_place() {
+    fn what_stands_behind_the_records_has_one_place() {
         let folder = tempfile::tempdir().unwrap();
         let (mut disk, _) = Disk::open(folder.path().to_owned());
-        for packets in [7, 8] {
-            let lost = change(packets..=packets).append.pop();
-            disk.carry_out(&SpoolChange { lost: Some(lost), ..SpoolChange::default() });
+        for lost in [[7, 8], [9, 0]] {
+            let mut tail = Tail { boot: "b".to_owned(), sequence: lost[0], ..Tail::default() };
+            tail.lost = lost.iter().filter(|packets| **packets > 0).map(|packets| loss(*packets)).collect();
+            disk.carry_out(&SpoolChange { tail: Some(tail.clone()), ..SpoolChange::default() });
+            assert_eq!(Disk::open(folder.path().to_owned()).1.tail, tail);
         }
-        assert_eq!(told(&Disk::open(folder.path().to_owned()).1), [8]);
-        disk.carry_out(&SpoolChange { lost: Some(None), ..SpoolChange::default() });
-        assert!(Disk::open(folder.path().to_owned()).1.is_empty());
+        let path = folder.path().join("tail");
+        let whole = fs::read(&path).unwrap();
+        fs::write(&path, &whole[..whole.len() - 1]).unwrap();
+        assert_eq!(Disk::open(folder.path().to_owned()).1.tail, Tail::default(), "a torn one is none");
     }
 }

@@ -104,7 +104,16 @@ fn agent(center: SocketAddr, state: PathBuf, token: Option<String>) -> JoinHandl
 }
 
 fn options(center: SocketAddr, state: PathBuf, token: Option<String>) -> Options {
-    Options { center: Some(center), state, token, token_file: None, policy: None, clock_offset: 0, epochs: 2047 }
+    Options {
+        center: Some(center),
+        state,
+        token,
+        token_file: None,
+        policy: None,
+        clock_offset: 0,
+        spool: 65_536,
+        epochs: 2047,
+    }
 }
 
 /// An agent in a process of its own.
@@ -232,8 +241,9 @@ fn killed(runtime: &Runtime, (center_state, state): (&Path, &Path), address: Soc
         assert!(child.wait().unwrap().success());
         center.stop();
     }
-    let spool: u64 =
-        std::fs::read_dir(state.join("spool")).unwrap().map(|entry| entry.unwrap().metadata().unwrap().len()).sum();
+    let entries = std::fs::read_dir(state.join("spool")).unwrap().map(Result::unwrap);
+    let segments = entries.filter(|entry| entry.path().extension().is_some_and(|kind| kind == "seg"));
+    let spool: u64 = segments.map(|entry| entry.metadata().unwrap().len()).sum();
     assert_eq!(spool, 0, "what is stored is not kept");
 }
 

@@ -166,6 +166,8 @@ pub struct Observation {
     pub published: u64,
     /// Items of `do` that came out otherwise than the scenario says, in their order.
     pub undone: Vec<Undone>,
+    /// Where kernels counted otherwise than records tell, in words; looked at where the step asks for it.
+    pub imbalance: Vec<String>,
 }
 
 /// An item of `do` that came out otherwise than the scenario says.

@@ -202,6 +202,9 @@ impl State {
             Action::SendRaw(sending) => {
                 [&sending.from, &sending.to].into_iter().try_for_each(|name| self.must_have(name, sending.family))?;
             }
+            Action::Flood(flood) => {
+                [&flood.from, &flood.to].into_iter().try_for_each(|name| self.must_have(name, flood.family))?;
+            }
             // What is refused changes nothing, and what another process does to a ruleset is undone.
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,

@@ -243,4 +243,10 @@ pub struct Figures {
     pub tap_losses: u64,
     /// `eastwest/invalid` packets counted, shown and not judged.
     pub invalid: u64,
+    /// Datagrams of the step's last flood.
+    #[serde(default)]
+    pub flooded: u64,
+    /// How long it took to send them.
+    #[serde(default)]
+    pub flood_seconds: f64,
 }

@@ -130,6 +130,10 @@ pub(crate) enum KindName {
     Tamper,
     /// What a detector found
     Alert,
+    /// A storm of records alike, told as one
+    Aggregated,
+    /// Packets that only the kernel's counters know of
+    Suppressed,
 }
 
 impl From<KindName> for Kind {
@@ -143,6 +147,8 @@ impl From<KindName> for Kind {
             KindName::Gap => Self::Gap,
             KindName::Tamper => Self::Tamper,
             KindName::Alert => Self::Alert,
+            KindName::Aggregated => Self::Aggregated,
+            KindName::Suppressed => Self::Suppressed,
         }
     }
 }

@@ -65,6 +65,21 @@ pub(crate) fn record(record: &Record) -> String {
         }
         Kind::Alert => return alert(record),
         Kind::Gap => return format!("{} gap: {} records lost: {}\n", record.key.vm, record.packets, record.detail),
+        Kind::Suppressed => {
+            let Record { key, packets, verdict, rule, detail, .. } = record;
+            return format!(
+                "{} suppressed: {packets} packets, {verdict} by {rule}, were not told one by one: {detail}\n",
+                key.vm
+            );
+        }
+        Kind::Aggregated => {
+            let Record { key, packets, verdict, rule, detail, .. } = record;
+            let (source, destination) = (end(&record.source), end(&record.destination));
+            return format!(
+                "{} aggregated {source} -> {destination}: {packets} packets, {verdict} by {rule}, {detail}\n",
+                key.vm
+            );
+        }
     };
     let (source, destination) = (end(&record.source), end(&record.destination));
     let admitted = record.admitted_by.as_ref().map(|rule| format!(", admitted by {rule}")).unwrap_or_default();

@@ -35,6 +35,10 @@ pub enum Kind {
     /// What a detector found: `packets` is the number that it counted, `detail` the evidence. It is about no single
     /// flow, so its ports are 0.
     Alert,
+    /// A storm: `packets` records like this one, told as one. `detail` says from when to when, and which ports.
+    Aggregated,
+    /// What the kernel's counter of this rule has in excess of its records: packets that were judged and not logged.
+    Suppressed,
 }
 
 /// Which way the packet crossed the VM's edge.

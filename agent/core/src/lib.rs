@@ -2,6 +2,7 @@
 //!
 //! A view comes in, a ruleset goes out; the kernel's log messages come in, records go out. Time is an argument.
 
+mod account;
 mod addresses;
 mod alert;
 mod compile;
@@ -13,6 +14,8 @@ pub mod event;
 mod evidence;
 mod history;
 mod intercept;
+mod journal;
+mod losses;
 mod machine;
 mod outage;
 mod outcome;
@@ -22,8 +25,10 @@ mod render;
 pub mod ruleset;
 mod services;
 mod spool;
+mod storm;
 mod terms;
 
+pub use account::{Account, Count};
 pub use compile::{MOST_ADDRESSES, MOST_PAIRS, Program, TooBig, closed, compile, next_change};
 pub use detect::MOST_MARKS;
 pub use epochs::Epochs;
@@ -34,5 +39,5 @@ pub use outcome::{Numbering, Outcome};
 pub use party::Party;
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
-pub use spool::{CAPACITY, CAPACITY_BYTES, Limits, Spool, SpoolChange};
+pub use spool::{CAPACITY, CAPACITY_BYTES, Former, Limits, Spool, SpoolChange, Tail};
 pub use terms::{Config, Facts, KernelRequest, State};

@@ -5,7 +5,11 @@ use std::collections::VecDeque;
 use std::net::{IpAddr, Ipv4Addr};
 
 use policy::{End, Family, Protocol, Verdict};
+use serde::{Deserialize, Serialize};
 use wire::{Direction, FlowEnd, Kind, Record, RecordKey};
+
+use crate::account::Account;
+use crate::losses::Losses;
 
 /// The most records that wait for the center.
 pub const CAPACITY: usize = 65_536;
@@ -36,21 +40,34 @@ impl Default for Limits {
 pub struct SpoolChange {
     /// Records to be written behind the others, each in its form on the wire.
     pub append: Vec<Vec<u8>>,
-    /// Where it changed: what was lost and is not said yet, as the record that will say it. It stands in a place of its
-    /// own, where the next takes the place of the one before.
-    pub lost: Option<Option<Vec<u8>>>,
+    /// Where it changed: what stands behind the records. It has a place of its own, where the next takes the place of
+    /// the one before.
+    pub tail: Option<Tail>,
     /// So many of the oldest written records are stored by the center.
     pub forget: usize,
 }
 
-/// Losses that wait for room to be said.
-#[derive(Clone, Copy, Debug)]
-struct Loss {
-    packets: u64,
-    reason: &'static str,
-    /// When, by the agent's own clock, in microseconds.
-    first: u64,
-    last: u64,
+/// What is kept behind the records, as it was when the last of them was made.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tail {
+    /// The life that made them.
+    pub boot: String,
+    /// The last sequence number of that life. What it made behind that, is told beyond this account.
+    pub sequence: u64,
+    /// What was lost and is not said yet, as the records that will say it.
+    pub lost: Vec<Record>,
+    /// What was counted and told.
+    pub account: Account,
+}
+
+/// What former lives left.
+#[derive(Clone, Debug, Default)]
+pub struct Former {
+    /// Their records, oldest first. Any of them may stand there twice, or be stored by the center already, which knows
+    /// each by its key.
+    pub records: Vec<Record>,
+    /// What stood behind them.
+    pub tail: Tail,
 }
 
 /// Records in order: those that former lives left, then those of this one.
@@ -68,18 +85,17 @@ pub struct Spool {
     kept: usize,
     /// The last sequence number that was given.
     sequence: u64,
-    lost: Option<Loss>,
-    /// All records that were lost.
-    lost_ever: u64,
-    /// What is to be told to the disk.
-    change: SpoolChange,
+    losses: Losses,
+    /// The tail on disk is not the newest.
+    stale: bool,
+    /// So many written records are stored.
+    done: usize,
 }
 
 impl Spool {
-    /// The spool of one life of the agent. `former` are the records that others left, as they were read from disk: any
-    /// of them may stand there twice, or be stored by the center already, which knows each by its key.
+    /// The spool of one life of the agent, with what others left.
     #[must_use]
-    pub fn new(vm: String, boot: String, limits: Limits, former: Vec<Record>) -> Self {
+    pub fn new(vm: String, boot: String, limits: Limits, former: Former) -> Self {
         let mut spool = Self {
             vm,
             boot,
@@ -89,11 +105,14 @@ impl Spool {
             sent: 0,
             kept: 0,
             sequence: 0,
-            lost: None,
-            lost_ever: 0,
-            change: SpoolChange::default(),
+            losses: Losses::default(),
+            // A life that wrote none would be taken for a part of the one before.
+            stale: true,
+            done: 0,
         };
-        spool.recover(former);
+        let Former { mut records, tail } = former;
+        records.extend(tail.lost);
+        spool.recover(records);
         spool.leave_strangers();
         spool
     }
@@ -119,7 +138,7 @@ impl Spool {
     /// How many packets' records were lost.
     #[must_use]
     pub fn lost(&self) -> u64 {
-        self.lost_ever
+        self.losses.ever
     }
 
     /// The VM as the center knows it. Records made before it was known get their name as well: the center takes none
@@ -132,20 +151,18 @@ impl Spool {
     /// Takes a record; its key is given here.
     pub fn push(&mut self, record: Record) {
         self.declare();
-        let (stamp, packets) = (record.stamp, record.packets);
-        if self.lost.is_some() || !self.append(record) {
-            self.lose(packets, "the queue was full", stamp);
+        let room = if self.losses.is_empty() { self.append(record) } else { Err(record) };
+        if let Err(record) = room {
+            self.losses.add(&record, "the queue was full");
+            self.stale = true;
         }
     }
 
     /// Records of this many packets are lost. `stamp` is the agent's own clock in microseconds.
     pub fn lose(&mut self, packets: u64, reason: &'static str, stamp: u64) {
-        self.lost_ever = self.lost_ever.saturating_add(packets);
-        let before = self.lost.unwrap_or(Loss { packets: 0, reason, first: stamp, last: stamp });
-        self.lost =
-            Some(Loss { packets: before.packets.saturating_add(packets), last: before.last.max(stamp), ..before });
+        self.losses.add(&Record { stamp, ..notice(Kind::Gap, "", packets, String::new()) }, reason);
+        self.stale = true;
         self.declare();
-        self.change.lost = Some(self.lost.map(|loss| self.keyed(gap(loss), self.sequence + 1).encoded()));
     }
 
     /// Everything of a boot up to this sequence number is stored.
@@ -157,7 +174,7 @@ impl Spool {
             self.sent = self.sent.saturating_sub(1);
             if self.kept > 0 {
                 self.kept -= 1;
-                self.change.forget += 1;
+                self.done += 1;
             }
         }
         self.declare();
@@ -177,12 +194,26 @@ impl Spool {
         Some(batch)
     }
 
-    /// What is to be done on disk, if anything changed. Records are written before they are sent.
+    /// What stands behind the records changed.
+    pub(crate) fn renew_tail(&mut self) {
+        self.stale = true;
+    }
+
+    /// What is to be done on disk, if anything changed. Records are written before they are sent. What is forgotten is
+    /// beyond no tail.
     pub fn poll_change(&mut self) -> Option<SpoolChange> {
-        let mut change = std::mem::take(&mut self.change);
-        change.append = self.waiting.iter().skip(self.kept).map(|(record, _)| record.encoded()).collect();
+        let append: Vec<_> = self.waiting.iter().skip(self.kept).map(|(record, _)| record.encoded()).collect();
         self.kept = self.waiting.len();
+        let forget = std::mem::take(&mut self.done);
+        let tail = (std::mem::take(&mut self.stale) || forget > 0).then(|| self.tail());
+        let change = SpoolChange { append, tail, forget };
         (change != SpoolChange::default()).then_some(change)
+    }
+
+    fn tail(&self) -> Tail {
+        let lost = (self.sequence + 1..).zip(self.losses.records());
+        let lost = lost.map(|(sequence, record)| self.keyed(record, sequence)).collect();
+        Tail { boot: self.boot.clone(), sequence: self.sequence, lost, account: Account::default() }
     }
 
     /// Takes what former lives left. A hole between two records of one life is one that the disk did not keep: it is
@@ -196,17 +227,16 @@ impl Spool {
                 continue;
             }
             if let Some(next) = next.filter(|next| *next < record.key.sequence) {
-                let packets = record.key.sequence - next;
-                let loss = Loss { packets, reason: HOLE, first: 0, last: record.stamp };
-                self.lost_ever = self.lost_ever.saturating_add(packets);
+                let hole = notice(Kind::Gap, "", record.key.sequence - next, HOLE.to_owned());
+                self.losses.ever = self.losses.ever.saturating_add(hole.packets);
                 let key = RecordKey { sequence: next, ..record.key.clone() };
-                self.put(Record { key, ..gap(loss) });
+                self.put(Record { key, stamp: record.stamp, ..hole });
             }
             // What says a loss is never lost: there is less of it than of records.
             if record.kind == Kind::Gap {
                 self.put(record);
             } else {
-                dropped += u64::from(!self.take(record));
+                dropped += u64::from(self.take(record).is_err());
             }
         }
         if dropped > 0 {
@@ -225,7 +255,7 @@ impl Spool {
         if self.waiting.len() < before {
             self.bytes = self.waiting.iter().map(|(_, size)| size).sum();
             // All that is on disk is written anew.
-            self.change.forget += self.kept;
+            self.done += self.kept;
             self.kept = 0;
             self.sent = 0;
             self.lose((before - self.waiting.len()) as u64, "they were made under another name", 0);
@@ -240,20 +270,20 @@ impl Spool {
 
     /// Says what was lost, as soon as there is room: more than a little, or each loss at the brim would be a record.
     fn declare(&mut self) {
-        let Some(loss) = self.lost else { return };
-        if self.waiting.len() < self.limits.records && self.bytes <= self.limits.bytes - self.limits.bytes / 8 {
-            let record = gap(loss);
-            if self.append(record) {
-                self.lost = None;
-                self.change.lost = Some(None);
+        let limit = self.limits.bytes - self.limits.bytes / 8;
+        while self.waiting.len() < self.limits.records && self.bytes <= limit {
+            let Some(record) = self.losses.first() else { return };
+            if self.append(record).is_err() {
+                return;
             }
+            self.losses.said();
+            self.stale = true;
         }
     }
 
-    fn append(&mut self, record: Record) -> bool {
-        let fits = self.take(self.keyed(record, self.sequence + 1));
-        self.sequence += u64::from(fits);
-        fits
+    /// Takes a record of this life, or gives it back where there is no room.
+    fn append(&mut self, record: Record) -> Result<(), Record> {
+        self.take(self.keyed(record, self.sequence + 1)).inspect(|()| self.sequence += 1)
     }
 
     fn keyed(&self, mut record: Record, sequence: u64) -> Record {
@@ -261,14 +291,14 @@ impl Spool {
         record
     }
 
-    /// Takes a record that has its key, if there is room.
-    fn take(&mut self, record: Record) -> bool {
+    /// Takes a record that has its key, or gives it back where there is no room.
+    fn take(&mut self, record: Record) -> Result<(), Record> {
         let size = record.encoded().len();
-        let fits = self.waiting.len() < self.limits.records && self.bytes + size <= self.limits.bytes;
-        if fits {
-            self.put(record);
+        if self.waiting.len() >= self.limits.records || self.bytes + size > self.limits.bytes {
+            return Err(record);
         }
-        fits
+        self.put(record);
+        Ok(())
     }
 
     fn put(&mut self, record: Record) {
@@ -282,13 +312,6 @@ impl Spool {
 fn following(record: &Record) -> u64 {
     let hole = record.kind == Kind::Gap && record.detail.starts_with(HOLE);
     record.key.sequence.saturating_add(if hole { record.packets } else { 1 })
-}
-
-/// A record of records that are lost: how many packets', and in which span of the agent's own clock.
-fn gap(Loss { packets, reason, first, last }: Loss) -> Record {
-    let seconds = |stamp: u64| format!("{}.{:03}", stamp / 1_000_000, stamp / 1000 % 1000);
-    let detail = format!("{reason}, from second {} to {} of the agent's life", seconds(first), seconds(last));
-    Record { stamp: last, ..notice(Kind::Gap, "", packets, detail) }
 }
 
 /// A record of no flow.

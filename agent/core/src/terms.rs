@@ -11,6 +11,7 @@ use crate::epochs::Epochs;
 use crate::intercept::Interception;
 use crate::outcome::Numbering;
 use crate::ruleset::Ruleset;
+use crate::spool::Limits;
 
 /// What does not change while the agent runs.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +28,8 @@ pub struct Config {
     pub heard_before: Option<u64>,
     /// The addresses of this machine's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// How many records wait for the center at most.
+    pub spool: Limits,
     /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
     pub max_epoch: u16,
 }

@@ -2,14 +2,18 @@
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 mod views;
+mod world;
 
 use std::net::IpAddr;
 use std::time::Duration;
 
-use agent_core::{Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Ruleset, State, Word, packet};
+use agent_core::{
+    Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word, packet,
+};
 use policy::{Action, FlowService, Mode, Response, ServiceMatch, Watch};
 use views::{ANY, FINANCE, HR, OFFICE, look_up, rule, tcp, view};
 use wire::{FromAgent, Kind, Record, View, ViewDetector, ViewRule};
+use world::first_packet;
 
 const TEN_SECONDS: u64 = 10_000;
 const INTERCEPT: Response = Response::Intercept(Duration::from_secs(60));
@@ -52,8 +56,9 @@ impl World {
             max_epoch: 2047,
             heard_before: None,
             addresses: Vec::new(),
+            spool: Limits::default(),
         };
-        let machine = Machine::new(config, kept, Vec::new());
+        let machine = Machine::new(config, kept, Former::default());
         let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), sequence: 0 };
         world.machine.handle_connected(Vec::new());
         world.pump(0);
@@ -142,34 +147,6 @@ impl World {
         };
         alerts.map(told).collect()
     }
-}
-
-fn first_packet((source, destination): (IpAddr, IpAddr), service: FlowService, sequence: u32) -> Vec<u8> {
-    let mut bytes = match (source, destination) {
-        (IpAddr::V4(source), IpAddr::V4(destination)) => {
-            let mut bytes = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, service.protocol().number(), 0, 0];
-            bytes.extend(source.octets().into_iter().chain(destination.octets()));
-            bytes
-        }
-        (IpAddr::V6(source), IpAddr::V6(destination)) => {
-            let mut bytes = vec![0x60, 0, 0, 0, 0, 20, service.protocol().number(), 64];
-            bytes.extend(source.octets().into_iter().chain(destination.octets()));
-            bytes
-        }
-        _ => panic!("one family"),
-    };
-    match service {
-        FlowService::Tcp(port) | FlowService::Udp(port) => {
-            bytes.extend([0x9c, 0x40]);
-            bytes.extend(port.to_be_bytes());
-            bytes.extend(sequence.to_be_bytes());
-        }
-        FlowService::Icmp(kind) | FlowService::Icmpv6(kind) => bytes.extend([kind, 0, 0, 0, 0, 7]),
-        FlowService::Proto(_) => {}
-    }
-    bytes.extend([0; 12]);
-    assert!(packet::read(&bytes).is_some());
-    bytes
 }
 
 fn check(detectors: Vec<ViewDetector>, script: &[&str], expected: &[&str]) -> World {

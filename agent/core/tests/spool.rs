@@ -8,7 +8,7 @@ mod world;
 
 use std::collections::{BTreeMap, VecDeque};
 
-use agent_core::{Limits, Spool, SpoolChange};
+use agent_core::{Former, Limits, Spool, SpoolChange};
 use proptest::prelude::*;
 use wire::{Kind, Record};
 use world::{Disk, record};
@@ -73,7 +73,7 @@ fn run(steps: Vec<Step>) {
     let boot = |number: usize| format!("boot-{number}");
     let begin = |number, former| Spool::new("db".into(), boot(number), LIMITS, former);
     let (mut spool, mut disk, mut center, mut life) =
-        (begin(0, Vec::new()), Disk::default(), Center::default(), Life::default());
+        (begin(0, Former::default()), Disk::default(), Center::default(), Life::default());
     let (mut made, mut cut) = (0, false);
     for step in steps {
         match step {
@@ -132,10 +132,11 @@ fn run(steps: Vec<Step>) {
 /// former lives left is found again.
 fn packets(change: &SpoolChange, disk: &Disk, boot: &str) -> u64 {
     let read = |bytes: &Vec<u8>| Record::decoded(bytes).unwrap();
-    let known = disk.read();
-    let on_disk = |key: &wire::RecordKey| known.iter().find(|one| one.key == *key).map_or(0, |one| one.packets);
+    let Former { mut records, tail } = disk.read();
+    records.extend(tail.lost);
+    let on_disk = |key: &wire::RecordKey| records.iter().find(|one| one.key == *key).map_or(0, |one| one.packets);
     let appended = change.append.iter().map(read);
-    let lost = change.lost.iter().flatten().map(read);
+    let lost = change.tail.iter().flat_map(|tail| tail.lost.clone());
     appended
         .chain(lost)
         .filter(|record| record.key.boot == boot)
@@ -169,7 +170,7 @@ proptest! {
 
 #[test]
 fn what_does_not_fit_is_one_gap_with_count_and_span() {
-    let mut spool = Spool::new("db".into(), "b".into(), LIMITS, Vec::new());
+    let mut spool = Spool::new("db".into(), "b".into(), LIMITS, Former::default());
     (1..=30).for_each(|number| spool.push(record(number)));
     let fit = spool.waiting();
     assert_eq!(spool.lost() as usize, 30 - fit);
@@ -198,6 +199,7 @@ fn records_of_another_name_are_given_up_and_said() {
         record.key =
             wire::RecordKey { vm: ["web", "", "db"][index].into(), boot: "b".into(), sequence: index as u64 + 1 };
     }
+    let former = Former { records: former, ..Former::default() };
     let mut spool = Spool::new("db".into(), "c".into(), LIMITS, former);
     let first = spool.next_batch().unwrap();
     assert!(first.iter().all(|record| record.key.vm == "db"));
@@ -214,6 +216,7 @@ fn what_stands_on_disk_twice_is_taken_once_and_a_hole_is_said_in_its_place() {
     };
     // A life that was killed before it left the former's files, and a record that a full disk did not take.
     let former = [4, 5, 8, 4, 5, 8, 9].map(keyed).to_vec();
+    let former = Former { records: former, ..Former::default() };
     let mut spool = Spool::new("db".into(), "c".into(), LIMITS, former);
     let batch = spool.next_batch().unwrap();
     let told: Vec<_> = batch.iter().map(|record| (record.key.sequence, record.kind, record.packets)).collect();

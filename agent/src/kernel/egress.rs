@@ -15,7 +15,7 @@ use super::rules::{ICMPV6, Rule};
 use super::skeleton::{LOG_RATE, LOOPBACK};
 
 /// The set of counters.
-const OUTCOMES: &str = "outcomes_egress";
+pub(crate) const OUTCOMES: &str = "outcomes_egress";
 const BASE: &str = "egress";
 /// Chains whose rules change with each ruleset.
 const LIVING: [&str; 2] = ["stamp", "sources"];

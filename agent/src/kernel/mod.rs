@@ -2,6 +2,7 @@
 //!
 //! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
 mod apply;
+mod counts;
 mod egress;
 mod log;
 mod marks;

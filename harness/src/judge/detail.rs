@@ -82,6 +82,8 @@ fn record_in_words(record: &Record, end: End) -> String {
         Kind::Gap => "gap: ",
         Kind::Tamper => "tamper: ",
         Kind::Alert => "alert: ",
+        Kind::Aggregated => "aggregated: ",
+        Kind::Suppressed => "suppressed: ",
         Kind::Allow | Kind::Deny | Kind::Barrier => "",
     };
     let elsewhere = if record.end == end { String::new() } else { format!(" at {}", record.end) };

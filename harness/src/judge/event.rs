@@ -11,7 +11,7 @@ use super::Fault;
 use super::step::bare;
 use crate::evidence::Observation;
 use crate::plan::PlannedStep;
-use crate::scenario::{Claim, Expectation, Glob, ReportClaim, Standing};
+use crate::scenario::{About, Claim, Expectation, Glob, ReportClaim, Standing};
 use crate::state::State;
 
 /// Judges one such expectation.
@@ -20,6 +20,8 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
         Claim::Report(claim) => report(&step.state, claim, seen),
         Claim::Agent { vms, standing } => agent(&step.state, vms, *standing, seen),
         Claim::AckedByAll { but } => acked(&step.state, but.as_ref(), seen),
+        Claim::Balanced if seen.imbalance.is_empty() => None,
+        Claim::Balanced => unmet(seen.imbalance.join("; ")),
         Claim::Flow(_) | Claim::Session { .. } => None,
     }?;
     let (text, line) = (expectation.text.clone(), expectation.line);
@@ -134,8 +136,14 @@ fn serves(service: FlowService, record: &Record) -> bool {
 
 /// Without a word, interceptions are meant; with a rule alone, whatever bears it.
 fn kind(claim: &ReportClaim, record: &Record) -> bool {
-    if claim.alert {
-        return record.kind == Kind::Alert;
+    if let Some(about) = claim.about {
+        return record.kind
+            == match about {
+                About::Alert => Kind::Alert,
+                About::Aggregated => Kind::Aggregated,
+                About::Suppressed => Kind::Suppressed,
+                About::Gap => Kind::Gap,
+            };
     }
     match claim.word {
         Some(Word::Allow) => record.kind == Kind::Allow,
@@ -143,7 +151,9 @@ fn kind(claim: &ReportClaim, record: &Record) -> bool {
         Some(Word::Reject) => record.kind == Kind::Deny && record.verdict == Verdict::Reject,
         Some(Word::Cut) => record.kind == Kind::Cut,
         Some(Word::Refused | Word::Unreachable | Word::Unproven) => false,
-        None if claim.rule.is_some() => !matches!(record.kind, Kind::Barrier | Kind::Gap),
+        None if claim.rule.is_some() => {
+            !matches!(record.kind, Kind::Barrier | Kind::Gap | Kind::Aggregated | Kind::Suppressed)
+        }
         None => matches!(record.kind, Kind::Deny | Kind::Cut | Kind::Invalid),
     }
 }
@@ -166,6 +176,8 @@ pub(super) fn words(record: &Record) -> String {
         match record.kind {
             Kind::Cut => "cut".to_owned(),
             Kind::Alert => format!("alert of {}", record.detail.split(" from ").next().unwrap_or_default()),
+            Kind::Aggregated => "aggregated".to_owned(),
+            Kind::Suppressed => "suppressed".to_owned(),
             Kind::Allow | Kind::Deny | Kind::Invalid | Kind::Barrier | Kind::Gap | Kind::Tamper =>
                 record.verdict.to_string(),
         },

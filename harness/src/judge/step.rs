@@ -106,7 +106,7 @@ fn otherwise(step: &PlannedStep, undone: &Undone) -> Finding {
 /// A record that matches nothing that was sent.
 fn stray(step: &PlannedStep, record: &Record) -> Option<Finding> {
     match record.kind {
-        Kind::Barrier | Kind::Invalid | Kind::Alert => None,
+        Kind::Barrier | Kind::Invalid | Kind::Alert | Kind::Aggregated | Kind::Suppressed => None,
         Kind::Gap => {
             let lost = format!("`{}` lost {} records: {}", record.key.vm, record.packets, record.detail);
             Some(bare(step, FindingKind::Unproven, lost))

@@ -276,7 +276,11 @@ pub(super) fn table<'e>(names: &mut Names<'_>, expectations: impl Iterator<Item 
         match &expectation.claim {
             Claim::Flow(claim) if claim.expected.as_ref().is_some_and(|expected| expected.word == Word::Cut) => {}
             Claim::Flow(claim) => expand(names, expectation, claim, &mut table),
-            Claim::Session { .. } | Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } => {}
+            Claim::Session { .. }
+            | Claim::Report(_)
+            | Claim::Agent { .. }
+            | Claim::AckedByAll { .. }
+            | Claim::Balanced => {}
         }
     }
     table

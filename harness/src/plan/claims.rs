@@ -88,7 +88,7 @@ impl Names<'_> {
                     self.report(expectation, vms.as_str(), format!("`{vms}` has no agent"), None);
                 }
             }
-            Claim::Flow(_) | Claim::Session { .. } | Claim::AckedByAll { but: None } => {}
+            Claim::Flow(_) | Claim::Session { .. } | Claim::AckedByAll { but: None } | Claim::Balanced => {}
         }
     }
 }

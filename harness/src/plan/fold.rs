@@ -96,30 +96,11 @@ impl Walk<'_> {
             }
             let transition = Transition::between(&self.state, &next);
             self.state = Arc::new(next);
-            match &doing.action {
-                Action::Open { name, .. } => self.sessions.traffic(&self.state, self.now, |open| open == name),
-                Action::SendOn { names } => {
-                    self.sessions.traffic(&self.state, self.now, |open| names.iter().any(|name| name == open));
-                }
-                Action::Policy(_)
-                | Action::Label { .. }
-                | Action::Move { .. }
-                | Action::Add { .. }
-                | Action::Remove { .. }
-                | Action::Close { .. }
-                | Action::Send { .. }
-                | Action::SendRaw(_)
-                | Action::Publish(_)
-                | Action::Tamper { .. }
-                | Action::Quarantine { .. }
-                | Action::Release { .. }
-                | Action::Process { .. }
-                | Action::Partition { .. }
-                | Action::Heal
-                | Action::Clone { .. }
-                | Action::Expire { .. }
-                | Action::Reset { .. } => {}
-            }
+            let carries = |open: &str| match &doing.action {
+                Action::Open { name, .. } => open == name,
+                action => matches!(action, Action::SendOn { names } if names.iter().any(|name| name == open)),
+            };
+            self.sessions.traffic(&self.state, self.now, carries);
             acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.state) });
         }
         acts
@@ -177,7 +158,7 @@ fn on_the_way(mut cell: PlannedCell, states: &[&State], now: Timestamp) -> Plann
 fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
     let is_event = |expectation: &&Expectation| match &expectation.claim {
         Claim::Flow(_) | Claim::Session { .. } => false,
-        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } => true,
+        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } | Claim::Balanced => true,
     };
     let events: Vec<Expectation> = step.expect.iter().filter(is_event).cloned().collect();
     events.iter().for_each(|expectation| names.event(expectation));

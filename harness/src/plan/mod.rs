@@ -15,7 +15,7 @@ use std::sync::Arc;
 use policy::{Family, FlowService, Name, Problems, Timestamp, Verdict};
 use reports::event::{Finding, FindingKind, Side};
 
-use crate::scenario::{Doing, Expectation, Expected, Scenario, SessionClaim, Stream};
+use crate::scenario::{Claim, Doing, Expectation, Expected, Scenario, SessionClaim, Stream};
 use crate::state::{State, Transition};
 
 pub use ends::{ends, ruling};
@@ -59,6 +59,14 @@ pub struct PlannedStep {
     pub findings: Vec<Finding>,
     /// Cells that nothing lists and that were left out beyond the cap.
     pub left_out: usize,
+}
+
+impl PlannedStep {
+    /// Whether an expectation asks that accounts balance.
+    #[must_use]
+    pub fn wants_balance(&self) -> bool {
+        self.events.iter().any(|event| event.claim == Claim::Balanced)
+    }
 }
 
 /// One item of `do` with what it makes of the world.

@@ -4,6 +4,7 @@
 pub(crate) mod client;
 pub(crate) mod craft;
 pub(crate) mod fence;
+pub(crate) mod flood;
 pub(crate) mod listener;
 pub(crate) mod nonce;
 pub(crate) mod ports;

@@ -1,6 +1,6 @@
 //! The tuple by which every witness names a flow: sockets, taps and records agree on it.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use policy::{FlowService, Protocol};
 use wire::Record;
@@ -32,6 +32,12 @@ impl Tuple {
         };
         let protocol = probe.service.protocol().number();
         Self { source: probe.source_address, destination: probe.destination_address, protocol, from, to }
+    }
+
+    /// A datagram's.
+    pub(crate) fn datagram(from: SocketAddr, to: SocketAddr) -> Self {
+        let protocol = Protocol::Udp.number();
+        Self { source: from.ip(), destination: to.ip(), protocol, from: from.port(), to: to.port() }
     }
 
     /// A frame's.

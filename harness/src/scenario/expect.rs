@@ -41,6 +41,8 @@ pub enum Claim {
         /// How the agents stand.
         standing: Standing,
     },
+    /// `accounts balance`: what each kernel counted is what was told of it.
+    Balanced,
     /// `generation acked by all [but NAME]`: every managed VM acknowledged the newest published generation, save those
     /// that have not.
     AckedByAll {
@@ -130,14 +132,27 @@ pub struct ReportClaim {
     pub destination: Option<Glob>,
     /// The flow's service.
     pub service: Option<FlowService>,
-    /// What a detector found, and no flow's record (`alert`).
-    pub alert: bool,
+    /// A record of no single flow.
+    pub about: Option<About>,
     /// The verdict (or `cut`).
     pub word: Option<Word>,
     /// The rule.
     pub rule: Option<String>,
     /// The end that reported.
     pub end: Option<End>,
+}
+
+/// What a record of no single flow tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum About {
+    /// What a detector found (`alert`).
+    Alert,
+    /// A storm (`aggregated`).
+    Aggregated,
+    /// What only the kernel's counters know (`suppressed`).
+    Suppressed,
+    /// Records that are lost (`gap`).
+    Gap,
 }
 
 /// A pattern of names: `*` stands for any characters, none included.

@@ -16,9 +16,9 @@ use std::time::Duration;
 use policy::Policy;
 
 pub use crafted::{Crafted, Fragments, Ports, Shape};
-pub use expect::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
+pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use read::{LoadError, ScenarioErrors, load, parse};
-pub use step::{Act, Action, Doing, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
+pub use step::{Act, Action, Doing, Flooding, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).

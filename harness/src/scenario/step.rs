@@ -1,7 +1,7 @@
 //! Steps: what is done, and what is expected then.
 
 use std::collections::BTreeMap;
-use std::ops::Range;
+use std::ops::{Range, RangeInclusive};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -116,6 +116,8 @@ pub enum Action {
     },
     /// Send crafted packets, claiming nothing of their fate.
     SendRaw(Sending),
+    /// Send datagrams as fast as the machine does, claiming nothing of their fate.
+    Flood(Flooding),
     /// Publish what must be refused: nothing changes by it.
     Publish(Publication),
     /// Do to an agent's ruleset what another process with the right to do so could.
@@ -180,6 +182,21 @@ pub struct Sending {
     pub times: u32,
     /// By a raw IP socket, so that the source's own policy judges them; else by a packet socket, past it.
     pub by_socket: bool,
+}
+
+/// A flood of datagrams.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Flooding {
+    /// The endpoint that sends it.
+    pub from: Name,
+    /// The endpoint that it is sent to.
+    pub to: Name,
+    /// The UDP ports that it is sent to, one after another.
+    pub ports: RangeInclusive<u16>,
+    /// The family.
+    pub family: Family,
+    /// How many datagrams.
+    pub packets: u32,
 }
 
 /// A policy that must be refused.

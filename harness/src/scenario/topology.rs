@@ -41,6 +41,8 @@ pub struct VmSpec {
     pub copy_of: Option<Name>,
     /// By how many seconds its wall clock is wrong.
     pub clock: i64,
+    /// How many records its agent keeps for the center, if not as many as by default.
+    pub spool: Option<u32>,
 }
 
 /// Who enforces at a VM.

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
-use wire::{AgentState, CenterEvent, Record, RecordKey};
+use wire::{AgentState, CenterEvent, Direction, Record, RecordKey};
 
 use super::operator::Operator;
 
@@ -35,6 +35,10 @@ pub(crate) struct Account {
     barriers: HashSet<(String, String)>,
     /// The keys of all records that were told, in every step.
     told: HashSet<RecordKey>,
+    /// How many packets all records of a VM, a direction and a rule told of, in every step.
+    books: BTreeMap<(String, Direction, String), u64>,
+    /// How many records of each life of an agent were told, and the highest of their numbers.
+    lives: BTreeMap<(String, String), (u64, u64)>,
     /// Something was told that was not heard: it is to be asked for.
     behind: bool,
     /// The number of the newest record that was asked for.
@@ -101,6 +105,22 @@ impl Account {
         self.barriers.contains(&(vm.to_owned(), nonce.to_owned()))
     }
 
+    /// How many records were told, in every step.
+    pub(crate) fn heard(&self) -> usize {
+        self.told.len()
+    }
+
+    /// How many packets were told of a VM, a direction and a rule.
+    pub(crate) fn told_of(&self, vm: &str, direction: Direction, rule: &str) -> u64 {
+        self.books.get(&(vm.to_owned(), direction, rule.to_owned())).copied().unwrap_or(0)
+    }
+
+    /// The lives of which a record is missing: VM, records and the highest of their numbers.
+    pub(crate) fn holes(&self) -> impl Iterator<Item = (&str, u64, u64)> {
+        let lives = self.lives.iter().map(|((vm, _), (count, highest))| (vm.as_str(), *count, *highest));
+        lives.filter(|(_, count, highest)| count != highest)
+    }
+
     /// The generation that a VM's agent has acknowledged last.
     pub(crate) fn acked(&self, vm: &str) -> u64 {
         self.agents.get(vm).map_or(0, |agent| agent.acked)
@@ -124,6 +144,10 @@ impl Account {
         if let Some(copy) = self.copies.get(&record.key.boot) {
             record.key.vm.clone_from(copy);
         }
+        let life = self.lives.entry((record.key.vm.clone(), record.key.boot.clone())).or_default();
+        *life = (life.0 + 1, life.1.max(record.key.sequence));
+        let book = (record.key.vm.clone(), record.direction, record.rule.clone());
+        *self.books.entry(book).or_default() += record.packets;
         if record.rule == Builtin::Barrier.name() {
             self.barriers.insert((record.key.vm, record.detail));
         } else {

@@ -32,6 +32,7 @@ impl World {
             Action::SendOn { names } => self.send_on(names),
             Action::Send { stream, times } => self.send(stream, *times),
             Action::SendRaw(sending) => self.send_raw(sending).and_then(|()| self.await_detectors()),
+            Action::Flood(flooding) => self.flood(flooding),
             Action::Publish(publication) => self.publish_refused(&act.doing, publication),
             Action::Tamper { vm, how } => self.tamper(&act.doing, vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),

@@ -1,6 +1,7 @@
 //! The world of one scenario: a raised lab in which the real center and the real agents run, and what is done to them.
 
 mod act;
+mod balance;
 mod copy;
 mod observe;
 mod pending;
@@ -25,6 +26,7 @@ use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name, Timestamp};
 
 use crate::evidence::{Probe, Undone};
+use crate::probe::flood::Flooded;
 use crate::probe::prober::Prober;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
@@ -78,6 +80,8 @@ pub(crate) struct World {
     tampered: BTreeSet<String>,
     /// The VMs that were given a foreign table in this step, and by which item.
     foreign: BTreeMap<Name, Doing>,
+    /// The step's last flood.
+    flooded: Option<Flooded>,
     /// The newest generation that the harness has brought about.
     generation: u64,
     /// When it published the newest policy.

@@ -34,6 +34,7 @@ impl World {
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
         self.undone.clear();
+        self.flooded = None;
         self.taps.clear().map_err(|error| error.to_string())?;
         self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
         let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
@@ -55,6 +56,8 @@ impl World {
 
     /// Probes the step's cells, exercises its sessions, and gathers what the witnesses saw.
     pub(crate) fn observe(&mut self, step: &PlannedStep) -> Result<(Observation, Figures), String> {
+        // What is on its way has its turn first: where a queue is full, the probes' own records would be lost.
+        let mut imbalance = if step.wants_balance() { self.balance()? } else { Vec::new() };
         let sessions = self.exercise(step)?;
         let probes: Vec<Probe> = step.cells.iter().map(|cell| self.probe(wanted(cell))).collect();
         self.prober.prepare(&self.lab, &probes)?;
@@ -66,6 +69,9 @@ impl World {
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
         self.look_at_foreign()?;
+        if step.wants_balance() && imbalance.is_empty() {
+            imbalance = self.balance()?;
+        }
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,
@@ -75,6 +81,7 @@ impl World {
             disconnected: self.disconnected(),
             published: self.account.published,
             undone: self.undone.clone(),
+            imbalance,
             probes: made,
         };
         let figures = self.figures(&observation, again, settle_seconds);
@@ -191,11 +198,11 @@ impl World {
         all
     }
 
-    /// Records that nothing explains. Totals of `invalid`, declared gaps and detectors' alerts are about no single flow
+    /// Records that nothing explains. Totals, storms, declared gaps and detectors' alerts are about no single flow
     /// (semantics 20).
     fn strays(&self) -> Vec<wire::Record> {
         let explained = |record: &&wire::Record| match record.kind {
-            Kind::Invalid | Kind::Gap | Kind::Barrier | Kind::Alert => true,
+            Kind::Invalid | Kind::Gap | Kind::Barrier | Kind::Alert | Kind::Aggregated | Kind::Suppressed => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),
             Kind::Allow | Kind::Deny | Kind::Cut => {
                 let tuple = Tuple::of_record(record);
@@ -228,34 +235,17 @@ impl World {
             by_clock: self.account.by_clock + probes.filter(|one| one.by_clock).count() as u64,
             tap_losses: self.taps.lost(),
             invalid: invalid.map(|record| record.packets).sum(),
+            flooded: self.flooded.map_or(0, |flooded| flooded.packets),
+            flood_seconds: self.flooded.map_or(0.0, |flooded| flooded.seconds),
         }
     }
 }
 
 /// Whether a step ends the life of an agent, so that what it saw last may never be told.
 fn ends_a_life(step: &PlannedStep) -> bool {
-    let ends = |act: &crate::plan::PlannedAct| match &act.doing.action {
-        Action::Process { act, process: Process::Agent(_) } => matches!(act, Act::Kill | Act::Stop | Act::Restart),
-        Action::Process { process: Process::Center, .. }
-        | Action::Policy(_)
-        | Action::Label { .. }
-        | Action::Move { .. }
-        | Action::Add { .. }
-        | Action::Remove { .. }
-        | Action::Open { .. }
-        | Action::Close { .. }
-        | Action::SendOn { .. }
-        | Action::Send { .. }
-        | Action::SendRaw(_)
-        | Action::Publish(_)
-        | Action::Tamper { .. }
-        | Action::Quarantine { .. }
-        | Action::Release { .. }
-        | Action::Partition { .. }
-        | Action::Heal
-        | Action::Clone { .. }
-        | Action::Expire { .. }
-        | Action::Reset { .. } => false,
+    let ends = |act: &crate::plan::PlannedAct| {
+        let Action::Process { act, process: Process::Agent(_) } = &act.doing.action else { return false };
+        matches!(act, Act::Kill | Act::Stop | Act::Restart)
     };
     step.acts.iter().any(ends)
 }

@@ -48,6 +48,7 @@ impl World {
             undone: Vec::new(),
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
+            flooded: None,
             generation: 0,
             published_at: Timestamp::now(),
             next_probe: 0,
@@ -140,6 +141,8 @@ impl World {
         if clock != "0" {
             options.extend(["--clock-offset", &clock]);
         }
+        let spool = self.state.vms.get(vm).and_then(|spec| spec.spool).map(|records| records.to_string());
+        options.extend(spool.iter().flat_map(|records| ["--spool", records]));
         let command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;

@@ -117,6 +117,8 @@ impl From<Kind> for proto::RecordKind {
             Kind::Gap => Self::Gap,
             Kind::Tamper => Self::Tamper,
             Kind::Alert => Self::Alert,
+            Kind::Aggregated => Self::Aggregated,
+            Kind::Suppressed => Self::Suppressed,
         }
     }
 }
@@ -133,6 +135,8 @@ pub(super) fn kind_in(value: i32, field: &'static str) -> Decoded<Option<Kind>> 
         proto::RecordKind::Gap => Some(Kind::Gap),
         proto::RecordKind::Tamper => Some(Kind::Tamper),
         proto::RecordKind::Alert => Some(Kind::Alert),
+        proto::RecordKind::Aggregated => Some(Kind::Aggregated),
+        proto::RecordKind::Suppressed => Some(Kind::Suppressed),
     })
 }
 

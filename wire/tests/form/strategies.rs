@@ -144,7 +144,18 @@ fn outage() -> impl Strategy<Value = Outage> {
 }
 
 fn kind() -> impl Strategy<Value = Kind> {
-    select(vec![Kind::Allow, Kind::Deny, Kind::Cut, Kind::Invalid, Kind::Barrier, Kind::Gap, Kind::Tamper, Kind::Alert])
+    select(vec![
+        Kind::Allow,
+        Kind::Deny,
+        Kind::Cut,
+        Kind::Invalid,
+        Kind::Barrier,
+        Kind::Gap,
+        Kind::Tamper,
+        Kind::Alert,
+        Kind::Aggregated,
+        Kind::Suppressed,
+    ])
 }
 
 fn flow_end() -> impl Strategy<Value = FlowEnd> {

@@ -4,6 +4,7 @@ use policy::Response;
 use wire::Record;
 
 use super::Machine;
+use crate::account::Count;
 use crate::alert;
 use crate::deed::{Aim, Job};
 use crate::detect::Finding;
@@ -19,20 +20,38 @@ impl Machine {
             Told::Record(record) => self.seen(*record, true, stamp),
             Told::Seen(record) => self.seen(*record, false, stamp),
             Told::Half => {}
-            Told::Unreadable => self.spool.lose(1, "a log message could not be read", stamp),
+            Told::Unreadable => self.journal.overrun(1),
         }
     }
 
-    /// The kernel lost this many log messages.
-    pub fn handle_lost(&mut self, messages: u64, stamp: u64) {
-        self.spool.lose(messages, "the kernel's log queue was full", stamp);
+    /// The kernel lost this many log messages: what they told of, its counters know.
+    pub fn handle_lost(&mut self, messages: u64) {
+        self.journal.overrun(messages);
+    }
+
+    /// Whether the kernel's counters are to be read, once its log has been read to its end. `stamp` is the agent's own
+    /// clock in microseconds.
+    #[must_use]
+    pub fn wants_counts(&self, stamp: u64) -> bool {
+        self.journal.wants_counts(stamp)
+    }
+
+    /// The kernel's counters, all of them, read when its log had been read to its end and at least the log's longest
+    /// delay after they were last read. `stamp` is the agent's own clock in microseconds.
+    pub fn handle_counts(&mut self, counts: &[Count], stamp: u64) {
+        self.journal.settle(counts, &self.numbering, stamp);
+    }
+
+    /// The agent is to end: what it has counted together is told as far as it has come.
+    pub fn handle_end(&mut self) {
+        self.journal.flush();
     }
 
     /// Takes in what a log message told: first the message's own record, if it asks for one, then what it brings to light.
     fn seen(&mut self, record: Record, is_asked_for: bool, stamp: u64) {
         let found = self.detectors.see(&record, stamp / 1000);
         if is_asked_for {
-            self.spool.push(record);
+            self.journal.see(record);
         }
         self.found(&found, stamp);
     }
@@ -48,7 +67,7 @@ impl Machine {
     pub(super) fn found(&mut self, findings: &[Finding], stamp: u64) {
         let mut acts = false;
         for finding in findings {
-            self.spool.push(alert::record(finding, self.clock, stamp));
+            self.journal.spool.push(alert::record(finding, self.clock, stamp));
             if let Some(time) = here(finding) {
                 let until = signed((stamp / 1000).saturating_add(time));
                 self.interceptions.add(&finding.detector.name, &finding.who, until, self.clock);

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, Record, SEALS, Seal, SealedView, View};
+use wire::{AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -16,10 +16,11 @@ use crate::epochs::Epochs;
 use crate::evidence::Reader;
 use crate::history::{self, History};
 use crate::intercept::Interceptions;
+use crate::journal::Journal;
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::ruleset::Ruleset;
-use crate::spool::{Limits, Spool, SpoolChange, notice};
+use crate::spool::{Former, SpoolChange, notice};
 use crate::terms::{Config, Facts, KernelRequest, State};
 
 mod aim;
@@ -36,7 +37,7 @@ pub struct Machine {
     numbering: Numbering,
     history: History,
     reader: Reader,
-    spool: Spool,
+    journal: Journal,
     detectors: Detectors,
     interceptions: Interceptions,
     enforced: Option<Deed>,
@@ -64,19 +65,19 @@ pub struct Machine {
 impl Machine {
     /// A machine that begins with what the last life kept, and with the records that it left.
     #[must_use]
-    pub fn new(config: Config, kept: Option<State>, former: Vec<Record>) -> Self {
+    pub fn new(config: Config, kept: Option<State>, former: Former) -> Self {
         let unknown_marks = kept.is_none();
         let State { view, seal, epochs, numbering, over, interceptions } = kept.unwrap_or_default();
         let wish = Aim { view, seal, ack: false, over: over && config.center.is_some() };
         let watch = Watch::new(config.center.is_some(), config.heard_before);
-        let spool = Spool::new(config.vm.clone(), config.boot.clone(), Limits::default(), former);
+        let journal = Journal::new(config.vm.clone(), config.boot.clone(), config.spool, former);
         let mut machine = Self {
             config,
             epochs,
             numbering,
             history: History::default(),
             reader: Reader::default(),
-            spool,
+            journal,
             detectors: Detectors::default(),
             interceptions: Interceptions::new(interceptions),
             enforced: None,
@@ -99,7 +100,7 @@ impl Machine {
 
     /// The center said who this agent is.
     pub fn handle_enrolled(&mut self, vm: &str) {
-        self.spool.name(vm);
+        self.journal.spool.name(vm);
     }
 
     /// A view came without a seal: it is in force for this life alone. `now` is the agent's own clock in milliseconds,
@@ -115,7 +116,7 @@ impl Machine {
 
     fn receive(&mut self, view: View, seal: Option<Arc<Seal>>, now: u64) {
         self.carry(view.now, now);
-        self.spool.name(&view.vm);
+        self.journal.spool.name(&view.vm);
         self.wish = Some(Aim { view: Some(Arc::new(view)), seal, ack: true, over: false });
         self.proceed(now);
     }
@@ -169,13 +170,13 @@ impl Machine {
     pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
         let cut = (0..=MAX_TEXT).rev().find(|cut| detail.is_char_boundary(*cut));
         detail.truncate(cut.unwrap_or(0));
-        self.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
+        self.journal.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
         self.tampered |= ours;
     }
 
     /// The kernel dropped this many packets before any rule saw them; `rule` names why.
     pub fn handle_total(&mut self, rule: &str, packets: u64) {
-        self.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
+        self.journal.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
     }
 
     /// The machine has other addresses.
@@ -194,7 +195,7 @@ impl Machine {
     /// A session with the center stands; `addresses` are those of this machine's interfaces.
     pub fn handle_connected(&mut self, addresses: Vec<IpAddr>) {
         self.connected = true;
-        self.spool.rewind();
+        self.journal.spool.rewind();
         self.outbox.clear();
         self.outbox.push_back(FromAgent::Hello(self.hello(addresses)));
     }
@@ -226,18 +227,19 @@ impl Machine {
         self.connected = false;
         self.watch.ended();
         self.outbox.clear();
-        self.spool.rewind();
+        self.journal.spool.rewind();
     }
 
     /// The center stored all records of a boot up to a sequence number.
     pub fn handle_stored(&mut self, boot: &str, up_to: u64) {
-        self.spool.stored(boot, up_to);
+        self.journal.spool.stored(boot, up_to);
     }
 
     /// Time went by: a rule or an interception may have ended, and a detector may have something to tell.
     pub fn handle_tick(&mut self, now: u64) {
         let found = self.detectors.due(now);
         self.found(&found, now.saturating_mul(1000));
+        self.journal.tick(now.saturating_mul(1000));
         self.look_again(now);
     }
 
@@ -251,7 +253,7 @@ impl Machine {
         let ends = [rule, self.interceptions.next(self.clock)].into_iter().flatten();
         let ends = ends.map(|end| u64::try_from(end).unwrap_or(0));
         let deadline = view.and_then(|view| self.watch.deadline(view.outage));
-        ends.chain(deadline).chain(self.detectors.next()).min()
+        ends.chain(deadline).chain(self.detectors.next()).chain(self.journal.next()).min()
     }
 
     /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
@@ -276,7 +278,7 @@ impl Machine {
 
     /// What to do to the records on disk, before any of them is sent.
     pub fn poll_spool(&mut self) -> Option<SpoolChange> {
-        self.spool.poll_change()
+        self.journal.poll_change()
     }
 
     /// What the kernel half shall do next; nothing while it is busy, or while a state is to be written first.
@@ -304,7 +306,7 @@ impl Machine {
         if !self.connected {
             return None;
         }
-        self.outbox.pop_front().or_else(|| self.spool.next_batch().map(FromAgent::Records))
+        self.outbox.pop_front().or_else(|| self.journal.spool.next_batch().map(FromAgent::Records))
     }
 
     /// Figures for people.
@@ -317,9 +319,9 @@ impl Machine {
             epoch: enforced.map_or(0, |deed| deed.program.ruleset.epoch),
             looked: self.looked,
             strange: enforced.and_then(|deed| deed.aim.view.as_deref()).is_some_and(|view| self.is_anothers(view)),
-            records: self.spool.made(),
-            waiting: self.spool.waiting() as u64,
-            lost: self.spool.lost(),
+            records: self.journal.spool.made(),
+            waiting: self.journal.spool.waiting() as u64,
+            lost: self.journal.spool.lost(),
             uncounted: self.detectors.dropped(),
             refused: self.refused.clone(),
         }
@@ -350,7 +352,7 @@ impl Machine {
             protocol: PROTOCOL,
             capabilities: vec![SEALS.to_owned()],
             version: self.config.version.clone(),
-            boot: self.spool.boot().to_owned(),
+            boot: self.journal.spool.boot().to_owned(),
             addresses,
             generation: self.enforced.as_ref().map_or(0, |deed| deed.aim.holds_by(self.looked)),
         }

@@ -7,7 +7,12 @@
     reason = "each test uses its part; a test may fail loudly"
 )]
 
-use agent_core::{Config, Direction, KernelRequest, LogEvent, LogKind, Machine, Ruleset, SpoolChange, State};
+use std::net::IpAddr;
+
+use agent_core::{
+    Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, SpoolChange, State, Tail,
+    packet,
+};
 use policy::{Action, FlowService};
 use wire::{Ack, AckResult, FromAgent, Record, View, ViewRule};
 
@@ -21,6 +26,7 @@ pub fn config(max_epoch: u16) -> Config {
         center: None,
         heard_before: None,
         addresses: Vec::new(),
+        spool: Limits::default(),
         max_epoch,
     }
 }
@@ -42,7 +48,7 @@ impl World {
     }
 
     pub fn of(config: Config, kept: Option<State>) -> Self {
-        let machine = Machine::new(config, kept, Vec::new());
+        let machine = Machine::new(config, kept, Former::default());
         let mut world = Self { machine, kernel: None, kept: None, records: Vec::new(), seen: Vec::new(), sick: false };
         world.pump(0);
         world
@@ -139,6 +145,35 @@ pub fn web() -> ViewRule {
     rule("web", Action::Allow, &[tcp(80, 80)], ANY)
 }
 
+/// The first packet of a flow.
+pub fn first_packet((source, destination): (IpAddr, IpAddr), service: FlowService, sequence: u32) -> Vec<u8> {
+    let mut bytes = match (source, destination) {
+        (IpAddr::V4(source), IpAddr::V4(destination)) => {
+            let mut bytes = vec![0x45, 0, 0, 40, 0, 0, 0, 0, 64, service.protocol().number(), 0, 0];
+            bytes.extend(source.octets().into_iter().chain(destination.octets()));
+            bytes
+        }
+        (IpAddr::V6(source), IpAddr::V6(destination)) => {
+            let mut bytes = vec![0x60, 0, 0, 0, 0, 20, service.protocol().number(), 64];
+            bytes.extend(source.octets().into_iter().chain(destination.octets()));
+            bytes
+        }
+        _ => panic!("one family"),
+    };
+    match service {
+        FlowService::Tcp(port) | FlowService::Udp(port) => {
+            bytes.extend([0x9c, 0x40]);
+            bytes.extend(port.to_be_bytes());
+            bytes.extend(sequence.to_be_bytes());
+        }
+        FlowService::Icmp(kind) | FlowService::Icmpv6(kind) => bytes.extend([kind, 0, 0, 0, 0, 7]),
+        FlowService::Proto(_) => {}
+    }
+    bytes.extend([0; 12]);
+    assert!(packet::read(&bytes).is_some());
+    bytes
+}
+
 /// A record of one packet; it was seen in that second.
 pub fn record(number: u64) -> Record {
     let end = |port| wire::FlowEnd { vm: None, address: [10, 98, 0, 2].into(), port };
@@ -155,7 +190,7 @@ pub fn record(number: u64) -> Record {
         tcp_sequence: Some(1),
         payload: Vec::new(),
         verdict: Action::Deny,
-        rule: "x".repeat(usize::try_from(number % 70).unwrap()),
+        rule: "x".to_owned(),
         admitted_by: None,
         end: policy::End::Destination,
         would: None,
@@ -163,7 +198,7 @@ pub fn record(number: u64) -> Record {
         generation_first: 1,
         generation_last: 1,
         packets: 1,
-        detail: String::new(),
+        detail: "x".repeat(usize::try_from(number % 70).unwrap()),
         stamp: number * 1_000_000,
     }
 }
@@ -174,20 +209,18 @@ pub struct Disk {
     entries: std::collections::VecDeque<Vec<u8>>,
     /// What a former life left; it stays until the next life has written it anew.
     former: Vec<Vec<u8>>,
-    lost: Option<Vec<u8>>,
-    former_lost: Option<Vec<u8>>,
+    tail: Tail,
     /// How many entries power cuts took.
     pub torn: u64,
 }
 
 impl Disk {
     pub fn carry_out(&mut self, change: Option<SpoolChange>) {
-        let Some(SpoolChange { append, lost, forget }) = change else { return };
+        let Some(SpoolChange { append, tail, forget }) = change else { return };
         self.entries.extend(append);
-        self.lost = lost.unwrap_or(self.lost.take());
+        self.tail = tail.unwrap_or(std::mem::take(&mut self.tail));
         self.entries.drain(..forget);
         self.former.clear();
-        self.former_lost = None;
     }
 
     pub fn tear(&mut self, count: usize) {
@@ -198,15 +231,14 @@ impl Disk {
 
     pub fn begin_anew(&mut self) {
         self.former.extend(self.entries.drain(..));
-        self.former_lost = self.lost.take().or(self.former_lost.take());
     }
 
     pub fn len(&self) -> usize {
         self.entries.len() + self.former.len()
     }
 
-    pub fn read(&self) -> Vec<Record> {
-        let all = self.former.iter().chain(&self.entries).chain(&self.former_lost).chain(&self.lost);
-        all.map(|bytes| Record::decoded(bytes).unwrap()).collect()
+    pub fn read(&self) -> Former {
+        let all = self.former.iter().chain(&self.entries);
+        Former { records: all.map(|bytes| Record::decoded(bytes).unwrap()).collect(), tail: self.tail.clone() }
     }
 }

@@ -1,15 +1,19 @@
 //! Reading what an ill-meaning or broken program does: crafted packets, and tampering with an agent's ruleset.
 
-use policy::Name;
-use policy::yaml::{self, Fields, Node};
+use std::ops::RangeInclusive;
 
-use super::super::{Action, Crafted, Sending, Tampering};
+use policy::yaml::{self, Fields, Node};
+use policy::{Name, Problem};
+
+use super::super::{Action, Crafted, Flooding, Sending, Tampering};
 use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
 
 /// The most packets of one item, fragments not counted.
 const MOST: u32 = 10_000;
+/// The most datagrams of a flood.
+const MOST_OF_A_FLOOD: u32 = 5_000_000;
 const HOW: [(&str, Tampering); 6] = [
     ("flush", Tampering::Flush),
     ("delete-rule", Tampering::DeleteRule),
@@ -33,7 +37,7 @@ impl Reader<'_> {
     /// `send: {raw: "syn 1-1000", from: a, to: b, times: 2, family: v6, by: socket}`.
     pub(super) fn raw_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
         let known = ["raw", "from", "to", "times", "family", "by"];
-        let fields = self.fields(node, "what is sent", &known, &["bulk", "flood", "rate"])?;
+        let fields = self.fields(node, "what is sent", &known, &["bulk", "rate"])?;
         let crafted = fields.require("raw", &mut self.problems).and_then(|node| self.crafted(node));
         let from = self.endpoint(&fields, "from", fold);
         let to = self.endpoint(&fields, "to", fold);
@@ -52,8 +56,43 @@ impl Reader<'_> {
             self.wrong(fields.span(), "what is about neighbours leaves as a frame, not by a socket");
             return None;
         }
-        let family = self.family_of(&fields, &crafted, fold.state.families(&from, &to))?;
+        let family = self.family_of(
+            &fields,
+            |family| crafted.family().is_none_or(|of| of == family),
+            fold.state.families(&from, &to),
+        )?;
         Some(Action::SendRaw(Sending { crafted, from, to, family, times, by_socket }))
+    }
+
+    /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`.
+    pub(super) fn flood_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
+        let known = ["flood", "from", "to", "packets", "family"];
+        let fields = self.fields(node, "a flood", &known, &["rate", "for"])?;
+        let ports = fields.require("flood", &mut self.problems).and_then(|node| self.udp_ports(node));
+        let (from, to) = (self.endpoint(&fields, "from", fold), self.endpoint(&fields, "to", fold));
+        let node = fields.require("packets", &mut self.problems)?;
+        let packets: u32 = yaml::parsed(node, "a number of packets", &mut self.problems)?;
+        if !(1..=MOST_OF_A_FLOOD).contains(&packets) {
+            self.wrong(node.span, format!("a flood has 1 to {MOST_OF_A_FLOOD} packets"));
+            return None;
+        }
+        let (ports, from, to) = (ports?, from?, to?);
+        let family = self.family_of(&fields, |_| true, fold.state.families(&from, &to))?;
+        Some(Action::Flood(Flooding { from, to, ports, family, packets }))
+    }
+
+    fn udp_ports(&mut self, node: &Node) -> Option<RangeInclusive<u16>> {
+        let text = yaml::text(node, "UDP ports, such as udp/9000-9099", &mut self.problems)?;
+        let ports = text.as_str().strip_prefix("udp/").and_then(|ports| {
+            let (first, last) = ports.split_once('-').unwrap_or((ports, ports));
+            let (first, last): (u16, u16) = (first.parse().ok()?, last.parse().ok()?);
+            (1..=last).contains(&first).then_some(first..=last)
+        });
+        if ports.is_none() {
+            let problem = Problem::new(text.span(), format!("`{}` is no UDP port or range of them", text.as_str()));
+            self.problems.report(problem.help("write such as udp/9000 or udp/9000-9099"));
+        }
+        ports
     }
 
     fn crafted(&mut self, node: &Node) -> Option<Crafted> {
@@ -72,7 +111,7 @@ impl Reader<'_> {
     fn family_of(
         &mut self,
         fields: &Fields<'_>,
-        crafted: &Crafted,
+        possible: impl Fn(policy::Family) -> bool,
         common: Vec<policy::Family>,
     ) -> Option<policy::Family> {
         let families = [("v4", policy::Family::V4), ("v6", policy::Family::V6)];
@@ -82,8 +121,8 @@ impl Reader<'_> {
             Some(named) => named,
             None => None,
         };
-        let fits = |wanted: Option<policy::Family>, family| wanted.is_none_or(|wanted| wanted == family);
-        let found = common.into_iter().find(|&family| fits(named, family) && fits(crafted.family(), family));
+        let fits = |family: &policy::Family| named.is_none_or(|named| named == *family) && possible(*family);
+        let found = common.into_iter().find(fits);
         if found.is_none() {
             self.wrong(fields.span(), "the two have no family in common for this");
         }

@@ -6,7 +6,7 @@ use policy::yaml::{self, Node, Style, Text, Value};
 use policy::{End, Family, Problem, TextError, Verdict, Would};
 use reports::event::Word as Verb;
 
-use super::super::{Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
+use super::super::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 use super::Reader;
 use super::flow::{Words, head, service};
 
@@ -25,6 +25,14 @@ const STANDINGS: [(&str, Standing); 5] = [
     ("stale", Standing::Stale),
     ("disconnected", Standing::Disconnected),
     ("cloned", Standing::Cloned),
+];
+
+/// Records of no single flow.
+const ABOUT: [(&str, About); 4] = [
+    ("alert", About::Alert),
+    ("aggregated", About::Aggregated),
+    ("suppressed", About::Suppressed),
+    ("gap", About::Gap),
 ];
 
 impl Reader<'_> {
@@ -81,7 +89,7 @@ fn claim(text: &str) -> Result<Claim, TextError> {
         "reported once" => return report(text, after, false, true),
         "not reported" => return report(text, after, true, false),
         "generation acked by all" if colon == text.len() => return Ok(Claim::AckedByAll { but: None }),
-        "aggregated" | "gap declared" => return Err(TextError::new(before, format!("not yet: `{start}`"))),
+        "accounts balance" if colon == text.len() => return Ok(Claim::Balanced),
         _ => {}
     }
     if let Some(but) = start.strip_prefix("generation acked by all but ").filter(|_| colon == text.len()) {
@@ -243,7 +251,7 @@ fn session(text: &str, name: &str, before: Range<usize>, after: Range<usize>) ->
     Ok(Claim::Session { name: name.to_owned(), claim })
 }
 
-/// `[SRC -> DST SVC[:]] [WORD | alert] [by RULE] [at END]`.
+/// `[SRC -> DST SVC[:]] [WORD | alert | aggregated | suppressed | gap] [by RULE] [at END]`.
 fn report(text: &str, range: Range<usize>, absent: bool, once: bool) -> Result<Claim, TextError> {
     let mut words = Words::of(text, range.clone());
     let nothing = TextError::new(range.clone(), "expected what is reported");
@@ -255,7 +263,7 @@ fn report(text: &str, range: Range<usize>, absent: bool, once: bool) -> Result<C
         source: None,
         destination: None,
         service: None,
-        alert: false,
+        about: None,
         word: None,
         rule: None,
         end: None,
@@ -263,12 +271,15 @@ fn report(text: &str, range: Range<usize>, absent: bool, once: bool) -> Result<C
     if text.get(range).is_some_and(|rest| rest.contains("->")) {
         report_flow(&mut words, &mut claim)?;
     }
-    claim.alert = words.eat("alert");
-    if !claim.alert && words.peek().is_some_and(|(word, _)| word != "by" && word != "at") {
+    claim.about = ABOUT.iter().find(|(word, _)| words.eat(word)).map(|(_, about)| *about);
+    if claim.about.is_none() && words.peek().is_some_and(|(word, _)| word != "by" && word != "at") {
         let place = words.here();
         let word = verb(&mut words)?;
         if matches!(word, Verb::Refused | Verb::Unreachable | Verb::Unproven) {
-            return Err(TextError::new(place, "a record tells of allow, deny, reject, cut or alert"));
+            return Err(TextError::new(
+                place,
+                "a record tells of allow, deny, reject, cut, alert, aggregated, suppressed or gap",
+            ));
         }
         claim.word = Some(word);
     }

@@ -161,7 +161,7 @@ impl Reader<'_> {
             }
             node => node.map(|node| self.addresses(node)),
         };
-        let agent = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        let (agent, spool) = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let mut vms = Vec::new();
         for name in names {
@@ -173,7 +173,7 @@ impl Reader<'_> {
             let (labels, serves) = (labels.clone(), serves.clone());
             vms.extend(
                 host.clone()
-                    .map(|host| (name, VmSpec { host, labels, serves, addresses, agent, copy_of: None, clock })),
+                    .map(|host| (name, VmSpec { host, labels, serves, addresses, agent, copy_of: None, clock, spool })),
             );
         }
         vms
@@ -242,13 +242,22 @@ impl Reader<'_> {
         addresses
     }
 
-    fn agent(&mut self, node: &Node) -> Option<AgentKind> {
+    /// `eastwest`, `none`, or `{spool: 500}`: the real agent with an option of its own.
+    fn agent(&mut self, node: &Node) -> Option<(AgentKind, Option<u32>)> {
         if let Value::Mapping(entries) = &node.value {
-            let what = entries.first().map_or("agent", |entry| entry.key.as_str());
-            self.not_yet(node.span, what);
-            return None;
+            if entries.is_empty() {
+                self.wrong(node.span, "expected `eastwest`, `none` or `{spool: RECORDS}`");
+            }
+            let fields = self.fields(node, "an agent", &["spool"], &["ruleset", "exec"])?;
+            let spool = fields.get("spool")?;
+            let records: u32 = yaml::parsed(spool, "a number of records", &mut self.problems)?;
+            if records == 0 {
+                self.wrong(spool.span, "an agent keeps at least one record");
+            }
+            return Some((AgentKind::Eastwest, Some(records)));
         }
-        yaml::word(node, &[("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)], &mut self.problems)
+        let words = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
+        yaml::word(node, &words, &mut self.problems).map(|kind| (kind, None))
     }
 
     /// `-1d`, `+90s`.

@@ -57,8 +57,10 @@ impl Reader<'_> {
 
     pub(super) fn send_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         if let Some(Argument::Node(node @ Node { value: Value::Mapping(entries), span })) = &item.value {
-            if entries.iter().any(|entry| entry.key.as_str() == "raw") {
-                return self.raw_item(node, fold);
+            match entries.first().map(|entry| entry.key.as_str()) {
+                Some("raw") => return self.raw_item(node, fold),
+                Some("flood") => return self.flood_item(node, fold),
+                Some(_) | None => {}
             }
             let what = entries.first().map_or("send", |entry| entry.key.as_str());
             self.not_yet(*span, &format!("send {what}"));
