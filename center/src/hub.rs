@@ -9,7 +9,7 @@ use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
 use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Record};
 
 use crate::live::{Registry, Seat};
-use crate::model::{Asked, Change, Model, Snapshot, faults};
+use crate::model::{Asked, Change, Model, Snapshot, faults, prefixes};
 use crate::pki::Authority;
 use crate::store::{Advance, Store, StoreError};
 
@@ -39,6 +39,9 @@ pub(crate) struct Hub<S> {
     events: broadcast::Sender<Arc<CenterEvent>>,
 }
 
+/// The most prefixes of a policy's selectors: what an agent is sent stays well below a message's limit.
+const MOST_PREFIXES: usize = 1_000_000;
+
 /// The center's time, in milliseconds since the Unix epoch.
 pub(crate) fn now() -> i64 {
     jiff::Timestamp::now().as_millisecond()
@@ -67,6 +70,12 @@ impl<S: Store> Hub<S> {
     pub(crate) async fn publish(&self, text: &str) -> Result<u64, HubError> {
         let parsed = policy::parse("policy", text);
         let policy = parsed.map_err(|errors| HubError::Refused(policy::render_plain(&errors)))?;
+        let prefixes = prefixes(&policy);
+        if prefixes > MOST_PREFIXES {
+            return Err(HubError::Refused(format!(
+                "the selectors of this policy hold {prefixes} prefixes, and at most {MOST_PREFIXES} are sent to an agent"
+            )));
+        }
         self.change(Change::Policy(Arc::new(policy)), Some(text)).await
     }
 

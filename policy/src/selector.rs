@@ -1,6 +1,7 @@
 //! Selectors: expressions that denote a set of endpoints (semantics 2).
 
 use std::fmt;
+use std::sync::Arc;
 
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,8 @@ pub enum Selector {
     Vms,
     /// `outside`: every address that is neither bound to a VM nor unknown.
     Outside,
-    /// A group of outside addresses.
-    Addresses(AddressGroup),
+    /// A group of outside addresses: one value, however many rules name it.
+    Addresses(Arc<AddressGroup>),
     /// `has key`.
     Has(Key),
     /// `key = value`.

@@ -1,6 +1,7 @@
 //! The view: all that one VM's agent needs to know of a generation. It is always sent whole; what is absent is revoked.
 
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use policy::{Action, Mode, Outage, Services};
 use serde::{Deserialize, Serialize};
@@ -71,7 +72,7 @@ pub enum Outside {
     /// All of them.
     All,
     /// Those of one or more address groups; a set holds an address if any group does.
-    Groups(Vec<policy::AddressGroup>),
+    Groups(Vec<Arc<policy::AddressGroup>>),
 }
 
 /// One rule as this VM sees it.

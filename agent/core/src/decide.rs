@@ -1,6 +1,6 @@
 //! Settles the first match: for one class of peers, what every service class gets in both directions.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use policy::{Action, Builtin, End, Mode, Verdict, Would};
 use wire::{View, ViewRule};
@@ -15,10 +15,14 @@ pub(crate) struct Rules<'a> {
     pub(crate) view: &'a View,
     /// Those that exist, in order.
     pub(crate) living: Vec<&'a ViewRule>,
-    /// The service classes of each.
+    /// The service classes of each of their distinct services.
     pub(crate) covered: &'a [Vec<usize>],
+    /// For each living rule which of those services it has.
+    pub(crate) service_of: Vec<usize>,
     /// How many service classes there are.
     pub(crate) services: usize,
+    /// The living rules of each set of peers, in order: where this machine is the source, and the destination.
+    pub(crate) by_set: [BTreeMap<u32, Vec<usize>>; 2],
     /// The built-in rule that denies everything, whatever the view's rules say.
     pub(crate) shut: Option<Builtin>,
     /// The sets of peers that detectors watch: where this machine is the source, and where it is the destination.
@@ -47,43 +51,55 @@ pub(crate) struct Cell {
     pub(crate) watched: bool,
 }
 
+/// What one class of peers gets in one direction: few rules hold for it, so that most service classes get the rest.
+#[derive(Clone, Debug)]
+pub(crate) struct Row {
+    /// What the other service classes get.
+    pub(crate) rest: Cell,
+    /// Service classes with what they get.
+    pub(crate) cells: BTreeMap<usize, Cell>,
+}
+
 impl Rules<'_> {
-    /// The row of a class: one cell for each service class. `end` is where this machine stands in the flow.
-    pub(crate) fn row(&self, standing: &Standing, end: End) -> Vec<Cell> {
-        if let Some(rule) = self.shut {
-            return self.denied(rule);
-        }
-        match standing {
-            Standing::Unknown => self.denied(Builtin::Unknown),
-            Standing::LinkLocal => self.denied(Builtin::LinkLocal),
-            Standing::Member(sets) => {
-                let matches = |rule: &ViewRule| side(rule, end).is_some_and(|set| sets.contains(&set));
-                let enforced = |rule: &ViewRule| self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce;
-                let acts = |rule: &ViewRule| enforced(rule) || intercept::is_one(rule);
-                let deciders = self.first_matches(|rule| matches(rule) && acts(rule));
-                let woulds = self.first_matches(matches);
-                let watched = !self.watched[usize::from(end == End::Destination)].is_disjoint(sets);
-                deciders.into_iter().zip(woulds).map(|(decider, would)| Cell { decider, would, watched }).collect()
-            }
-        }
+    /// The row of a class. `end` is where this machine stands in the flow.
+    pub(crate) fn row(&self, standing: &Standing, end: End) -> Row {
+        let sets = match (self.shut, standing) {
+            (Some(rule), _) => return denied(rule),
+            (None, Standing::Unknown) => return denied(Builtin::Unknown),
+            (None, Standing::LinkLocal) => return denied(Builtin::LinkLocal),
+            (None, Standing::Member(sets)) => sets,
+        };
+        let side = usize::from(end == End::Destination);
+        let mut rules: Vec<usize> = sets.iter().filter_map(|set| self.by_set[side].get(set)).flatten().copied().collect();
+        rules.sort_unstable();
+        let deciders = self.first_matches(rules.iter().copied().filter(|rule| self.acts(self.living[*rule])));
+        let woulds = self.first_matches(rules.into_iter());
+        let watched = !self.watched[side].is_disjoint(sets);
+        // Whatever decides also would, so that every service class with a decider stands among the others.
+        let cell = |(service, would)| {
+            (service, Cell { decider: deciders.get(&service).copied().unwrap_or(Decider::End), would, watched })
+        };
+        let cells = woulds.into_iter().map(cell).collect();
+        Row { rest: Cell { decider: Decider::End, would: Decider::End, watched }, cells }
     }
 
-    /// A row that a built-in rule denies from end to end.
-    fn denied(&self, rule: Builtin) -> Vec<Cell> {
-        let decider = Decider::Builtin(rule);
-        vec![Cell { decider, would: decider, watched: false }; self.services]
+    /// Whether a rule does more than record.
+    fn acts(&self, rule: &ViewRule) -> bool {
+        (self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce) || intercept::is_one(rule)
     }
 
-    /// The first rule of those that `matches` for each service class.
-    fn first_matches(&self, matches: impl Fn(&ViewRule) -> bool) -> Vec<Decider> {
-        let mut row = vec![Decider::End; self.services];
-        let living = self.living.iter().zip(self.covered).enumerate();
-        for (index, (_, covered)) in living.filter(|(_, (rule, _))| matches(rule)) {
-            for &service in covered {
-                settle(&mut row[service], index);
+    /// The first of these rules for each service class that one of them covers.
+    fn first_matches(&self, rules: impl Iterator<Item = usize>) -> BTreeMap<usize, Decider> {
+        let mut first = BTreeMap::new();
+        for rule in rules {
+            for &service in &self.covered[self.service_of[rule]] {
+                first.entry(service).or_insert(Decider::Rule(rule));
+            }
+            if first.len() == self.services {
+                break;
             }
         }
-        row
+        first
     }
 
     /// The outcome that a cell stands for.
@@ -122,15 +138,23 @@ impl Rules<'_> {
     }
 }
 
-/// The first match stands.
-fn settle(decider: &mut Decider, index: usize) {
-    if *decider == Decider::End {
-        *decider = Decider::Rule(index);
+/// A row that a built-in rule denies from end to end.
+fn denied(rule: Builtin) -> Row {
+    let decider = Decider::Builtin(rule);
+    Row { rest: Cell { decider, would: decider, watched: false }, cells: BTreeMap::new() }
+}
+
+/// Rules by the set of peers for which they hold at an end.
+pub(crate) fn by_set(rules: &[&ViewRule], end: End) -> BTreeMap<u32, Vec<usize>> {
+    let mut by_set: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
+    for (index, set) in rules.iter().enumerate().filter_map(|(index, rule)| Some((index, side(rule, end)?))) {
+        by_set.entry(set).or_default().push(index);
     }
+    by_set
 }
 
 /// The set of peers for which a rule holds where this machine stands at `end`.
-pub(crate) fn side(rule: &ViewRule, end: End) -> Option<u32> {
+fn side(rule: &ViewRule, end: End) -> Option<u32> {
     match end {
         End::Destination => rule.inbound,
         End::Source => rule.outbound,

@@ -122,7 +122,7 @@ fn set(who: &Party, view: &View) -> Option<Set> {
         Party::Address(address) => {
             let name = "detect".parse().ok()?;
             let group = AddressGroup { name, includes: vec![IpNet::from(*address)], excludes: Vec::new() };
-            Some(Set { vms: Vec::new(), outside: Outside::Groups(vec![group]) })
+            Some(Set { vms: Vec::new(), outside: Outside::Groups(vec![group.into()]) })
         }
     }
 }

@@ -17,6 +17,7 @@ mod intercept;
 mod journal;
 mod losses;
 mod machine;
+mod matrix;
 mod outage;
 mod outcome;
 pub mod packet;
@@ -29,7 +30,7 @@ mod storm;
 mod terms;
 
 pub use account::{Account, Count};
-pub use compile::{MOST_ADDRESSES, MOST_PAIRS, Program, TooBig, closed, compile, next_change};
+pub use compile::{MOST_ADDRESSES, MOST_PAIRS, MOST_RANGES, Program, TooBig, closed, compile, next_change};
 pub use detect::MOST_MARKS;
 pub use epochs::Epochs;
 pub use event::{Direction, LogEvent, LogKind};

@@ -97,7 +97,7 @@ fn set() -> impl Strategy<Value = Set> {
         name: "g".parse().unwrap(),
         includes,
         excludes,
-    });
+    }.into());
     let outside = prop_oneof![
         Just(Outside::None),
         Just(Outside::All),

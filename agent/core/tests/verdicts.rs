@@ -162,3 +162,26 @@ fn a_rule_ends_at_its_instant() {
     let changes: Vec<_> = [499, 500, 699, 700].into_iter().map(|now| agent_core::next_change(&view, now)).collect();
     assert_eq!(changes, [Some(500), Some(700), Some(700), None]);
 }
+
+/// Each rule tells another group and another port apart: what is held are the pairs that they name, not all that there
+/// could be.
+#[test]
+fn thousands_of_rules_on_as_many_classes_cost_what_they_name() {
+    const RULES: u16 = 5_000;
+    let group = |n: u16| policy::AddressGroup {
+        name: format!("g{n}").parse().unwrap(),
+        includes: vec![format!("10.200.{}.{}/32", n / 250, n % 250).parse().unwrap()],
+        excludes: Vec::new(),
+    };
+    let set = |n| wire::Set { vms: Vec::new(), outside: wire::Outside::Groups(vec![group(n).into()]) };
+    let one = |n: u16| rule(&format!("r{n}"), Action::Allow, &[tcp(n, n)], n.into());
+    let big = wire::View { sets: (0..RULES).map(set).collect(), rules: (0..RULES).map(one).collect(), ..view() };
+    let program = agent_core::compile(&big, None, &mut Numbering::default()).unwrap();
+    let of = |n: u16, port| {
+        let peer = format!("10.200.{}.{}", n / 250, n % 250).parse().unwrap();
+        told(&program, true, peer, policy::FlowService::Tcp(port))
+    };
+    assert_eq!((of(7, 7), of(4_999, 4_999)), ("allow r7".to_owned(), "allow r4999".to_owned()));
+    assert_eq!((of(7, 8), of(8, 7)), ("deny default".to_owned(), "deny default".to_owned()));
+    assert!(program.ruleset.inbound.len() < 4 * usize::from(RULES), "{}", program.ruleset.inbound.len());
+}

@@ -9,6 +9,7 @@ use wire::{Ack, AckResult, AgentState, InventoryFile, InventoryVm, Presence};
 
 mod binding;
 mod detention;
+mod distinct;
 mod inventory;
 mod resolve;
 mod snapshot;
@@ -18,6 +19,7 @@ mod tests;
 pub(crate) use binding::{Standing, conflicts};
 pub(crate) use detention::Asked;
 pub(crate) use inventory::faults;
+pub(crate) use resolve::prefixes;
 pub(crate) use snapshot::Snapshot;
 
 /// The most characters of an agent's reason for refusing a generation.

@@ -1,8 +1,9 @@
 //! From selectors to sets of endpoints (semantics 2).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use policy::{AddressGroup, Key, Selector};
+use policy::{AddressGroup, Key, Policy, Selector};
 use wire::Outside;
 
 /// The labels of one VM.
@@ -56,6 +57,20 @@ fn outside(selector: &Selector) -> Outside {
     }
 }
 
+/// How many prefixes a policy asks an agent to know, and at most: a group counts once for each selector that it stands in.
+pub(crate) fn prefixes(policy: &Policy) -> usize {
+    let ends = policy.rules.iter().flat_map(|rule| [&rule.from, &rule.to]);
+    let distinct: BTreeMap<String, usize> = ends.map(|end| (end.to_string(), held(&outside(end)))).collect();
+    distinct.values().sum()
+}
+
+fn held(outside: &Outside) -> usize {
+    match outside {
+        Outside::None | Outside::All => 0,
+        Outside::Groups(groups) => groups.iter().map(|group| group.includes.len() + group.excludes.len()).sum(),
+    }
+}
+
 fn union(left: Outside, right: Outside) -> Outside {
     match (left, right) {
         (Outside::All, _) | (_, Outside::All) => Outside::All,
@@ -64,7 +79,7 @@ fn union(left: Outside, right: Outside) -> Outside {
     }
 }
 
-fn merged(mut left: Vec<AddressGroup>, right: Vec<AddressGroup>) -> Vec<AddressGroup> {
+fn merged(mut left: Vec<Arc<AddressGroup>>, right: Vec<Arc<AddressGroup>>) -> Vec<Arc<AddressGroup>> {
     for group in right {
         if !left.contains(&group) {
             left.push(group);

@@ -7,6 +7,7 @@ use policy::{Action, At, Detector, Key, Mode, Name, Outage, Policy, Rule, Select
 use wire::{InventoryFile, Outside, Peer, Set, View, ViewDetector, ViewRule};
 
 use super::Standing;
+use super::distinct::Distinct;
 use super::resolve::{Endpoints, Labels, endpoints};
 
 /// One generation.
@@ -85,7 +86,7 @@ impl Snapshot {
         let table = self.table.as_ref()?;
         let own = self.members.binary_search_by(|member| member.name.as_str().cmp(vm)).ok()?;
         let member = self.members.get(own).filter(|member| member.managed)?;
-        let mut cut = Cut { snapshot: self, table, own, known: HashMap::new(), sets: Vec::new() };
+        let mut cut = Cut { snapshot: self, table, own, known: HashMap::new(), sets: Distinct::new(alike) };
         let rules = table.rules.iter().filter_map(|resolved| cut.rule(resolved)).collect();
         let detectors = table.detectors.iter().filter_map(|resolved| cut.detector(resolved)).collect();
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != own);
@@ -98,7 +99,7 @@ impl Snapshot {
             peers: others
                 .map(|(_, peer)| Peer { vm: peer.name.to_string(), addresses: peer.addresses.clone() })
                 .collect(),
-            sets: cut.sets,
+            sets: cut.sets.all,
             rules,
             detectors,
             default: table.default,
@@ -113,19 +114,13 @@ impl Snapshot {
 
 impl Table {
     fn new(policy: &Policy, vms: &[Labels]) -> Self {
-        let mut sets: Vec<Endpoints> = Vec::new();
-        let mut place = |selector: &Selector| {
-            let set = endpoints(selector, vms);
-            sets.iter().position(|known| *known == set).unwrap_or_else(|| {
-                sets.push(set);
-                sets.len() - 1
-            })
-        };
+        let mut sets = Distinct::new(|set: &Endpoints| (set.vms.clone(), names(&set.outside)));
+        let mut place = |selector: &Selector| sets.place(endpoints(selector, vms));
         let rule = |rule: &Rule| Resolved { what: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
         let rules = policy.rules.iter().map(rule).collect();
         let detector = |one: &Detector| Resolved { what: one.clone(), from: place(&one.from), to: place(&one.to) };
         let detectors = policy.detect.iter().map(detector).collect();
-        Self { sets, rules, detectors, default: policy.default, mode: policy.mode, outage: policy.outage }
+        Self { sets: sets.all, rules, detectors, default: policy.default, mode: policy.mode, outage: policy.outage }
     }
 }
 
@@ -135,7 +130,19 @@ struct Cut<'a> {
     table: &'a Table,
     own: usize,
     known: HashMap<(usize, Option<Key>), Option<u32>>,
-    sets: Vec<Set>,
+    sets: Distinct<(Vec<u32>, Vec<Name>), Set>,
+}
+
+fn alike(set: &Set) -> (Vec<u32>, Vec<Name>) {
+    (set.vms.clone(), names(&set.outside))
+}
+
+/// The names of the groups in it.
+fn names(outside: &Outside) -> Vec<Name> {
+    match outside {
+        Outside::None | Outside::All => Vec::new(),
+        Outside::Groups(groups) => groups.iter().map(|group| group.name.clone()).collect(),
+    }
 }
 
 impl Cut<'_> {
@@ -181,7 +188,7 @@ impl Cut<'_> {
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let index = self.set(self.table.sets.get(other_end)?, within).and_then(|set| self.place(set));
+        let index = self.set(self.table.sets.get(other_end)?, within).and_then(|set| u32::try_from(self.sets.place(set)).ok());
         self.known.insert(key, index);
         index
     }
@@ -199,14 +206,5 @@ impl Cut<'_> {
         let outside = if within.is_some() { Outside::None } else { endpoints.outside.clone() };
         let empty = vms.is_empty() && outside == Outside::None;
         (!empty).then_some(Set { vms, outside })
-    }
-
-    fn place(&mut self, set: Set) -> Option<u32> {
-        let known = self.sets.iter().position(|known| *known == set);
-        let index = known.unwrap_or_else(|| {
-            self.sets.push(set);
-            self.sets.len() - 1
-        });
-        u32::try_from(index).ok()
     }
 }

@@ -1,5 +1,6 @@
 //! The `groups:` of a policy: selectors by name, and lists of outside addresses.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use ipnet::IpNet;
@@ -59,7 +60,7 @@ fn resolve(word: &str, definitions: &mut Definitions<'_, Selector>, problems: &m
         Step::Read(node) => node,
     };
     let selector = match &node.value {
-        Value::Sequence(items) => addresses(word, node, items, problems).map(Selector::Addresses),
+        Value::Sequence(items) => addresses(word, node, items, problems).map(|group| Selector::Addresses(group.into())),
         Value::Scalar(_) | Value::Mapping(_) => expression(node, definitions, problems),
     };
     definitions.leave(selector.clone());
@@ -81,14 +82,14 @@ fn addresses(name: &str, node: &Node, items: &[Node], problems: &mut Problems) -
     let before = problems.count();
     let mut includes: Vec<IpNet> = Vec::new();
     let mut excludes: Vec<IpNet> = Vec::new();
+    let mut seen: BTreeMap<IpNet, bool> = BTreeMap::new();
     for item in items {
         let Some(text) = yaml::text(item, "an address or prefix", problems) else { continue };
         match exception(text)
             .map_or_else(|| prefix(text).map(|net| (net, false)), |part| prefix(&part).map(|net| (net, true)))
         {
             Err(problem) => problems.report(problem),
-            Ok((net, true)) if includes.contains(&net) => problems.report(contradiction(text)),
-            Ok((net, false)) if excludes.contains(&net) => problems.report(contradiction(text)),
+            Ok((net, out)) if *seen.entry(net).or_insert(out) != out => problems.report(contradiction(text)),
             Ok((net, true)) => excludes.push(net),
             Ok((net, false)) => includes.push(net),
         }

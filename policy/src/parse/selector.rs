@@ -90,8 +90,7 @@ fn extent(selector: &Selector) -> (usize, usize) {
             parts.iter().map(extent).fold((1, 1), |(size, depth), part| (size + part.0, depth.max(part.1 + 1)))
         }
         Selector::In(_, values) => (1 + values.len(), 1),
-        Selector::Addresses(group) => (1 + group.includes.len() + group.excludes.len(), 1),
-        Selector::Any | Selector::Vms | Selector::Outside => (1, 1),
+        Selector::Any | Selector::Vms | Selector::Outside | Selector::Addresses(_) => (1, 1),
         Selector::Has(_) | Selector::Equals(..) | Selector::Differs(..) => (1, 1),
     }
 }

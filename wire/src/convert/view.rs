@@ -1,5 +1,7 @@
 //! The view.
 
+use std::sync::Arc;
+
 use policy::{AddressGroup, Name, Outage, ServiceMatch};
 
 use super::{At, DecodeError, Decoded, Fault, action_in, addresses_in, addresses_out, each, mode_in, out};
@@ -129,7 +131,7 @@ impl From<Outside> for proto::Outside {
         let part = match outside {
             Outside::None => Part::None(proto::Empty {}),
             Outside::All => Part::All(proto::Empty {}),
-            Outside::Groups(groups) => Part::Groups(proto::AddressGroups { groups: out(groups) }),
+            Outside::Groups(groups) => Part::Groups(proto::AddressGroups { groups: groups.into_iter().map(group_out).collect() }),
         };
         Self { part: Some(part) }
     }
@@ -142,27 +144,22 @@ impl TryFrom<proto::Outside> for Outside {
         Ok(match part.at("part")? {
             Part::None(proto::Empty {}) => Self::None,
             Part::All(proto::Empty {}) => Self::All,
-            Part::Groups(proto::AddressGroups { groups }) => Self::Groups(each(groups)?),
+            Part::Groups(proto::AddressGroups { groups }) => Self::Groups(groups.into_iter().map(group_in).collect::<Decoded<_>>()?),
         })
     }
 }
 
-impl From<AddressGroup> for proto::AddressGroup {
-    fn from(AddressGroup { name, includes, excludes }: AddressGroup) -> Self {
-        Self { name: name.into(), includes: out(includes), excludes: out(excludes) }
-    }
+fn group_out(group: Arc<AddressGroup>) -> proto::AddressGroup {
+    let AddressGroup { name, includes, excludes } = Arc::unwrap_or_clone(group);
+    proto::AddressGroup { name: name.into(), includes: out(includes), excludes: out(excludes) }
 }
 
-impl TryFrom<proto::AddressGroup> for AddressGroup {
-    type Error = DecodeError;
-
-    fn try_from(proto::AddressGroup { name, includes, excludes }: proto::AddressGroup) -> Decoded<Self> {
-        Ok(Self {
-            name: Name::try_from(name).at("name")?,
-            includes: prefixes_in(&includes, "includes")?,
-            excludes: prefixes_in(&excludes, "excludes")?,
-        })
-    }
+fn group_in(proto::AddressGroup { name, includes, excludes }: proto::AddressGroup) -> Decoded<Arc<AddressGroup>> {
+    Ok(Arc::new(AddressGroup {
+        name: Name::try_from(name).at("name")?,
+        includes: prefixes_in(&includes, "includes")?,
+        excludes: prefixes_in(&excludes, "excludes")?,
+    }))
 }
 
 impl From<ViewRule> for proto::ViewRule {

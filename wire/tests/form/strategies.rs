@@ -59,7 +59,7 @@ fn service() -> impl Strategy<Value = ServiceMatch> {
 
 fn outside() -> impl Strategy<Value = Outside> {
     let group = (name(), vec(prefix(), 0..3), vec(prefix(), 0..3));
-    let group = group.prop_map(|(name, includes, excludes)| AddressGroup { name, includes, excludes });
+    let group = group.prop_map(|(name, includes, excludes)| AddressGroup { name, includes, excludes }.into());
     prop_oneof![Just(Outside::None), Just(Outside::All), vec(group, 0..3).prop_map(Outside::Groups)]
 }
 

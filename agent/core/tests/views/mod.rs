@@ -31,7 +31,7 @@ pub fn view() -> View {
             Set { vms: vec![0, 1, 2, 3], outside: Outside::All },
             Set { vms: vec![0], outside: Outside::None },
             Set { vms: vec![1, 2, 3], outside: Outside::None },
-            Set { vms: vec![], outside: Outside::Groups(vec![office()]) },
+            Set { vms: vec![], outside: Outside::Groups(vec![office().into()]) },
         ],
         rules: Vec::new(),
         detectors: Vec::new(),

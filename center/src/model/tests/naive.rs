@@ -105,7 +105,7 @@ fn labelled() -> impl Strategy<Value = Selector> {
 fn group(name: &str, includes: &[&str], excludes: &[&str]) -> Selector {
     let prefixes = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect();
     let name = name.parse().unwrap();
-    Selector::Addresses(AddressGroup { name, includes: prefixes(includes), excludes: prefixes(excludes) })
+    Selector::Addresses(AddressGroup { name, includes: prefixes(includes), excludes: prefixes(excludes) }.into())
 }
 
 /// Address groups stand alone or in a union, as the text form has it.
