@@ -47,6 +47,9 @@ pub enum Error {
     /// A listing changed under the reader too often.
     #[error("read a steady listing: it changed in each of {0} attempts")]
     Unsteady(u32),
+    /// The kernel took a batch, and holds something else.
+    #[error("find in {0} what was put there")]
+    Unheld(String),
     /// The kernel's answer makes no sense.
     #[error("understand the kernel's answer: {0}")]
     Malformed(&'static str),
@@ -63,7 +66,7 @@ impl Error {
         match self {
             Self::Io { errno, .. } => *errno == Errno::ENOENT,
             Self::Refused(all) => all.iter().all(|one| one.errno == Errno::ENOENT),
-            Self::TooLarge { .. } | Self::Unsteady(_) | Self::Malformed(_) => false,
+            Self::TooLarge { .. } | Self::Unsteady(_) | Self::Unheld(_) | Self::Malformed(_) => false,
         }
     }
 }

@@ -28,6 +28,8 @@ pub struct RuleInfo {
     pub handle: u64,
     /// The names of its expressions.
     pub expressions: Vec<String>,
+    /// The sets and maps that it looks things up in.
+    pub sets: Vec<String>,
     /// Its comment.
     pub comment: String,
     /// Packets and bytes of its first counter.
@@ -158,10 +160,26 @@ impl Socket {
     /// # Errors
     /// When the set is not there or the listing fails.
     pub fn elements(&mut self, table: &Table, set: &str) -> Result<Vec<ElementInfo>, Error> {
+        self.elements_as(table, set, |element| element)
+    }
+
+    /// A set's elements, each turned into something smaller as it is read.
+    ///
+    /// # Errors
+    /// When the set is not there or the listing fails.
+    pub fn elements_as<T>(
+        &mut self,
+        table: &Table,
+        set: &str,
+        turn: impl Fn(ElementInfo) -> T,
+    ) -> Result<Vec<T>, Error> {
         let of = |w: &mut Writer| {
             w.text(1, &table.name).text(2, set);
         };
-        self.dump(head(GET_ELEMENT, table.family as u8), of, parse_elements)
+        self.dump(head(GET_ELEMENT, table.family as u8), of, |message, found| {
+            let list = message.attrs().find(3).into_iter().flat_map(Attr::inside);
+            found.extend(list.map(|element| turn(parse_element(element.inside()))));
+        })
     }
 }
 
@@ -188,6 +206,7 @@ fn parse_rule(message: Message<'_>, found: &mut Vec<RuleInfo>) {
         chain: text_of(attrs, 2),
         handle: attrs.find(3).and_then(Attr::be64).unwrap_or(0),
         expressions: expressions().map(|expr| text_of(expr.inside(), 1)).collect(),
+        sets: expressions().filter_map(looked_up).collect(),
         comment: attrs.find(7).map(comment).unwrap_or_default(),
         counter: expressions().find_map(counter),
     });
@@ -197,11 +216,6 @@ fn parse_set(message: Message<'_>, found: &mut Vec<SetInfo>) {
     let attrs = message.attrs();
     let number = |kind| attrs.find(kind).and_then(Attr::be32).unwrap_or(0);
     found.push(SetInfo { name: text_of(attrs, 2), flags: number(3), key_bytes: number(5) });
-}
-
-fn parse_elements(message: Message<'_>, found: &mut Vec<ElementInfo>) {
-    let list = message.attrs().find(3).into_iter().flat_map(Attr::inside);
-    found.extend(list.map(|element| parse_element(element.inside())));
 }
 
 fn parse_element(attrs: Attrs<'_>) -> ElementInfo {
@@ -214,6 +228,15 @@ fn parse_element(attrs: Attrs<'_>) -> ElementInfo {
         comment: attrs.find(6).map(comment).unwrap_or_default(),
         counter: attrs.find(7).and_then(counter),
     }
+}
+
+/// The set, if the expression is a look-up.
+fn looked_up(expr: Attr<'_>) -> Option<String> {
+    let inside = expr.inside();
+    if text_of(inside, 1) != "lookup" {
+        return None;
+    }
+    inside.find(2)?.inside().find(1).map(Attr::text)
 }
 
 /// The packets and bytes, if the expression is a counter.

@@ -70,7 +70,8 @@ impl Rules<'_> {
             (None, Standing::Member(sets)) => sets,
         };
         let side = usize::from(end == End::Destination);
-        let mut rules: Vec<usize> = sets.iter().filter_map(|set| self.by_set[side].get(set)).flatten().copied().collect();
+        let mut rules: Vec<usize> =
+            sets.iter().filter_map(|set| self.by_set[side].get(set)).flatten().copied().collect();
         rules.sort_unstable();
         let deciders = self.first_matches(rules.iter().copied().filter(|rule| self.acts(self.living[*rule])));
         let woulds = self.first_matches(rules.into_iter());

@@ -93,11 +93,8 @@ fn net() -> impl Strategy<Value = IpNet> {
 
 fn set() -> impl Strategy<Value = Set> {
     let nets = || proptest::collection::vec(net(), 0..5);
-    let group = (nets(), nets()).prop_map(|(includes, excludes)| AddressGroup {
-        name: "g".parse().unwrap(),
-        includes,
-        excludes,
-    }.into());
+    let group = (nets(), nets())
+        .prop_map(|(includes, excludes)| AddressGroup { name: "g".parse().unwrap(), includes, excludes }.into());
     let outside = prop_oneof![
         Just(Outside::None),
         Just(Outside::All),

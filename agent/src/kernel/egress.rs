@@ -115,14 +115,13 @@ fn add(batch: &mut Batch, chain: &str, rules: &[Rule]) {
     }
 }
 
-/// Brings epoch and addresses to a ruleset's. `anew`: all is laid again, for what others changed is not known.
-pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, anew: Option<(u32, &Senders)>) {
-    if let Some((stamp, seen)) = anew {
-        lay(batch, stamp);
-        senders(batch, seen);
-    }
+/// Brings epoch and addresses to a ruleset's; `held` are the addresses that stand, where that is known.
+pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&[IpAddr]>) {
     let table = devices();
     batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &Rule::new().stamp(ruleset.epoch).0);
+    if held == Some(&ruleset.own) {
+        return;
+    }
     let own = |six| ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| key(*ip)).collect::<Vec<_>>();
     for (set, elements) in [("own4", own(false)), ("own6", own(true))] {
         batch.flush_set(&table, set).add_elements(&table, set, &elements);

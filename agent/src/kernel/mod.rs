@@ -2,9 +2,12 @@
 //!
 //! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
 mod apply;
+mod change;
 mod counts;
 mod egress;
+mod living;
 mod log;
+mod maps;
 mod marks;
 mod rules;
 mod skeleton;

@@ -205,19 +205,19 @@ impl Rule {
     }
 
     /// Writes a direction's default into the scratch mark, from the map of defaults.
-    pub(crate) fn default_of(self, side: u32) -> Self {
+    pub(crate) fn default_of(self, side: u32, defaults: &str) -> Self {
         self.with([
             Expr::Immediate(0, side.to_ne_bytes().to_vec()),
-            Expr::Map { set: "defaults".to_owned(), key: 0, into: 0 },
+            Expr::Map { set: defaults.to_owned(), key: 0, into: 0 },
             Expr::SetMeta(MetaKey::Mark, 0),
         ])
     }
 
     /// Goes back where the kernel's maps are still those of an epoch.
-    pub(crate) fn back_in_epoch(self, epoch: u16) -> Self {
+    pub(crate) fn back_in_epoch(self, epoch: u16, living: &str) -> Self {
         let steady = self.with([
             Expr::Immediate(0, u32::from(epoch).to_ne_bytes().to_vec()),
-            Expr::Map { set: "living".to_owned(), key: 0, into: 0 },
+            Expr::Map { set: living.to_owned(), key: 0, into: 0 },
         ]);
         steady.back()
     }

@@ -5,8 +5,11 @@
 //! `default_*` and `center_*` are empty here: they change with each ruleset. What `out` lets go ends in `pass`, which marks
 //! it for the last look (see `egress`).
 use agent_core::Builtin;
-use nft::{Batch, CtKey, Direction, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Table, Type};
+use nft::{
+    Batch, CtKey, Direction, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Socket, Table, Type,
+};
 
+use super::maps::Bank;
 use super::rules::{
     ALLOW, BARRIER_PORT, CLASSED, CUT, FOUND, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED,
     Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
@@ -23,6 +26,9 @@ const BASES: [(&str, HookPoint); 3] =
 /// Chains whose rules change with each ruleset.
 pub(crate) const LIVING: [&str; 8] =
     ["epoch_in", "epoch_out", "steady", "stamp", "default_in", "default_out", "center_in", "center_out"];
+
+/// The sets that count outcomes.
+pub(crate) const COUNTERS: [&str; 2] = ["outcomes_in", "outcomes_out"];
 
 /// The two directions of flows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -52,9 +58,9 @@ impl Side {
     }
 }
 
-/// The sets and maps.
-pub(crate) fn sets() -> Vec<SetSpec> {
-    vec![
+/// The maps of a bank.
+pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
+    let mut maps = vec![
         SetSpec::map("peers4", &[Type::Ipv4], Type::Mark),
         SetSpec::map("peers6", &[Type::Ipv6], Type::Mark),
         SetSpec::ranges("networks4", Type::Ipv4, Type::Mark),
@@ -68,25 +74,43 @@ pub(crate) fn sets() -> Vec<SetSpec> {
         SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("living", &[Type::Mark], Type::Mark),
         SetSpec::map("defaults", &[Type::Mark], Type::Mark),
-        SetSpec::counted("outcomes_in", Type::Mark),
-        SetSpec::counted("outcomes_out", Type::Mark),
-    ]
+    ];
+    maps.iter_mut().for_each(|map| map.name = bank.name(&map.name));
+    maps
+}
+
+/// The maps of a bank, and the counters.
+fn sets(bank: Bank) -> Vec<SetSpec> {
+    let mut sets = maps(bank);
+    sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
+    sets
+}
+
+/// The bank into which the rules look.
+pub(crate) fn bank_in_force(socket: &mut Socket) -> Result<Bank, Error> {
+    let rules = match socket.rules(&table()) {
+        Err(error) if error.is_absent() => Vec::new(),
+        other => other?,
+    };
+    let second = Bank::Second.name("peers4");
+    let looks = rules.iter().any(|rule| rule.chain == "judge_in" && rule.sets.contains(&second));
+    Ok(if looks { Bank::Second } else { Bank::First })
 }
 
 /// Lays table, sets and chains. What stands of them is kept: base chains, elements, the changing chains' rules.
-pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
+pub(crate) fn lay(batch: &mut Batch, stamp: u32, bank: Bank) {
     let table = table();
     batch.add_table(&table);
     for (name, point) in BASES {
         batch.add_base_chain(&table, name, &Hook { point, priority: 0, policy: Policy::Drop });
     }
-    for set in sets() {
+    for set in sets(bank) {
         batch.add_set(&table, &set);
     }
     for chain in LIVING {
         batch.add_chain(&table, chain);
     }
-    let chains = chains(stamp);
+    let chains = chains(stamp, bank);
     for (name, _) in &chains {
         batch.add_chain(&table, name).flush_chain(&table, name);
     }
@@ -102,10 +126,10 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
 }
 
 /// The table, its chains and its sets.
-pub(crate) fn names() -> (Table, Vec<String>, Vec<String>) {
+pub(crate) fn names(bank: Bank) -> (Table, Vec<String>, Vec<String>) {
     let bases = BASES.map(|(name, _)| name.to_owned());
-    let chains = chains(0).into_iter().map(|(name, _)| name).chain(LIVING.map(str::to_owned)).chain(bases);
-    (table(), chains.collect(), sets().into_iter().map(|set| set.name).collect())
+    let chains = chains(0, bank).into_iter().map(|(name, _)| name).chain(LIVING.map(str::to_owned)).chain(bases);
+    (table(), chains.collect(), sets(bank).into_iter().map(|set| set.name).collect())
 }
 
 fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
@@ -115,7 +139,7 @@ fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
 }
 
 /// All chains but the base chains and the changing ones.
-fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
+fn chains(stamp: u32, bank: Bank) -> Vec<(String, Vec<Rule>)> {
     let mut all = vec![
         ("pass".to_owned(), vec![Rule::new().set_mark(stamp).accept()]),
         ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
@@ -131,8 +155,8 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
             (side.name("invalid"), invalid(side)),
             (side.name("related"), related(side)),
             (side.name("nat"), nat(side)),
-            (side.name("judge"), judge(side)),
-            (side.name("again"), again(side)),
+            (side.name("judge"), judge(side, bank)),
+            (side.name("again"), again(side, bank)),
             (side.name("decide"), decide(side)),
             (side.name("admit"), admit(side)),
             (side.name("cut"), cut(side)),
@@ -276,41 +300,42 @@ fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
 }
 
 /// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
-fn judge(side: Side) -> Vec<Rule> {
-    let mut rules = look_ups(side);
+fn judge(side: Side, bank: Bank) -> Vec<Rule> {
+    let mut rules = look_ups(side, bank);
     rules.push(Rule::new().goto(&side.name("decide")));
     rules
 }
 
 /// A packet keeps the rules with which it began, and finds each map as it is at the time of the look-up: where the
 /// ruleset changes in between, it meets parts of both. It is judged again then, by the maps alone, the default too.
-fn again(side: Side) -> Vec<Rule> {
+fn again(side: Side, bank: Bank) -> Vec<Rule> {
     let mut rules = vec![Rule::new().counter()];
-    rules.extend(look_ups(side));
-    rules.push(Rule::new().mark_bits(FOUND, 0).default_of(side as u32));
+    rules.extend(look_ups(side, bank));
+    rules.push(Rule::new().mark_bits(FOUND, 0).default_of(side as u32, &bank.name("defaults")));
     rules
 }
 
-fn look_ups(side: Side) -> Vec<Rule> {
+fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
     let (four, six, pairs) = match side {
         Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
         Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
     };
     let unknown = || Rule::new().mark_bits(u32::MAX, 0);
-    let service = |protocol, map| Rule::new().protocol(protocol).judge(CtKey::DestinationPort, map, pairs);
+    let pairs = bank.name(pairs);
+    let service = |protocol, map| Rule::new().protocol(protocol).judge(CtKey::DestinationPort, &bank.name(map), &pairs);
     let others = Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]);
     vec![
         Rule::new().set_mark(0),
-        Rule::new().classify(four, "peers4"),
-        Rule::new().classify(six, "peers6"),
-        unknown().classify(four, "networks4"),
-        unknown().classify(six, "networks6"),
+        Rule::new().classify(four, &bank.name("peers4")),
+        Rule::new().classify(six, &bank.name("peers6")),
+        unknown().classify(four, &bank.name("networks4")),
+        unknown().classify(six, &bank.name("networks6")),
         Rule::new().mark_bits(CLASSED, 0).counter().drop(),
         service(TCP, "tcp"),
         service(UDP, "udp"),
         service(ICMP, "icmp"),
         service(ICMPV6, "icmpv6"),
-        others.judge(CtKey::Protocol, "protocols", pairs),
+        others.judge(CtKey::Protocol, &bank.name("protocols"), &pairs),
     ]
 }
 

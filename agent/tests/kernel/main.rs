@@ -9,6 +9,7 @@
 mod egress;
 mod flows;
 mod foreign;
+mod large;
 mod life;
 mod rulesets;
 mod tamper;
@@ -20,7 +21,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 26] = [
+const CASES: [Case; 29] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -47,6 +48,9 @@ const CASES: [Case; 26] = [
     ("a refused change leaves everything as it was", life::refused),
     ("a second start keeps policy, flows and counters", life::restart),
     ("outcomes come and go by difference, with a large map", life::difference),
+    ("a ruleset that no batch can carry is in force whole", large::whole),
+    ("one that is refused half-way leaves nothing", large::refused),
+    ("rules that turn to other maps deny nothing that both sides allow", large::flips),
 ];
 
 /// On one CPU everything on this wire has happened when a system call returns.

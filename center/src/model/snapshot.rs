@@ -188,7 +188,8 @@ impl Cut<'_> {
         if let Some(known) = self.known.get(&key) {
             return *known;
         }
-        let index = self.set(self.table.sets.get(other_end)?, within).and_then(|set| u32::try_from(self.sets.place(set)).ok());
+        let index =
+            self.set(self.table.sets.get(other_end)?, within).and_then(|set| u32::try_from(self.sets.place(set)).ok());
         self.known.insert(key, index);
         index
     }

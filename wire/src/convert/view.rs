@@ -131,7 +131,9 @@ impl From<Outside> for proto::Outside {
         let part = match outside {
             Outside::None => Part::None(proto::Empty {}),
             Outside::All => Part::All(proto::Empty {}),
-            Outside::Groups(groups) => Part::Groups(proto::AddressGroups { groups: groups.into_iter().map(group_out).collect() }),
+            Outside::Groups(groups) => {
+                Part::Groups(proto::AddressGroups { groups: groups.into_iter().map(group_out).collect() })
+            }
         };
         Self { part: Some(part) }
     }
@@ -144,7 +146,9 @@ impl TryFrom<proto::Outside> for Outside {
         Ok(match part.at("part")? {
             Part::None(proto::Empty {}) => Self::None,
             Part::All(proto::Empty {}) => Self::All,
-            Part::Groups(proto::AddressGroups { groups }) => Self::Groups(groups.into_iter().map(group_in).collect::<Decoded<_>>()?),
+            Part::Groups(proto::AddressGroups { groups }) => {
+                Self::Groups(groups.into_iter().map(group_in).collect::<Decoded<_>>()?)
+            }
         })
     }
 }

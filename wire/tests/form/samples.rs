@@ -40,7 +40,11 @@ pub(crate) fn view() -> View {
         center: Some("10.98.255.254:7443".parse().expect("a socket's address")),
         managed: vec![net("10.98.0.0/16"), net("fd98::/48")],
         peers: vec![peer("app", &[]), peer("web", &["10.98.0.1", "fd98::1"])],
-        sets: vec![set(&[0, 1], Outside::None), set(&[], Outside::All), set(&[1], Outside::Groups(vec![group().into()]))],
+        sets: vec![
+            set(&[0, 1], Outside::None),
+            set(&[], Outside::All),
+            set(&[1], Outside::Groups(vec![group().into()])),
+        ],
         rules: rules(),
         detectors: detectors(),
         default: Action::Deny,

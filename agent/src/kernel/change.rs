@@ -1,0 +1,225 @@
+//! From a ruleset to transactions: what differs from what the kernel holds, and the epoch.
+//!
+//! What one batch can carry is one transaction, made in the bank in force. What is larger fills the other bank batch by
+//! batch, and takes effect with one last batch that turns the rules to it: never a part of it. Each batch fits the send
+//! buffer that an ordinary user gets.
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+
+use agent_core::{Ruleset, Word};
+use nft::{Batch, Element, Error, read_counters};
+
+use super::apply::Kernel;
+use super::egress;
+use super::living;
+use super::maps::{Bank, Difference, Map, maps};
+use super::rules::table;
+use super::skeleton::{self, COUNTERS};
+
+/// The most bytes of a batch: by default the kernel lets an ordinary user send 416 KiB at once.
+const MOST_BYTES: usize = 400_000;
+/// No less than an entry's bytes: the two elements of a range of IPv6 addresses.
+const ENTRY_BYTES: usize = 80;
+/// No less than a counter's bytes, removed and added again, with the longest comment.
+const COUNTER_BYTES: usize = 320;
+
+/// A change under way.
+struct Change<'a> {
+    ruleset: &'a Ruleset,
+    /// The addresses of this machine that stand, where that is known.
+    own: Option<&'a [IpAddr]>,
+    /// Whether chains and rules are to be laid again.
+    anew: bool,
+    maps: Vec<(Map, Difference)>,
+    counters: Vec<Counters>,
+}
+
+/// What changes among the counters of a direction. A word that stays keeps its counter.
+struct Counters {
+    set: &'static str,
+    /// Words of the past, and those that come with another comment.
+    retired: Vec<Element>,
+    renamed: Vec<Element>,
+    come: Vec<Element>,
+}
+
+impl Counters {
+    fn of(set: &'static str, new: &BTreeMap<Word, String>, held: &BTreeMap<Word, String>) -> Self {
+        let key = |(word, _): (&Word, &String)| Element::key(word.0.to_ne_bytes());
+        let gone = |renamed: bool| {
+            held.iter()
+                .filter(move |(word, comment)| new.get(word).map(|new| new != *comment) == renamed.then_some(true))
+        };
+        let come = new.iter().filter(|(word, comment)| held.get(word) != Some(comment));
+        Self {
+            set,
+            retired: gone(false).map(key).collect(),
+            renamed: gone(true).map(key).collect(),
+            come: come.map(|one| key(one).comment(one.1)).collect(),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.retired.len() + self.come.len()
+    }
+}
+
+impl Change<'_> {
+    /// No less than the bytes of its differences.
+    fn bytes(&self) -> usize {
+        let entries: usize = self.maps.iter().map(|(_, difference)| difference.len()).sum();
+        let counters: usize = self.counters.iter().map(Counters::len).sum();
+        entries * ENTRY_BYTES + counters * COUNTER_BYTES
+    }
+}
+
+impl Kernel {
+    /// Makes the kernel hold this ruleset; when this returns, it holds for every next packet, and before that nothing of it
+    /// does. `previous` is what this or an earlier call gave; without it, what the kernel holds is read, and the chains are
+    /// laid again, which also undoes what others changed.
+    ///
+    /// # Errors
+    /// When the kernel refuses; then everything is as before. When it then holds something else, which others' doing alone
+    /// can explain.
+    pub fn apply(&mut self, ruleset: &Ruleset, previous: Option<&Ruleset>) -> Result<(), Error> {
+        let change = self.change(ruleset, previous)?;
+        let mut batch = Batch::new();
+        self.head(&mut batch, &change, self.bank);
+        if batch.size() + change.bytes() <= self.most_bytes()? {
+            for (map, Difference { gone, come }) in &change.maps {
+                map.delete(&mut batch, self.bank, gone);
+                map.add(&mut batch, self.bank, come);
+            }
+            for Counters { set, retired, renamed, come } in &change.counters {
+                batch.delete_elements(&table(), set, retired).delete_elements(&table(), set, renamed);
+                batch.add_elements(&table(), set, come);
+            }
+            batch.commit(&mut self.socket)?;
+        } else {
+            self.apply_in_parts(&change)?;
+        }
+        self.verify(&change)
+    }
+
+    fn most_bytes(&self) -> Result<usize, Error> {
+        Ok(self.socket.send_limit()?.min(MOST_BYTES))
+    }
+
+    fn change<'a>(&mut self, ruleset: &'a Ruleset, previous: Option<&'a Ruleset>) -> Result<Change<'a>, Error> {
+        let held = match previous {
+            Some(previous) => maps(previous).into_iter().map(|map| Ok(map.entries)).collect(),
+            None => maps(ruleset).iter().map(|map| map.held(&mut self.socket, self.bank)).collect::<Vec<_>>(),
+        };
+        let mut differing = Vec::new();
+        for (map, held) in maps(ruleset).into_iter().zip(held) {
+            let difference = map.difference(&held?);
+            differing.push((map, difference));
+        }
+        let mut counters = Vec::new();
+        for (set, new, old) in [
+            (COUNTERS[0], &ruleset.outcomes_in, previous.map(|previous| &previous.outcomes_in)),
+            (COUNTERS[1], &ruleset.outcomes_out, previous.map(|previous| &previous.outcomes_out)),
+        ] {
+            counters.push(match old {
+                Some(old) => Counters::of(set, new, old),
+                None => Counters::of(set, new, &self.words(set)?),
+            });
+        }
+        let own = previous.map(|previous| previous.own.as_slice());
+        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, counters })
+    }
+
+    fn words(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
+        match read_counters(&mut self.socket, &table(), set) {
+            Ok(all) => Ok(all.into_iter().map(|one| (Word(one.key), one.comment)).collect()),
+            Err(error) if error.is_absent() => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// All but maps and counters.
+    fn head(&self, batch: &mut Batch, change: &Change<'_>, bank: Bank) {
+        if change.anew || bank != self.bank {
+            self.lay(batch, bank);
+        }
+        if self.unguarded().is_none() {
+            egress::apply(batch, change.ruleset, change.own);
+        }
+        living::lay(batch, change.ruleset, bank);
+    }
+
+    fn apply_in_parts(&mut self, change: &Change<'_>) -> Result<(), Error> {
+        if change.anew {
+            // Whatever others did to the chains is undone first.
+            let mut batch = Batch::new();
+            self.lay(&mut batch, self.bank);
+            batch.commit(&mut self.socket)?;
+        }
+        let (bank, former) = (self.bank.other(), self.bank);
+        let turned = self.fill(change, bank).and_then(|()| {
+            let mut batch = Batch::new();
+            self.head(&mut batch, change, bank);
+            skeleton::maps(former).iter().for_each(|map| drop_in(batch.delete_set(&table(), &map.name)));
+            batch.commit(&mut self.socket)
+        });
+        if let Err(error) = turned {
+            if let Err(error) = self.remove_bank(bank) {
+                tracing::warn!("cannot remove maps that nobody uses: {error}");
+            }
+            return Err(error);
+        }
+        self.bank = bank;
+        // No packet bears these words any more.
+        change.counters.iter().try_for_each(|counters| {
+            self.in_parts(&counters.retired, COUNTER_BYTES, |batch, part| {
+                drop_in(batch.delete_elements(&table(), counters.set, part))
+            })
+        })
+    }
+
+    /// Fills a bank into which nobody looks, and adds the counters of words that nobody bears yet.
+    fn fill(&mut self, change: &Change<'_>, bank: Bank) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        for map in skeleton::maps(bank) {
+            batch.add_set(&table(), &map).flush_set(&table(), &map.name);
+        }
+        batch.commit(&mut self.socket)?;
+        for (map, _) in &change.maps {
+            self.in_parts(&map.entries, ENTRY_BYTES, |batch, part| map.add(batch, bank, part))?;
+        }
+        for Counters { set, renamed, come, .. } in &change.counters {
+            self.in_parts(renamed, COUNTER_BYTES, |batch, part| drop_in(batch.delete_elements(&table(), set, part)))?;
+            self.in_parts(come, COUNTER_BYTES, |batch, part| drop_in(batch.add_elements(&table(), set, part)))?;
+        }
+        Ok(())
+    }
+
+    /// Commits batch after batch, each with as many of all as it can carry.
+    fn in_parts<T>(&mut self, all: &[T], bytes: usize, put: impl Fn(&mut Batch, &[T])) -> Result<(), Error> {
+        let most = (self.most_bytes()? / bytes).max(1);
+        all.chunks(most).try_for_each(|part| {
+            let mut batch = Batch::new();
+            put(&mut batch, part);
+            batch.commit(&mut self.socket)
+        })
+    }
+
+    /// Reads back what was changed.
+    fn verify(&mut self, change: &Change<'_>) -> Result<(), Error> {
+        for (map, difference) in &change.maps {
+            if difference.len() > 0 && map.held(&mut self.socket, self.bank)? != map.entries {
+                return Err(Error::Unheld(map.name.to_owned()));
+            }
+        }
+        let wanted = [&change.ruleset.outcomes_in, &change.ruleset.outcomes_out];
+        for (counters, wanted) in change.counters.iter().zip(wanted) {
+            if counters.len() > 0 && self.words(counters.set)? != *wanted {
+                return Err(Error::Unheld(counters.set.to_owned()));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// The batch is at hand where it was given.
+fn drop_in(_: &mut Batch) {}

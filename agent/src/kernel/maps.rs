@@ -1,0 +1,228 @@
+//! The maps by which the kernel finds an outcome: what they shall hold, what they hold, and the difference.
+use std::net::IpAddr;
+use std::ops::RangeInclusive;
+
+use agent_core::{Class, IpRange, Ruleset, Service, Word};
+use nft::{Batch, Element, Error, Socket};
+
+use super::rules::{CLASSED, FOUND, table};
+use super::skeleton::Side;
+
+/// There are two sets of each map. Rules look into one bank; a change that no single batch can carry fills the other, into
+/// which nobody looks, and then turns the rules to it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) enum Bank {
+    #[default]
+    First,
+    Second,
+}
+
+impl Bank {
+    /// The name of a map's set in this bank.
+    pub(crate) fn name(self, map: &str) -> String {
+        match self {
+            Self::First => map.to_owned(),
+            Self::Second => format!("{map}_b"),
+        }
+    }
+
+    pub(crate) fn other(self) -> Self {
+        match self {
+            Self::First => Self::Second,
+            Self::Second => Self::First,
+        }
+    }
+}
+
+/// A key, or an inclusive range of keys, with its value. Keys are numbers whose bytes are those that the kernel compares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Entry {
+    first: u128,
+    last: u128,
+    value: u32,
+}
+
+/// A map with its entries in order.
+#[derive(Debug)]
+pub(crate) struct Map {
+    pub(crate) name: &'static str,
+    key_bytes: usize,
+    ranges: bool,
+    pub(crate) entries: Vec<Entry>,
+}
+
+/// What a change takes from a map, and what it puts there.
+#[derive(Debug, Default)]
+pub(crate) struct Difference {
+    pub(crate) gone: Vec<Entry>,
+    pub(crate) come: Vec<Entry>,
+}
+
+/// Everything that the kernel's maps shall hold.
+pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
+    let [networks4, networks6] = [false, true].map(|six| networks(of, six));
+    let [peers4, peers6] = [false, true].map(|six| peers(of, six));
+    vec![
+        Map::exact("living", 4, [(u32::from(of.epoch).to_ne_bytes().to_vec(), u32::from(of.epoch))]),
+        Map::exact("defaults", 4, defaults(of)),
+        Map::exact("peers4", 4, peers4),
+        Map::exact("peers6", 16, peers6),
+        Map::exact("inbound", 8, of.inbound.iter().map(pair)),
+        Map::exact("outbound", 8, of.outbound.iter().map(pair)),
+        Map::ranges("networks4", 4, networks4),
+        Map::ranges("networks6", 16, networks6),
+        Map::ranges("tcp", 2, of.tcp.iter().map(ports)),
+        Map::ranges("udp", 2, of.udp.iter().map(ports)),
+        Map::ranges("icmp", 2, of.icmp.iter().map(types)),
+        Map::ranges("icmpv6", 2, of.icmpv6.iter().map(types)),
+        Map::ranges("protocols", 1, of.protocols.iter().map(protocols)),
+    ]
+}
+
+/// The default of each direction, for packets that are judged again.
+fn defaults(of: &Ruleset) -> [(Vec<u8>, u32); 2] {
+    [(Side::In, of.default_in), (Side::Out, of.default_out)]
+        .map(|(side, word)| ((side as u32).to_ne_bytes().to_vec(), word.0 | FOUND))
+}
+
+fn peers(of: &Ruleset, six: bool) -> Vec<(Vec<u8>, u32)> {
+    let family = of.peers.iter().filter(|(ip, _)| ip.is_ipv6() == six);
+    family.map(|(ip, class)| (octets(*ip), class.0 | CLASSED)).collect()
+}
+
+fn pair(((class, service), word): (&(Class, Service), &Word)) -> (Vec<u8>, u32) {
+    let class = (class.0 | CLASSED).to_ne_bytes();
+    ([class, service.0.to_ne_bytes()].concat(), word.0 | FOUND)
+}
+
+fn networks(of: &Ruleset, six: bool) -> Vec<Entry> {
+    let family = of.networks.iter().filter(|(range, _)| range.start.is_ipv6() == six);
+    let entry = |(IpRange { start, end }, class): &(IpRange, Class)| Entry {
+        first: number(&octets(*start)),
+        last: number(&octets(*end)),
+        value: class.0 | CLASSED,
+    };
+    family.map(entry).collect()
+}
+
+fn ports((range, service): &(RangeInclusive<u16>, Service)) -> Entry {
+    Entry { first: (*range.start()).into(), last: (*range.end()).into(), value: service.0 }
+}
+
+/// Connection tracking keeps type and code where other protocols keep the destination port.
+fn types((range, service): &(RangeInclusive<u8>, Service)) -> Entry {
+    let of = |kind: u8, code: u8| u16::from_be_bytes([kind, code]).into();
+    Entry { first: of(*range.start(), 0), last: of(*range.end(), 255), value: service.0 }
+}
+
+fn protocols((range, service): &(RangeInclusive<u8>, Service)) -> Entry {
+    Entry { first: (*range.start()).into(), last: (*range.end()).into(), value: service.0 }
+}
+
+impl Map {
+    fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (Vec<u8>, u32)>) -> Self {
+        let entry = |(key, value): (Vec<u8>, u32)| {
+            let key = number(&key);
+            Entry { first: key, last: key, value }
+        };
+        let mut entries: Vec<Entry> = of.into_iter().map(entry).collect();
+        entries.sort_unstable();
+        Self { name, key_bytes, ranges: false, entries }
+    }
+
+    fn ranges(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = Entry>) -> Self {
+        Self { name, key_bytes, ranges: true, entries: of.into_iter().collect() }
+    }
+
+    /// Adds entries to the map's set in a bank.
+    pub(crate) fn add(&self, batch: &mut Batch, bank: Bank, entries: &[Entry]) {
+        let value = |entry: &Entry| entry.value.to_ne_bytes();
+        let elements: Vec<Element> = match self.ranges {
+            true => entries.iter().flat_map(|one| self.range(one, Some(&value(one)))).collect(),
+            false => entries.iter().map(|one| Element::key(self.bytes(one.first)).value(value(one))).collect(),
+        };
+        batch.add_elements(&table(), &bank.name(self.name), &elements);
+    }
+
+    /// Removes entries from it.
+    pub(crate) fn delete(&self, batch: &mut Batch, bank: Bank, entries: &[Entry]) {
+        let elements: Vec<Element> = match self.ranges {
+            true => entries.iter().flat_map(|one| self.range(one, None)).collect(),
+            false => entries.iter().map(|one| Element::key(self.bytes(one.first))).collect(),
+        };
+        batch.delete_elements(&table(), &bank.name(self.name), &elements);
+    }
+
+    fn range(&self, entry: &Entry, value: Option<&[u8]>) -> Vec<Element> {
+        Element::range(&self.bytes(entry.first), &self.bytes(entry.last), value)
+    }
+
+    fn last_key(&self) -> u128 {
+        u128::MAX >> (128 - 8 * self.key_bytes)
+    }
+
+    fn bytes(&self, key: u128) -> Vec<u8> {
+        key.to_be_bytes().into_iter().skip(16 - self.key_bytes).collect()
+    }
+
+    /// What the map's set in a bank holds, in order; nothing where there is none.
+    pub(crate) fn held(&self, socket: &mut Socket, bank: Bank) -> Result<Vec<Entry>, Error> {
+        let word = |value: Option<Vec<u8>>| value.and_then(|four| four.try_into().ok()).map_or(0, u32::from_ne_bytes);
+        let read =
+            socket.elements_as(&table(), &bank.name(self.name), |one| (number(&one.key), !one.end, word(one.value)));
+        let mut read = match read {
+            Err(error) if error.is_absent() => return Ok(Vec::new()),
+            other => other?,
+        };
+        read.sort_unstable();
+        Ok(if self.ranges {
+            paired(&read, self.last_key())
+        } else {
+            read.into_iter().map(|(first, _, value)| Entry { first, last: first, value }).collect()
+        })
+    }
+
+    /// What leads from what is held to what shall be.
+    pub(crate) fn difference(&self, held: &[Entry]) -> Difference {
+        let (mut old, mut new) = (held.iter().copied().peekable(), self.entries.iter().copied().peekable());
+        let mut difference = Difference::default();
+        loop {
+            match (old.peek(), new.peek()) {
+                (Some(one), Some(other)) if one == other => drop((old.next(), new.next())),
+                (Some(one), Some(other)) if one < other => difference.gone.extend(old.next()),
+                (_, Some(_)) => difference.come.extend(new.next()),
+                (Some(_), None) => difference.gone.extend(old.next()),
+                (None, None) => return difference,
+            }
+        }
+    }
+}
+
+impl Difference {
+    pub(crate) fn len(&self) -> usize {
+        self.gone.len() + self.come.len()
+    }
+}
+
+/// Ranges from the elements that stand for their starts and ends, in order; an end stands before a start at its place.
+fn paired(elements: &[(u128, bool, u32)], last_key: u128) -> Vec<Entry> {
+    let mut ranges = Vec::new();
+    let mut open: Option<(u128, u32)> = None;
+    for &(key, starts, value) in elements {
+        ranges.extend(open.take().map(|(first, value)| Entry { first, last: key.saturating_sub(1), value }));
+        open = starts.then_some((key, value));
+    }
+    ranges.extend(open.map(|(first, value)| Entry { first, last: last_key, value }));
+    ranges
+}
+
+fn number(bytes: &[u8]) -> u128 {
+    bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
+}
+
+fn octets(ip: IpAddr) -> Vec<u8> {
+    match ip {
+        IpAddr::V4(ip) => ip.octets().to_vec(),
+        IpAddr::V6(ip) => ip.octets().to_vec(),
+    }
+}
