@@ -134,10 +134,13 @@ impl<E: Edge> Rim<E> {
         }
     }
 
-    /// The machine's interfaces changed.
-    pub(crate) fn look(&mut self) -> Result<(), Error> {
+    /// The machine's interfaces changed. Where their addresses find no place in our tables, others took it away.
+    pub(crate) fn look(&mut self) {
         self.machine.handle_addresses(addresses(), self.now());
-        Ok(self.kernel.look()?)
+        if let Err(error) = self.kernel.look() {
+            self.held = None;
+            self.machine.handle_tampered(0, format!("the interfaces' addresses have no place: {error}"), true);
+        }
     }
 
     /// Hands the core what the link told.
@@ -206,10 +209,15 @@ impl<E: Edge> Rim<E> {
                 let ruleset = self.edge.ruleset(*ruleset);
                 self.held = None;
                 match self.kernel.repair(&ruleset) {
-                    Ok(()) => self.held = Some(ruleset),
-                    Err(error) => tracing::error!("cannot repair what others changed: {error}"),
+                    Ok(()) => {
+                        self.held = Some(ruleset);
+                        self.machine.handle_repaired();
+                    }
+                    Err(error) => {
+                        tracing::error!("cannot repair what others changed: {error}");
+                        self.machine.handle_unrepaired(&error.to_string(), self.now());
+                    }
                 }
-                self.machine.handle_repaired();
             }
             KernelRequest::Apply { ruleset, forget } => {
                 let ruleset = self.edge.ruleset(*ruleset);

@@ -170,7 +170,10 @@ async fn serve<E: Edge>(
         tokio::select! {
             batch = ears.log.next() => rim.logged(&batch?),
             foreign = ears.tables.next() => rim.tampered(&foreign?),
-            changed = ears.interfaces.next() => changed.map_err(Error::from).and_then(|()| rim.look())?,
+            changed = ears.interfaces.next() => {
+                changed?;
+                rim.look();
+            }
             Some(event) = heard.recv() => rim.linked(event),
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),

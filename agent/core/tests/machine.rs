@@ -399,6 +399,26 @@ fn what_others_change_is_told_and_laid_anew_once() {
 }
 
 #[test]
+fn a_refused_repair_is_told_once_and_tried_again() {
+    let mut world = World::connected();
+    world.view(generation(4, vec![web()]));
+    world.machine.handle_tampered(1, "delete rule in judge_in".to_owned(), true);
+    world.seen.clear();
+    let (refused, tried): (&[&str], &[&str]) = (&["refuse to repair"], &["repair 2"]);
+    for (now, sick, seen) in
+        [(0, true, refused), (999, true, &[]), (1_000, true, refused), (2_999, false, &[]), (3_000, false, tried)]
+    {
+        world.sick = sick;
+        world.machine.handle_tick(now);
+        world.pump(now);
+        world.check(seen);
+    }
+    assert_eq!(world.machine.poll_timeout(3_000), None);
+    let told: Vec<&str> = world.records.iter().map(|record| record.detail.as_str()).collect();
+    assert_eq!(told, ["delete rule in judge_in", "what others changed cannot be undone: no memory"]);
+}
+
+#[test]
 fn numbers_are_given_once_and_again_after_they_are_freed() {
     let mut numbering = Numbering::default();
     let outcome = |rule: &str| agent_core::Outcome::builtin(Action::Deny, rule, End::Source);

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{AckResult, FromAgent, Hello, Kind, MAX_TEXT, PROTOCOL, SEALS, Seal, SealedView, View};
+use wire::{AckResult, FromAgent, Hello, Kind, PROTOCOL, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -19,15 +19,14 @@ use crate::intercept::Interceptions;
 use crate::journal::Journal;
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
-use crate::ruleset::Ruleset;
 use crate::spool::{Former, SpoolChange, notice};
 use crate::terms::{Config, Facts, KernelRequest, State};
 
 mod aim;
 mod detection;
+mod repair;
 
-/// The rule of records about changes that others made.
-const TAMPER: &str = "eastwest/tamper";
+use repair::Retry;
 
 /// The agent's core.
 #[derive(Debug)]
@@ -51,6 +50,7 @@ pub struct Machine {
     unknown_marks: bool,
     /// Others changed what is in force.
     tampered: bool,
+    retry: Retry,
     dirty: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
@@ -86,6 +86,7 @@ impl Machine {
             asked: false,
             unknown_marks,
             tampered: false,
+            retry: Retry::default(),
             dirty: false,
             clock: None,
             looked: None,
@@ -166,14 +167,6 @@ impl Machine {
         self.proceed(now);
     }
 
-    /// Somebody else made this many changes; `ours`: to what is in force, which is to be laid anew.
-    pub fn handle_tampered(&mut self, changes: u64, mut detail: String, ours: bool) {
-        let cut = (0..=MAX_TEXT).rev().find(|cut| detail.is_char_boundary(*cut));
-        detail.truncate(cut.unwrap_or(0));
-        self.journal.spool.push(notice(Kind::Tamper, TAMPER, changes, detail));
-        self.tampered |= ours;
-    }
-
     /// The kernel dropped this many packets before any rule saw them; `rule` names why.
     pub fn handle_total(&mut self, rule: &str, packets: u64) {
         self.journal.spool.push(notice(Kind::Invalid, rule, packets, String::new()));
@@ -185,11 +178,6 @@ impl Machine {
             self.config.addresses = addresses;
             self.look_again(now);
         }
-    }
-
-    /// What is in force was laid anew.
-    pub fn handle_repaired(&mut self) {
-        self.asked = false;
     }
 
     /// A session with the center stands; `addresses` are those of this machine's interfaces.
@@ -240,6 +228,7 @@ impl Machine {
         let found = self.detectors.due(now);
         self.found(&found, now.saturating_mul(1000));
         self.journal.tick(now.saturating_mul(1000));
+        self.repair_again(now);
         self.look_again(now);
     }
 
@@ -253,7 +242,7 @@ impl Machine {
         let ends = [rule, self.interceptions.next(self.clock)].into_iter().flatten();
         let ends = ends.map(|end| u64::try_from(end).unwrap_or(0));
         let deadline = view.and_then(|view| self.watch.deadline(view.outage));
-        ends.chain(deadline).chain(self.detectors.next()).chain(self.journal.next()).min()
+        ends.chain(deadline).chain(self.detectors.next()).chain(self.journal.next()).chain(self.retry.due).min()
     }
 
     /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
@@ -331,12 +320,6 @@ impl Machine {
     #[must_use]
     pub fn program(&self) -> Option<&Program> {
         self.enforced.as_ref().map(|deed| &deed.program)
-    }
-
-    /// What is to be laid anew, once. A job that waits does as much.
-    fn repair(&mut self) -> Option<Box<Ruleset>> {
-        let ruleset = self.enforced.as_ref().map(|deed| Box::new(deed.program.ruleset.clone()));
-        ruleset.filter(|_| std::mem::take(&mut self.tampered))
     }
 
     /// Addresses that another VM has by the next view than by the one in force.

@@ -82,6 +82,10 @@ impl World {
                 self.seen.push(format!("sweep but {except}"));
                 self.machine.handle_swept(now);
             }
+            KernelRequest::Repair { .. } if std::mem::take(&mut self.sick) => {
+                self.seen.push("refuse to repair".into());
+                self.machine.handle_unrepaired("no memory", now);
+            }
             KernelRequest::Repair { ruleset } => {
                 self.seen.push(format!("repair {}", ruleset.epoch));
                 assert_eq!(Some(*ruleset), self.kernel, "what is in force is laid anew");
