@@ -118,7 +118,9 @@ impl<E: Edge> Rim<E> {
     /// Hands the core what others did to the kernel's tables.
     pub(crate) fn tampered(&mut self, foreign: &Foreign) {
         let Foreign { count, changes, tables, overrun } = foreign;
-        let ours = *count > 0 || *overrun;
+        // Our own changes, too, may be more than the kernel has room to tell.
+        let overrun = *overrun && self.kernel.is_disturbed().unwrap_or(true);
+        let ours = *count > 0 || overrun;
         if ours {
             // What is held is not known any more: the next change, too, is to be laid whole.
             self.held = None;

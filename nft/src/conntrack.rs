@@ -1,10 +1,12 @@
 //! Connection tracking: list the connections, set their marks, forget them.
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use crate::attr::{Attr, Attrs};
+use nix::errno::Errno;
+
+use crate::attr::{Attr, Attrs, Writer};
 use crate::error::Error;
-use crate::message::{Head, Message};
-use crate::numbers::{NESTED, NLM_F_ACK, SUBSYS_CONNTRACK};
+use crate::message::{Head, Message, write};
+use crate::numbers::{NESTED, NLM_F_ACK, NLM_F_CREATE, SUBSYS_CONNTRACK};
 use crate::socket::Socket;
 
 /// One direction of a connection.
@@ -62,7 +64,7 @@ impl Socket {
     /// # Errors
     /// When the connection is gone or the kernel refuses.
     pub fn update_connection(&mut self, connection: &Connection, update: ConnectionUpdate) -> Result<(), Error> {
-        let fill = |w: &mut crate::attr::Writer| {
+        let fill = |w: &mut Writer| {
             w.bytes(1 | NESTED, &connection.tuple).be32(8, update.value).be32(21, update.mask);
             if connection.zone != 0 {
                 w.be16(18, connection.zone);
@@ -71,18 +73,102 @@ impl Socket {
         self.request(head(0, NLM_F_ACK, connection.family), fill, |_| {})
     }
 
+    /// Puts established flows with a mark into the table, each as its original direction goes; gives how many there was
+    /// room for.
+    ///
+    /// # Errors
+    /// When the kernel refuses for another reason than want of room.
+    pub fn add_connections(&mut self, flows: &[Address], mark: u32) -> Result<usize, Error> {
+        self.drain();
+        let count = u32::try_from(flows.len()).unwrap_or(u32::MAX);
+        let (first, mut out) = (self.take_sequences(count), Writer::default());
+        for (flow, sequence) in flows.iter().zip(first..) {
+            let flags = NLM_F_CREATE | NLM_F_ACK;
+            write(&mut out, Head { sequence, ..head(0, flags, ip_family(flow.source)) }, |w| {
+                write_tuple(w, 1, flow);
+                write_tuple(w, 2, &flow.reversed());
+                w.be32(3, ESTABLISHED).be32(7, LIFE).be32(8, mark);
+            });
+        }
+        self.send(&out.0)?;
+        let (mut added, mut failed, mut answered) = (0, None, 0);
+        self.answers(|message| {
+            match message.code() {
+                0 => added += 1,
+                code if Errno::from_raw(-code) == Errno::ENOMEM => {}
+                code => failed = Some(Errno::from_raw(-code)),
+            }
+            answered += 1;
+            answered < flows.len()
+        })?;
+        failed.map_or(Ok(added), |errno| Err(Error::Io { what: "add a connection", errno }))
+    }
+
+    /// Forgets all connections with a mark.
+    ///
+    /// # Errors
+    /// When the kernel refuses.
+    pub fn delete_connections(&mut self, mark: u32) -> Result<(), Error> {
+        let fill = |w: &mut Writer| {
+            w.be32(8, mark).be32(21, u32::MAX);
+        };
+        self.request(head(2, NLM_F_ACK, 0), fill, |_| {})
+    }
+
     /// Forgets a connection: its next packet is a new flow's, or nobody's.
     ///
     /// # Errors
     /// When the connection is gone or the kernel refuses.
     pub fn delete_connection(&mut self, connection: &Connection) -> Result<(), Error> {
-        let fill = |w: &mut crate::attr::Writer| {
+        let fill = |w: &mut Writer| {
             w.bytes(1 | NESTED, &connection.tuple);
             if connection.zone != 0 {
                 w.be16(18, connection.zone);
             }
         };
         self.request(head(2, NLM_F_ACK, connection.family), fill, |_| {})
+    }
+}
+
+/// Answers seen, assured, confirmed.
+const ESTABLISHED: u32 = 2 | 4 | 8;
+/// Seconds.
+const LIFE: u32 = 600;
+
+impl Address {
+    fn reversed(&self) -> Self {
+        Self {
+            source: self.destination,
+            destination: self.source,
+            source_port: self.destination_port,
+            destination_port: self.source_port,
+            ..*self
+        }
+    }
+}
+
+fn ip_family(ip: IpAddr) -> u8 {
+    if ip.is_ipv6() { 10 } else { 2 }
+}
+
+fn write_tuple(w: &mut Writer, kind: u16, flow: &Address) {
+    w.nest(kind, |w| {
+        w.nest(1, |w| {
+            match (flow.source, flow.destination) {
+                (IpAddr::V4(from), IpAddr::V4(to)) => w.bytes(1, &from.octets()).bytes(2, &to.octets()),
+                (from, to) => w.bytes(3, &six(from)).bytes(4, &six(to)),
+            };
+        });
+        w.nest(2, |w| {
+            w.u8(1, flow.protocol).be16(2, flow.source_port).be16(3, flow.destination_port);
+        });
+    });
+}
+
+fn six(ip: IpAddr) -> [u8; 16] {
+    match ip {
+        IpAddr::V4(ip) => ip.to_ipv6_mapped().octets(),
+        IpAddr::V6(ip) => ip.octets(),
     }
 }
 

@@ -68,14 +68,21 @@ impl<'a> Matrix<'a> {
         let columns = joined(partition, &rows);
         columns.write(&mut ruleset, partition);
         let mut classes: BTreeMap<&[WordRow; 2], Class> = BTreeMap::new();
+        // A row is compared with others once, however many addresses it stands for.
+        let mut known: Vec<Option<Class>> = vec![None; rows.len()];
         let mut class = |index: usize, ruleset: &mut Ruleset| {
+            if let Some(class) = known[index] {
+                return class;
+            }
             let fresh = Class(FIRST_CLASS + u32::try_from(classes.len()).unwrap_or(u32::MAX));
             let row = &rows[index];
-            *classes.entry(row).or_insert_with(|| {
+            let class = *classes.entry(row).or_insert_with(|| {
                 columns.fill(&row[0], fresh, ruleset.default_in, &mut ruleset.inbound);
                 columns.fill(&row[1], fresh, ruleset.default_out, &mut ruleset.outbound);
                 fresh
-            })
+            });
+            known[index] = Some(class);
+            class
         };
         for (range, index) in &self.networks {
             let class = class(*index, &mut ruleset);

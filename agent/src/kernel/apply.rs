@@ -16,6 +16,9 @@ pub struct Kernel {
     senders: Senders,
     /// The maps into which the rules look.
     pub(super) bank: Bank,
+    /// The kernel's number of the ruleset as we left it, and whether others have changed it since the last look.
+    left_at: u32,
+    disturbed: bool,
     /// Why the kernel does not look at what leaves; `None` where it does.
     unguarded: Option<String>,
 }
@@ -38,7 +41,9 @@ impl Kernel {
         if unguarded.is_some() {
             batch.commit(&mut socket)?;
         }
-        let mut kernel = Self { socket, stamp, senders: Senders::here(), bank, unguarded };
+        let left_at = socket.generation()?;
+        let senders = Senders::here();
+        let mut kernel = Self { socket, stamp, senders, bank, left_at, disturbed: false, unguarded };
         // A former life may have ended while it filled the other bank.
         kernel.remove_bank(bank.other())?;
         Ok(kernel)
@@ -61,7 +66,7 @@ impl Kernel {
         }
         let mut batch = Batch::new();
         egress::senders(&mut batch, &senders);
-        batch.commit(&mut self.socket)?;
+        self.commit(&batch)?;
         self.senders = senders;
         Ok(())
     }
@@ -97,7 +102,7 @@ impl Kernel {
                 batch.delete_set(&table, &set.name);
             }
         }
-        batch.commit(&mut self.socket)
+        self.commit(&batch)
     }
 
     /// Removes a bank into which no rule looks.
@@ -107,7 +112,7 @@ impl Kernel {
         for set in self.socket.sets(&table())?.iter().filter(|set| names.contains(&set.name)) {
             batch.delete_set(&table(), &set.name);
         }
-        batch.commit(&mut self.socket)
+        self.commit(&batch)
     }
 
     /// Lays everything but what changes with a ruleset.
@@ -124,7 +129,7 @@ impl Kernel {
         for table in [table(), egress::devices()] {
             let mut batch = Batch::new();
             batch.add_table(&table).delete_table(&table);
-            batch.commit(&mut self.socket)?;
+            self.commit(&batch)?;
         }
         Ok(())
     }
@@ -136,6 +141,30 @@ impl Kernel {
     pub fn counters(&mut self) -> Result<[Vec<Counted>; 2], Error> {
         let [inbound, outbound] = COUNTERS.map(|set| read_counters(&mut self.socket, &table(), set));
         Ok([inbound?, outbound?])
+    }
+
+    /// Gives a batch to the kernel, and notes whether anybody else did since the last one.
+    pub(super) fn commit(&mut self, batch: &Batch) -> Result<(), Error> {
+        if batch.is_empty() {
+            return Ok(());
+        }
+        let before = self.generation()?;
+        batch.commit(&mut self.socket)?;
+        let after = self.generation()?;
+        self.disturbed |= before != self.left_at || after != before.wrapping_add(1);
+        self.left_at = after;
+        Ok(())
+    }
+
+    /// Whether anybody but us has changed a ruleset in this namespace since the last call.
+    ///
+    /// # Errors
+    /// When the kernel does not tell.
+    pub fn is_disturbed(&mut self) -> Result<bool, Error> {
+        let now = self.generation()?;
+        let disturbed = std::mem::take(&mut self.disturbed) || now != self.left_at;
+        self.left_at = now;
+        Ok(disturbed)
     }
 
     /// The number of the kernel's ruleset in this namespace: it rises with every change, ours or another's.

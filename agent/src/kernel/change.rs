@@ -12,7 +12,7 @@ use nft::{Batch, Element, Error, read_counters};
 use super::apply::Kernel;
 use super::egress;
 use super::living;
-use super::maps::{Bank, Difference, Map, maps};
+use super::maps::{Bank, Difference, Entry, Map, maps};
 use super::rules::table;
 use super::skeleton::{self, COUNTERS};
 
@@ -94,7 +94,7 @@ impl Kernel {
                 batch.delete_elements(&table(), set, retired).delete_elements(&table(), set, renamed);
                 batch.add_elements(&table(), set, come);
             }
-            batch.commit(&mut self.socket)?;
+            self.commit(&batch)?;
         } else {
             self.apply_in_parts(&change)?;
         }
@@ -106,15 +106,18 @@ impl Kernel {
     }
 
     fn change<'a>(&mut self, ruleset: &'a Ruleset, previous: Option<&'a Ruleset>) -> Result<Change<'a>, Error> {
+        let wanted = maps(ruleset);
+        let unread = previous.is_none() && wanted.iter().any(Map::is_large);
         let held = match previous {
-            Some(previous) => maps(previous).into_iter().map(|map| Ok(map.entries)).collect(),
-            None => maps(ruleset).iter().map(|map| map.held(&mut self.socket, self.bank)).collect::<Vec<_>>(),
+            Some(previous) => maps(previous).into_iter().map(|map| map.entries).collect(),
+            None if unread => vec![Vec::new(); wanted.len()],
+            None => wanted.iter().map(|map| map.held(&mut self.socket, self.bank)).collect::<Result<Vec<_>, _>>()?,
         };
-        let mut differing = Vec::new();
-        for (map, held) in maps(ruleset).into_iter().zip(held) {
-            let difference = map.difference(&held?);
-            differing.push((map, difference));
-        }
+        let differing = |(map, held): (Map, Vec<Entry>)| {
+            let difference = map.difference(&held);
+            (map, difference)
+        };
+        let differing = wanted.into_iter().zip(held).map(differing).collect();
         let mut counters = Vec::new();
         for (set, new, old) in [
             (COUNTERS[0], &ruleset.outcomes_in, previous.map(|previous| &previous.outcomes_in)),
@@ -153,14 +156,14 @@ impl Kernel {
             // Whatever others did to the chains is undone first.
             let mut batch = Batch::new();
             self.lay(&mut batch, self.bank);
-            batch.commit(&mut self.socket)?;
+            self.commit(&batch)?;
         }
         let (bank, former) = (self.bank.other(), self.bank);
         let turned = self.fill(change, bank).and_then(|()| {
             let mut batch = Batch::new();
             self.head(&mut batch, change, bank);
             skeleton::maps(former).iter().for_each(|map| drop_in(batch.delete_set(&table(), &map.name)));
-            batch.commit(&mut self.socket)
+            self.commit(&batch)
         });
         if let Err(error) = turned {
             if let Err(error) = self.remove_bank(bank) {
@@ -183,7 +186,7 @@ impl Kernel {
         for map in skeleton::maps(bank) {
             batch.add_set(&table(), &map).flush_set(&table(), &map.name);
         }
-        batch.commit(&mut self.socket)?;
+        self.commit(&batch)?;
         for (map, _) in &change.maps {
             self.in_parts(&map.entries, ENTRY_BYTES, |batch, part| map.add(batch, bank, part))?;
         }
@@ -200,14 +203,14 @@ impl Kernel {
         all.chunks(most).try_for_each(|part| {
             let mut batch = Batch::new();
             put(&mut batch, part);
-            batch.commit(&mut self.socket)
+            self.commit(&batch)
         })
     }
 
-    /// Reads back what was changed.
+    /// Reads back what was changed, where that can be read in a short time.
     fn verify(&mut self, change: &Change<'_>) -> Result<(), Error> {
         for (map, difference) in &change.maps {
-            if difference.len() > 0 && map.held(&mut self.socket, self.bank)? != map.entries {
+            if difference.len() > 0 && !map.is_large() && map.held(&mut self.socket, self.bank)? != map.entries {
                 return Err(Error::Unheld(map.name.to_owned()));
             }
         }

@@ -51,6 +51,10 @@ pub(crate) struct Map {
     pub(crate) entries: Vec<Entry>,
 }
 
+/// How many entries a map may have that is read back: the kernel walks a set from its beginning for every few hundred
+/// elements that it lists, so that a list of 200,000 ranges takes it many seconds.
+const MOST_READ: usize = 50_000;
+
 /// What a change takes from a map, and what it puts there.
 #[derive(Debug, Default)]
 pub(crate) struct Difference {
@@ -163,6 +167,11 @@ impl Map {
 
     fn bytes(&self, key: u128) -> Vec<u8> {
         key.to_be_bytes().into_iter().skip(16 - self.key_bytes).collect()
+    }
+
+    /// Whether it is too large to be read back.
+    pub(crate) fn is_large(&self) -> bool {
+        self.entries.len() > MOST_READ
     }
 
     /// What the map's set in a bank holds, in order; nothing where there is none.

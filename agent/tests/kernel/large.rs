@@ -58,25 +58,21 @@ fn holds(world: &World, case: &str) {
     }
 }
 
-/// How many sets stand, and how many elements the map of networks has, whichever of its two sets is in force.
-fn stands(socket: &mut Socket) -> (usize, Vec<(String, usize)>) {
+/// How many sets stand, and which of its two the map of networks has. (To list a large one takes the kernel many seconds.)
+fn stands(socket: &mut Socket) -> (usize, Vec<String>) {
     let sets = socket.sets(&table()).unwrap();
-    let networks = sets.iter().filter(|set| set.name.starts_with("networks4"));
-    let counted = networks.map(|set| (set.name.clone(), socket.elements(&table(), &set.name).unwrap().len()));
-    (sets.len(), counted.collect())
+    let networks = sets.iter().map(|set| set.name.clone()).filter(|name| name.starts_with("networks4"));
+    (sets.len(), networks.collect())
 }
 
 pub(crate) fn whole(world: &mut World) {
     world.enter(At::Vm);
     let mut look = Socket::open().unwrap();
     let sets = stands(&mut look).0;
-    // Of the last range no end is told.
-    let all = 2 * (2 * ENTRIES as usize + 2) - 1;
-    let less = all - 6;
     world.kernel.apply(&open(1, QUIET, QUIET), None).unwrap();
     let first = crowd(1, ENTRIES);
     world.kernel.apply(&first, Some(&open(1, QUIET, QUIET))).unwrap();
-    assert_eq!(stands(&mut look), (sets, vec![("networks4_b".to_owned(), all)]));
+    assert_eq!(stands(&mut look), (sets, vec!["networks4_b".to_owned()]));
     holds(world, "a large one");
     // One entry less is a small change, and made where it stands.
     let mut second = first.clone();
@@ -86,22 +82,22 @@ pub(crate) fn whole(world: &mut World) {
     second.networks[last - 2].0.end = IpAddr::from([255; 4]);
     second.epoch = 3;
     world.kernel.apply(&second, Some(&first)).unwrap();
-    assert_eq!(stands(&mut look), (sets, vec![("networks4_b".to_owned(), less)]));
+    assert_eq!(stands(&mut look), (sets, vec!["networks4_b".to_owned()]));
     holds(world, "one entry less");
-    // The next life finds what is in force, and that it is all there.
+    // The next life finds what is in force, and writes it anew beside it.
     world.enter(At::Vm);
     world.kernel = Kernel::open(STAMP).unwrap();
     holds(world, "a second life");
     world.kernel.apply(&second, None).unwrap();
-    assert_eq!(stands(&mut look), (sets, vec![("networks4_b".to_owned(), less)]));
+    assert_eq!(stands(&mut look), (sets, vec!["networks4".to_owned()]));
     for table in [table(), devices()] {
         Batch::new().delete_table(&table).commit(&mut look).unwrap();
     }
     world.kernel.repair(&second).unwrap();
-    assert_eq!(stands(&mut look), (sets, vec![("networks4".to_owned(), less)]));
+    assert_eq!(stands(&mut look), (sets, vec!["networks4_b".to_owned()]));
     holds(world, "laid anew");
     world.kernel.apply(&open(5, QUIET, QUIET), Some(&second)).unwrap();
-    assert_eq!(stands(&mut look), (sets, vec![("networks4_b".to_owned(), 1)]));
+    assert_eq!(stands(&mut look), (sets, vec!["networks4".to_owned()]));
     holds(world, "a small one");
 }
 

@@ -93,10 +93,12 @@ impl Names<'_> {
     }
 }
 
-/// The names that a verdict can bear without a rule of the policy.
-/// What agents record of themselves, beside what policies know: raw frames, and what others do to the ruleset.
-const RECORDED: [&str; 3] = ["eastwest/spoofed", "eastwest/bypass", "eastwest/tamper"];
+/// What agents record of themselves, beside what policies know: raw frames, what others do to the ruleset, and what the
+/// kernel drops by itself.
+const RECORDED: [&str; 5] =
+    ["eastwest/spoofed", "eastwest/bypass", "eastwest/tamper", "eastwest/fragment", "eastwest/table-full"];
 
+/// The names that a verdict can bear without a rule of the policy.
 fn builtins() -> impl Iterator<Item = String> {
     let builtins = [
         Builtin::Center,

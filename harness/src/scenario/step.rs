@@ -234,6 +234,10 @@ pub enum Tampering {
     AddElement,
     /// Makes a table of its own beside it, which must be left alone.
     ForeignTable,
+    /// Fills the kernel's connection table with established flows, as a VM that has so many does.
+    FillConnections,
+    /// Takes those flows out of it.
+    EmptyConnections,
 }
 
 /// What is done to a process.

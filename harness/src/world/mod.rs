@@ -2,6 +2,7 @@
 
 mod act;
 mod balance;
+mod connections;
 mod copy;
 mod observe;
 mod pending;

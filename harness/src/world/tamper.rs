@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use nft::{Batch, Element, Error, Expr, Family, Hook, HookPoint, Policy, RuleInfo, Socket, Table, Verdict};
 use policy::Name;
 
-use super::World;
+use super::{World, connections};
 use crate::evidence::Undone;
 use crate::scenario::{Doing, Tampering};
 use crate::witness::account::{Account, LAST_RESORT};
@@ -26,6 +26,12 @@ impl World {
     pub(super) fn tamper(&mut self, doing: &Doing, vm: &Name, how: Tampering) -> Result<(), String> {
         let mut socket = self.socket_of(vm)?;
         let failed = |error: Error| format!("tamper with the ruleset of {vm}: {error}");
+        match how {
+            Tampering::FillConnections => return connections::fill(&mut socket),
+            Tampering::EmptyConnections => return connections::empty(&mut socket),
+            Tampering::Flush | Tampering::DeleteRule | Tampering::InsertAccept => {}
+            Tampering::DeleteTable | Tampering::AddElement | Tampering::ForeignTable => {}
+        }
         let before = held(&mut socket).map_err(failed)?;
         tamper(&mut socket, how).map_err(failed)?;
         self.tampered.insert(vm.to_string());
@@ -117,6 +123,7 @@ fn tamper(socket: &mut Socket, how: Tampering) -> Result<(), Error> {
             batch.add_table(&foreign).add_base_chain(&foreign, "in", &hook);
             batch.add_rule(&foreign, "in", &[Expr::Counter]);
         }
+        Tampering::FillConnections | Tampering::EmptyConnections => {}
     }
     batch.commit(socket)
 }

@@ -14,13 +14,15 @@ use super::steps::Fold;
 const MOST: u32 = 10_000;
 /// The most datagrams of a flood.
 const MOST_OF_A_FLOOD: u32 = 5_000_000;
-const HOW: [(&str, Tampering); 6] = [
+const HOW: [(&str, Tampering); 8] = [
     ("flush", Tampering::Flush),
     ("delete-rule", Tampering::DeleteRule),
     ("insert-accept", Tampering::InsertAccept),
     ("delete-table", Tampering::DeleteTable),
     ("add-element", Tampering::AddElement),
     ("foreign-table", Tampering::ForeignTable),
+    ("fill-connections", Tampering::FillConnections),
+    ("empty-connections", Tampering::EmptyConnections),
 ];
 
 impl Reader<'_> {

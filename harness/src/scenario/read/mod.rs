@@ -7,6 +7,7 @@ mod hostile;
 mod lines;
 mod matrix;
 mod policies;
+mod sized;
 mod steps;
 mod topology;
 mod traffic;

@@ -2,18 +2,27 @@
 
 use std::sync::Arc;
 
-use policy::yaml::{self, Fields, Node, Text, Value};
+use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{Errors, Problem, Problems, line_and_column};
 
 use super::super::{Action, PolicyText, Publication, Refuser, soon};
-use super::Reader;
 use super::doing::Item;
+use super::{Reader, sized};
+
+/// The one key of a policy that is written in a smaller size.
+const SIZED: &str = "sized";
 
 impl Reader<'_> {
     /// A policy: a file's name, or the policy itself.
     pub(super) fn policy(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
         match &node.value {
-            Value::Mapping(_) => self.inline(node),
+            Value::Mapping(entries) => match entries.as_slice() {
+                [Entry { key, value }] if key.as_str() == SIZED => {
+                    let text = self.sized(value)?;
+                    self.parsed(&format!("{} in full size", self.file), text)
+                }
+                _ => self.inline(node),
+            },
             Value::Sequence(_) => {
                 self.not_yet(node.span, "several policies in an order (tiers)");
                 None
@@ -25,8 +34,12 @@ impl Reader<'_> {
     fn file(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
         let name = yaml::text(node, "a policy or the name of its file", &mut self.problems)?;
         let text = self.text_beside(name)?;
-        match policy::parse(name.as_str(), &text) {
-            Ok(policy) => Some(Arc::new(PolicyText { source: name.as_str().to_owned(), text, policy })),
+        self.parsed(name.as_str(), text)
+    }
+
+    fn parsed(&mut self, source: &str, text: String) -> Option<Arc<PolicyText>> {
+        match policy::parse(source, &text) {
+            Ok(policy) => Some(Arc::new(PolicyText { source: source.to_owned(), text, policy })),
             Err(errors) => {
                 if !self.foreign.iter().any(|other: &Errors| other.source_name() == errors.source_name()) {
                     self.foreign.push(errors);
@@ -43,6 +56,16 @@ impl Reader<'_> {
             self.problems.report(problem.help("policies are looked for beside the scenario"));
         };
         opened.map_err(wrong).ok().map(|text| soon::placed(&text))
+    }
+
+    /// `sized: FILE`, or the text itself in a block: it is published in full size.
+    fn sized(&mut self, node: &Node) -> Option<String> {
+        let written = yaml::text(node, "a policy with ranges such as `rule-[1..5000]`", &mut self.problems)?;
+        let text = match written.as_str().contains('\n') {
+            true => written.as_str().to_owned(),
+            false => self.text_beside(written)?,
+        };
+        sized::expand(&text).map_err(|why| self.wrong(node.span, why)).ok()
     }
 
     /// `publish: {policy: FILE or the policy, refused: TEXT}`: it need not be a policy, and is published as it stands.
@@ -62,7 +85,10 @@ impl Reader<'_> {
         };
         let refused = yaml::text(refused, "what the refusal says", &mut self.problems)?.as_str().to_owned();
         let text = match &policy?.value {
-            Value::Mapping(_) => self.written(policy?)?,
+            Value::Mapping(entries) => match entries.as_slice() {
+                [Entry { key, value }] if key.as_str() == SIZED => self.sized(value)?,
+                _ => self.written(policy?)?,
+            },
             Value::Scalar(text) if text.as_str().contains('\n') => text.as_str().to_owned(),
             Value::Scalar(_) | Value::Sequence(_) => {
                 let name = yaml::text(policy?, "a policy or the name of its file", &mut self.problems)?;
