@@ -39,7 +39,7 @@ struct Extent {
 
 const WHOLE: Extent =
     Extent { pairs: 24, time: Duration::from_millis(220), rules: &[10, 1_000, 10_000, 100_000], linear: 10_000 };
-const SHORT: Extent = Extent { pairs: 6, time: Duration::from_millis(100), rules: &[10, 10_000], linear: 10_000 };
+const SHORT: Extent = Extent { pairs: 20, time: Duration::from_millis(60), rules: &[10, 10_000], linear: 10_000 };
 
 fn main() {
     let mut arguments = std::env::args().skip(1);

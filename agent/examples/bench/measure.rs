@@ -66,6 +66,8 @@ fn packets(world: &World, time: Duration) -> f64 {
     let receiver = world.receiver(At::Vm, target());
     let (sender, fate) = world.datagram(At::Peer, PEER[0].parse().unwrap(), &receiver);
     assert_eq!(fate, Fate::Through, "no datagram");
+    // Answered once, the flow is established.
+    receiver.send_to(b"hello", &sender.local_addr().unwrap()).unwrap();
     let (begun, mut all, mut buffer) = (Instant::now(), 0, [MaybeUninit::uninit(); 64]);
     while begun.elapsed() < time {
         for _ in 0..64 {
