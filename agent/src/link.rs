@@ -52,7 +52,7 @@ async fn serve(mut session: Session, backoff: &mut Backoff, events: &mpsc::Sende
     if events.send(LinkEvent::Up(queue)).await.is_err() {
         return String::new();
     }
-    let (mut beats, mut pulse) = (heartbeats(HEARTBEAT), Pulse::default());
+    let (mut beats, mut pulse, mut bytes) = (heartbeats(HEARTBEAT), Pulse::default(), 0);
     loop {
         let step = tokio::select! {
             message = outgoing.recv() => match message {
@@ -67,6 +67,11 @@ async fn serve(mut session: Session, backoff: &mut Backoff, events: &mpsc::Sende
                 hear(message, backoff, events).await
             }
             _ = beats.tick() => {
+                // A view may be on its way for longer than a few heartbeats.
+                let received = session.receiver.bytes();
+                if std::mem::replace(&mut bytes, received) != received {
+                    pulse.heard();
+                }
                 pulse.beat();
                 match pulse.is_lost() {
                     true => Err(format!("hear the center: it was silent for {MISSED} heartbeats")),
@@ -107,4 +112,103 @@ async fn hear(
         FromCenter::View(_) | FromCenter::Sealed(_) | FromCenter::Stored { .. } | FromCenter::Heartbeat { .. } => {}
     }
     events.send(LinkEvent::Heard(message)).await.map_err(|_| "the agent ends".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use center::{ServeOptions, serve};
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::{TcpListener, TcpStream};
+    use tokio::sync::oneshot;
+    use wire::{Hello, JoinToken, PROTOCOL, admin};
+
+    use super::*;
+
+    const BEAT: Duration = Duration::from_millis(100);
+    const PATIENCE: Duration = Duration::from_secs(60);
+    /// Of what comes from the center, so much passes …
+    const PIECE: usize = 16 * 1024;
+    /// … each time.
+    const PACE: Duration = Duration::from_millis(10);
+
+    /// A narrow way to the center.
+    async fn narrow(center: SocketAddr) -> SocketAddr {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        tokio::spawn(async move {
+            while let Ok((agent, _)) = listener.accept().await {
+                let center = TcpStream::connect(center).await.unwrap();
+                let ((mut from_agent, mut to_agent), (mut from_center, mut to_center)) =
+                    (agent.into_split(), center.into_split());
+                tokio::spawn(async move { tokio::io::copy(&mut from_agent, &mut to_center).await });
+                tokio::spawn(async move {
+                    let (mut piece, mut pace) = (vec![0; PIECE], interval(PACE));
+                    while let Ok(length @ 1..) = from_center.read(&mut piece).await {
+                        pace.tick().await;
+                        to_agent.write_all(&piece[..length]).await.unwrap();
+                    }
+                });
+            }
+        });
+        address
+    }
+
+    async fn credentials(center: SocketAddr, token: &str) -> Credentials {
+        let key = rcgen::KeyPair::generate().unwrap();
+        let request = rcgen::CertificateParams::default().serialize_request(&key).unwrap();
+        let token: JoinToken = token.parse().unwrap();
+        let enrolled = channel::enrol(center, &token, request.der().to_vec()).await.unwrap();
+        let (certificate, authority) = (enrolled.certificate, enrolled.authority);
+        Credentials { certificate, authority, key: key.serialize_der() }
+    }
+
+    /// Three megabytes.
+    fn policy() -> String {
+        let rule = |number| format!("  - {{name: {}-{number}, allow: tcp/443}}\n", "x".repeat(380));
+        format!("eastwest: policy/v1\nrules:\n{}default: deny\n", (0..8000).map(rule).collect::<String>())
+    }
+
+    #[tokio::test]
+    async fn a_view_that_takes_many_heartbeats_arrives() {
+        let state = tempfile::tempdir().unwrap();
+        let (ready, is_ready) = oneshot::channel();
+        let mut options = ServeOptions::new(state.path().to_owned(), "127.0.0.1:0".parse().unwrap());
+        options.heartbeat = BEAT;
+        tokio::spawn(serve(options, |address| ready.send(address).unwrap(), std::future::pending()));
+        let center = is_ready.await.unwrap();
+        let mut operator = admin::connect(&ServeOptions::admin_socket(state.path())).await.unwrap();
+        operator
+            .apply_inventory(serde_json::from_str(r#"{"managed": [], "vms": {"web": {}}}"#).unwrap())
+            .await
+            .unwrap();
+        let token = operator.token("web", PATIENCE).await.unwrap();
+        let credentials = credentials(center, &token).await;
+        operator.publish(&policy()).await.unwrap();
+        let (events, mut heard) = mpsc::channel(QUEUE);
+        let way = (narrow(center).await, WallClock::default());
+        tokio::spawn(keep(way, credentials, Backoff::new(1), events));
+        let mut begun = None;
+        let arrived = async {
+            loop {
+                match heard.recv().await.unwrap() {
+                    LinkEvent::Up(queue) => {
+                        let (version, boot) = ("test".to_owned(), "b".to_owned());
+                        let (capabilities, addresses) = (Vec::new(), Vec::new());
+                        let hello = Hello { protocol: PROTOCOL, capabilities, version, boot, addresses, generation: 0 };
+                        queue.send(FromAgent::Hello(hello)).await.unwrap();
+                        // The link ends with its last queue.
+                        begun = Some((tokio::time::Instant::now(), queue));
+                    }
+                    LinkEvent::Heard(FromCenter::View(view)) => return view.rules.len(),
+                    LinkEvent::Heard(_) => {}
+                    LinkEvent::Down(reason) => panic!("cannot {reason}"),
+                }
+            }
+        };
+        assert_eq!(timeout(PATIENCE, arrived).await.unwrap(), 8000);
+        let took = begun.unwrap().0.elapsed();
+        assert!(took > BEAT * MISSED * 2, "the way was not narrow: {took:?}");
+    }
 }

@@ -399,6 +399,42 @@ async fn a_copy_is_told_of_once_and_quarantined_until_the_vm_has_a_new_key() {
     assert_eq!(audited(state.path(), "%cloned%").await, 1);
 }
 
+/// A policy of more than an HTTP/2 window, and with a rule that says which.
+fn large(which: usize) -> String {
+    let rule = |number| format!("  - {{name: {}-{number}, allow: tcp/{}}}\n", "x".repeat(380), 1000 + which);
+    format!("eastwest: policy/v1\nrules:\n{}default: deny\n", (0..8000).map(rule).collect::<String>())
+}
+
+#[tokio::test]
+async fn what_was_published_while_a_view_was_under_way_is_skipped_but_for_the_newest() {
+    const TIMES: usize = 8;
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut session = join(center.address, &credentials).await;
+    // It lives, and takes nothing.
+    let sender = session.sender.clone();
+    let living = tokio::spawn(async move {
+        let mut beat = tokio::time::interval(HEARTBEAT);
+        while sender.send(FromAgent::Heartbeat).await.is_ok() {
+            beat.tick().await;
+        }
+    });
+    let mut newest = 0;
+    for which in 0..TIMES {
+        newest = center.admin.publish(&large(which)).await.unwrap();
+    }
+    let mut seen = Vec::new();
+    while seen.last() != Some(&newest) {
+        seen.push(view(&mut session).await.generation);
+    }
+    assert!(seen.len() <= 3, "of {TIMES} views, these were sent: {seen:?}");
+    living.abort();
+    drop(session);
+    center.stop().await;
+}
+
 #[tokio::test]
 async fn a_silent_agent_is_stale_since_its_last_word_until_it_speaks() {
     let state = tempfile::tempdir().unwrap();

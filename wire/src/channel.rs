@@ -19,6 +19,7 @@ use tonic::{Status, Streaming};
 
 use crate::admin::chain;
 use crate::proto::{self, enrolment_client::EnrolmentClient, session_client::SessionClient};
+use crate::received::{Counted, Received};
 use crate::trust::{Anchor, Trust, fingerprint};
 use crate::{CENTER_NAME, DecodeError, FromAgent, FromCenter, JoinToken};
 
@@ -115,7 +116,7 @@ pub async fn enrol_by(
     request: Vec<u8>,
 ) -> Result<Enrolled, ChannelError> {
     let config = trusting(Anchor::Pinned(token.authority), clock).map_err(unusable)?;
-    let channel = open(center, config.with_no_client_auth()).await?;
+    let channel = open(center, config.with_no_client_auth(), Received::default()).await?;
     let request = proto::EnrolRequest { secret: token.secret.to_vec(), request };
     let reply = EnrolmentClient::new(channel).enrol(request).await?.into_inner();
     let proto::EnrolReply { vm, certificate, authority } = reply;
@@ -142,11 +143,12 @@ pub async fn connect_by(
     center: SocketAddr,
     credentials: &Credentials,
 ) -> Result<Session, ChannelError> {
-    let channel = open(center, session_config(credentials, clock).map_err(unusable)?).await?;
+    let received = Received::default();
+    let channel = open(center, session_config(credentials, clock).map_err(unusable)?, received.clone()).await?;
     let (sender, receiver) = mpsc::channel(QUEUE);
     let mut stub = SessionClient::new(channel).max_decoding_message_size(MAX_MESSAGE);
     let from_center = stub.connect(ReceiverStream::new(receiver)).await?.into_inner();
-    Ok(Session { sender: SessionSender { sender }, receiver: SessionReceiver { from_center } })
+    Ok(Session { sender: SessionSender { sender }, receiver: SessionReceiver { from_center, received } })
 }
 
 fn session_config(credentials: &Credentials, clock: WallClock) -> Result<ClientConfig, rustls::Error> {
@@ -168,15 +170,16 @@ fn unusable(error: rustls::Error) -> ChannelError {
     ChannelError::Credentials(error.to_string())
 }
 
-async fn open(center: SocketAddr, mut config: ClientConfig) -> Result<Channel, ChannelError> {
+async fn open(center: SocketAddr, mut config: ClientConfig, received: Received) -> Result<Channel, ChannelError> {
     config.alpn_protocols = vec![b"h2".to_vec()];
     let tls = TlsConnector::from(Arc::new(config));
     let connector = tower::service_fn(move |_| {
-        let tls = tls.clone();
+        let (tls, received) = (tls.clone(), received.clone());
         async move {
             let stream = TcpStream::connect(center).await?;
             stream.set_nodelay(true)?;
             let name = ServerName::try_from(CENTER_NAME).map_err(io::Error::other)?;
+            let stream = Counted { stream, received };
             Ok::<_, io::Error>(TokioIo::new(tls.connect(name, stream).await?))
         }
     });
@@ -215,9 +218,16 @@ impl SessionSender {
 #[derive(Debug)]
 pub struct SessionReceiver {
     from_center: Streaming<proto::FromCenter>,
+    received: Received,
 }
 
 impl SessionReceiver {
+    /// How many bytes have come on the connection; a long word comes in many of them.
+    #[must_use]
+    pub fn bytes(&self) -> u64 {
+        self.received.bytes()
+    }
+
     /// The center's next word; `None` when it has ended the session. May be dropped and called again (cancel safe).
     ///
     /// # Errors

@@ -13,6 +13,8 @@ mod detector;
 mod operator;
 pub mod proto;
 mod pulse;
+#[cfg(feature = "client")]
+mod received;
 mod record;
 mod seal;
 mod session;

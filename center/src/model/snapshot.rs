@@ -76,11 +76,6 @@ impl Snapshot {
         }
     }
 
-    /// The number.
-    pub(crate) fn generation(&self) -> u64 {
-        self.generation
-    }
-
     /// The view of one managed VM; `None` before the first policy and for VMs that have no agent.
     pub(crate) fn view_for(&self, vm: &str, center: Option<SocketAddr>, now: i64) -> Option<View> {
         let table = self.table.as_ref()?;

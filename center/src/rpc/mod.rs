@@ -12,6 +12,7 @@ use crate::store::Store;
 
 mod admin;
 mod enrolment;
+mod outgoing;
 mod session;
 
 pub(crate) use admin::AdminService;

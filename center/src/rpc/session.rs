@@ -8,20 +8,19 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, watch};
 use tokio::time::MissedTickBehavior;
 use tokio_stream::Stream;
-use tokio_stream::wrappers::ReceiverStream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use wire::proto::{self, session_server::Session};
-use wire::{FromAgent, FromCenter, PROTOCOL, Pulse, Record, SEALS, SealedView};
+use wire::{FromAgent, FromCenter, PROTOCOL, Pulse, Record, SEALS};
 
+use super::outgoing::{Due, Outgoing};
 use crate::hub::{Hub, HubError, now};
 use crate::live::Seat;
-use crate::model::Snapshot;
 use crate::pki::{fingerprint, identity};
 use crate::store::Store;
 
-/// How many messages may wait for an agent; views are made only when there is room, so no superseded one waits.
-const QUEUE: usize = 2;
+/// How many messages may wait for an agent; views are not among them.
+const QUEUE: usize = 4;
 /// After so many heartbeats of silence a session ends; long before, its agent is stale.
 pub(crate) const DEAD: u32 = 8;
 
@@ -41,10 +40,12 @@ impl<S: Store> Session for SessionService<S> {
     ) -> Result<Response<Self::ConnectStream>, Status> {
         let (vm, key, center) = self.caller(&request).await?;
         let (sender, receiver) = mpsc::channel(QUEUE);
+        let (due, views) = watch::channel(None);
         let (hub, incoming) = (self.hub.clone(), request.into_inner());
-        let talk = Talk { hub, incoming, sender, key, center, protocol: PROTOCOL, seals: false };
+        let outgoing = Outgoing { hub: hub.clone(), words: receiver, views, center };
+        let talk = Talk { hub, incoming, sender, due, key, protocol: PROTOCOL, seals: false };
         tokio::spawn(talk.run(vm, self.closing.clone()));
-        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+        Ok(Response::new(Box::pin(outgoing.stream())))
     }
 }
 
@@ -89,8 +90,8 @@ struct Talk<S> {
     hub: Arc<Hub<S>>,
     incoming: Streaming<proto::FromAgent>,
     sender: mpsc::Sender<Result<proto::FromCenter, Status>>,
+    due: watch::Sender<Option<Due>>,
     key: [u8; 32],
-    center: Option<SocketAddr>,
     protocol: u32,
     /// The agent takes its views under seal.
     seals: bool,
@@ -150,8 +151,7 @@ impl<S: Store> Talk<S> {
         let mut beat = tokio::time::interval(self.hub.heartbeat);
         beat.set_missed_tick_behavior(MissedTickBehavior::Delay);
         beat.reset();
-        let (mut pulse, mut heard, mut stale, mut due) = (Pulse::default(), now(), false, None);
-        let sender = self.sender.clone();
+        let (mut pulse, mut heard, mut stale) = (Pulse::default(), now(), false);
         loop {
             let step = tokio::select! {
                 () = seat.signals().stop.notified() => Err(Ending::Refused("the session is superseded, or its VM removed".into())),
@@ -164,12 +164,9 @@ impl<S: Store> Talk<S> {
                     }
                     Err(ending) => Err(ending),
                 },
-                permit = sender.reserve(), if due.is_some() => {
-                    let view = due.take().and_then(|snapshot| self.view(seat, snapshot));
-                    permit.map_err(|_| Ending::Gone).map(|permit| if let Some(view) = view { permit.send(Ok(view)); })
-                }
                 changed = snapshots.changed() => {
-                    due = Some(snapshots.borrow_and_update().clone());
+                    let (vm, snapshot) = (seat.vm().clone(), snapshots.borrow_and_update().clone());
+                    self.due.send_replace(Some(Due { vm, snapshot, copy: seat.is_copy(), seals: self.seals }));
                     changed.map_err(|_| Ending::Gone)
                 }
                 _ = beat.tick() => {
@@ -188,22 +185,6 @@ impl<S: Store> Talk<S> {
             }
             if pulse.missed() >= DEAD {
                 return Ending::Gone;
-            }
-        }
-    }
-
-    fn view(&self, seat: &Seat, snapshot: Arc<Snapshot>) -> Option<proto::FromCenter> {
-        let mut view = snapshot.view_for(seat.vm().as_str(), self.center, now())?;
-        view.quarantined |= seat.is_copy();
-        tracing::debug!(vm = %seat.vm(), generation = snapshot.generation(), "a view goes out");
-        if !self.seals {
-            return Some(FromCenter::View(Box::new(view)).into());
-        }
-        match SealedView::new(view, |bytes| self.hub.authority.sign(bytes)) {
-            Ok(sealed) => Some(FromCenter::Sealed(Box::new(sealed)).into()),
-            Err(error) => {
-                tracing::error!(vm = %seat.vm(), %error, "a view was not sealed and does not go out");
-                None
             }
         }
     }
