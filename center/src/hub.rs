@@ -207,10 +207,13 @@ impl<S: Store> Hub<S> {
         self.release(&mut model).await
     }
 
-    /// A session fell silent then, or speaks again.
-    pub(crate) async fn silent(&self, vm: &Name, since: Option<i64>) {
+    /// A session fell silent then, or speaks again; of a copy's nothing follows.
+    pub(crate) async fn silent(&self, seat: &Seat, since: Option<i64>) {
+        if seat.is_copy() {
+            return;
+        }
         let mut model = self.model.lock().await;
-        self.presence(&mut model, vm, |model| model.silent(vm, since));
+        self.presence(&mut model, seat.vm(), |model| model.silent(seat.vm(), since));
     }
 
     /// An agent answered a generation.

@@ -179,9 +179,7 @@ impl<S: Store> Talk<S> {
             }
             if stale != pulse.is_lost() {
                 stale = pulse.is_lost();
-                if !seat.is_copy() {
-                    self.hub.silent(seat.vm(), stale.then_some(heard)).await;
-                }
+                self.hub.silent(seat, stale.then_some(heard)).await;
             }
             if pulse.missed() >= DEAD {
                 return Ending::Gone;

@@ -22,9 +22,6 @@ impl World {
             let names: Vec<Name> = named.cloned().collect();
             match standing {
                 Standing::Stale => {
-                    let stale = |account: &Account, vm: &Name| {
-                        account.agents.get(vm.as_str()).is_some_and(|agent| agent.presence == Presence::Stale)
-                    };
                     self.await_word(LAST_RESORT, |account| names.iter().all(|vm| stale(account, vm)));
                 }
                 Standing::Disconnected => {
@@ -45,6 +42,10 @@ impl World {
     pub(super) fn status_file(&self, vm: &Name) -> Option<PathBuf> {
         self.agents.get(vm).map(|agent| agent.folder.join("state").join("status.json"))
     }
+}
+
+fn stale(account: &Account, vm: &Name) -> bool {
+    account.agents.get(vm.as_str()).is_some_and(|agent| agent.presence == Presence::Stale)
 }
 
 /// Why an agent lost its center, if its status says that it did.

@@ -65,9 +65,8 @@ impl Reader<'_> {
         }
         for entry in self.entries(&fields, "vms", "VMs") {
             for (name, vm) in self.vm_entry(entry, &topology.hosts, pool) {
-                if topology.vms.insert(name.clone(), vm).is_some() {
-                    self.wrong(entry.key.span(), format!("`{name}` stands here a second time"));
-                }
+                let twice = format!("`{name}` stands here a second time");
+                topology.vms.insert(name, vm).into_iter().for_each(|_| self.wrong(entry.key.span(), &twice));
             }
         }
         for entry in self.entries(&fields, "outside", "outside endpoints") {
