@@ -176,7 +176,7 @@ fn head(message: u16, flags: u16, family: u8) -> Head {
     Head { kind: SUBSYS_CONNTRACK << 8 | message, flags, sequence: 0, family, resource: 0 }
 }
 
-fn parse(message: Message<'_>) -> Option<Connection> {
+pub(crate) fn parse(message: Message<'_>) -> Option<Connection> {
     let attrs = message.attrs();
     let number = |kind| attrs.find(kind).and_then(Attr::be32).unwrap_or(0);
     let tuple = attrs.find(1)?;

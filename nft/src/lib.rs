@@ -5,6 +5,8 @@
 mod attr;
 mod batch;
 mod conntrack;
+#[cfg(feature = "decode")]
+pub mod decode;
 mod error;
 mod expr;
 mod fence;

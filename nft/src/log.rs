@@ -172,7 +172,7 @@ impl LogReader {
     }
 }
 
-fn parse(message: Message<'_>) -> LogPacket {
+pub(crate) fn parse(message: Message<'_>) -> LogPacket {
     let family = message.body.first().copied().unwrap_or(0);
     let mut packet = LogPacket { family, ..LogPacket::default() };
     for attr in message.attrs() {

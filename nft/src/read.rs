@@ -177,8 +177,7 @@ impl Socket {
             w.text(1, &table.name).text(2, set);
         };
         self.dump(head(GET_ELEMENT, table.family as u8), of, |message, found| {
-            let list = message.attrs().find(3).into_iter().flat_map(Attr::inside);
-            found.extend(list.map(|element| turn(parse_element(element.inside()))));
+            found.extend(parse_elements(message).map(&turn));
         })
     }
 }
@@ -191,7 +190,7 @@ fn text_of(attrs: Attrs<'_>, kind: u16) -> String {
     attrs.find(kind).map(Attr::text).unwrap_or_default()
 }
 
-fn parse_chain(message: Message<'_>, found: &mut Vec<(String, ChainInfo)>) {
+pub(crate) fn parse_chain(message: Message<'_>, found: &mut Vec<(String, ChainInfo)>) {
     let attrs = message.attrs();
     let number = |hook: Attr<'_>, kind| hook.inside().find(kind).and_then(Attr::be32);
     let hook = attrs.find(4).and_then(|hook| Some((number(hook, 1)?, number(hook, 2)?.cast_signed())));
@@ -199,7 +198,7 @@ fn parse_chain(message: Message<'_>, found: &mut Vec<(String, ChainInfo)>) {
     found.push((text_of(attrs, 1), chain));
 }
 
-fn parse_rule(message: Message<'_>, found: &mut Vec<RuleInfo>) {
+pub(crate) fn parse_rule(message: Message<'_>, found: &mut Vec<RuleInfo>) {
     let attrs = message.attrs();
     let expressions = || attrs.find(4).into_iter().flat_map(Attr::inside);
     found.push(RuleInfo {
@@ -212,10 +211,15 @@ fn parse_rule(message: Message<'_>, found: &mut Vec<RuleInfo>) {
     });
 }
 
-fn parse_set(message: Message<'_>, found: &mut Vec<SetInfo>) {
+pub(crate) fn parse_set(message: Message<'_>, found: &mut Vec<SetInfo>) {
     let attrs = message.attrs();
     let number = |kind| attrs.find(kind).and_then(Attr::be32).unwrap_or(0);
     found.push(SetInfo { name: text_of(attrs, 2), flags: number(3), key_bytes: number(5) });
+}
+
+pub(crate) fn parse_elements(message: Message<'_>) -> impl Iterator<Item = ElementInfo> {
+    let list = message.attrs().find(3).into_iter().flat_map(Attr::inside);
+    list.map(|element| parse_element(element.inside()))
 }
 
 fn parse_element(attrs: Attrs<'_>) -> ElementInfo {

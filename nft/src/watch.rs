@@ -95,7 +95,7 @@ impl Watch {
     }
 }
 
-fn note(tables: &[Table], message: Message<'_>, foreign: &mut Foreign) {
+pub(crate) fn note(tables: &[Table], message: Message<'_>, foreign: &mut Foreign) {
     let Some((verb, place)) = change(message.kind) else { return };
     let text = |kind| message.attrs().find(kind).map(Attr::text).unwrap_or_default();
     let (family, name) = (message.body.first().copied().unwrap_or(0), text(1));
