@@ -81,6 +81,9 @@ pub(crate) struct RunArgs {
     /// Also the scenarios of a folder that say `slow: true`
     #[arg(long)]
     pub(crate) slow: bool,
+    /// Also those that say `soak: true`: the full figures, for minutes
+    #[arg(long)]
+    pub(crate) soak: bool,
     /// How many scenarios run at once [default: the number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,

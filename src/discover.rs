@@ -28,10 +28,14 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    /// Why it is left out, if it is. `slow`: slow ones are wanted as well.
-    pub(crate) fn left_out(&self, slow: bool) -> Option<&'static str> {
-        let is_left_out = self.scenario.slow && !slow && !self.asked_for;
-        is_left_out.then_some("it is slow: `--slow` runs it, and so does naming its file")
+    /// Why it is left out, if it is. `slow`, `soak`: such are wanted as well.
+    pub(crate) fn left_out(&self, slow: bool, soak: bool) -> Option<&'static str> {
+        match (self.scenario.slow && !slow && !soak, self.scenario.soak && !soak) {
+            _ if self.asked_for => None,
+            (_, true) => Some("it is a soak: `--soak` runs it, and so does naming its file"),
+            (true, false) => Some("it is slow: `--slow` runs it, and so does naming its file"),
+            (false, false) => None,
+        }
     }
 }
 
@@ -64,8 +68,11 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
 
 /// Marks what is asked for: the files that were named, and those of a folder that holds slow scenarios alone.
 fn ask(sources: &[Source], found: &mut [Found]) {
-    let slow: HashSet<PathBuf> =
-        found.iter().filter(|found| found.scenario.slow).map(|found| found.path.clone()).collect();
+    let slow: HashSet<PathBuf> = found
+        .iter()
+        .filter(|found| found.scenario.slow || found.scenario.soak)
+        .map(|found| found.path.clone())
+        .collect();
     let meant = |source: &&Source| !source.is_folder || source.files.iter().all(|(path, _)| slow.contains(path));
     let asked: HashSet<&PathBuf> =
         sources.iter().filter(meant).flat_map(|source| &source.files).map(|(path, _)| path).collect();

@@ -17,7 +17,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
     let options = options(&args)?;
     let mut tellers = Tellers::new(args.format, args.report.as_deref(), args.junit.as_deref())?;
-    let why = |found: &Found| found.left_out(args.slow);
+    let why = |found: &Found| found.left_out(args.slow, args.soak);
     let (out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| why(found).is_some());
     let left_out: Vec<Event> = out.iter().filter_map(|found| Some(skipped(found, why(found)?))).collect();
     let mut sink = |event: Event| with_left_out(event, &out, &left_out).iter().for_each(|event| tellers.event(event));

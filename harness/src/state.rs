@@ -45,6 +45,8 @@ pub struct State {
     pub cuts: BTreeSet<(Party, Party)>,
     /// The open sessions by name.
     pub sessions: BTreeMap<String, Stream>,
+    /// The floods that go on, by name.
+    pub floods: BTreeSet<String>,
     /// The stand-in for the time, once a rule has ended while the scenario ran; `None`: none has.
     pub now: Option<Timestamp>,
     /// The VMs whose agents have not heard of their center in this life, and do not know what time it is.
@@ -73,6 +75,7 @@ impl State {
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),
             sessions: BTreeMap::new(),
+            floods: BTreeSet::new(),
             now: None,
             timeless: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -204,7 +207,12 @@ impl State {
             }
             Action::Flood(flood) => {
                 [&flood.from, &flood.to].into_iter().try_for_each(|name| self.must_have(name, flood.family))?;
+                if flood.name.iter().any(|name| !self.floods.insert(name.clone())) {
+                    return Err("a flood of this name goes on already".to_owned());
+                }
             }
+            Action::EndFlood { name } if !self.floods.remove(name) => return Err(format!("no flood `{name}` goes on")),
+            Action::EndFlood { .. } => {}
             // What is refused changes nothing, and what another process does to a ruleset is undone.
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,

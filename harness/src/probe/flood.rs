@@ -1,17 +1,24 @@
-//! A flood: datagrams as fast as one thread sends them, bounded in number, from one socket.
+//! A flood: datagrams at a rate or as fast as one thread sends them, bounded in number, from one socket; and who counts what
+//! comes of it.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::JoinHandle;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use lab::Station;
 use nix::errno::Errno;
+use nix::poll::{PollTimeout, poll};
 use socket2::{SockAddr, Type};
 
 use super::listener::socket;
 use super::tuple::Tuple;
+
+/// How many datagrams of a flood with a rate leave at once.
+const AT_ONCE: u64 = 16;
 
 /// What a flood was.
 #[derive(Clone, Copy, Debug)]
@@ -24,17 +31,18 @@ pub(crate) struct Flooded {
 #[derive(Debug)]
 pub(crate) struct Flood {
     thread: JoinHandle<io::Result<Flooded>>,
+    stop: Arc<AtomicBool>,
     /// Its flows, one a port.
     pub(crate) tuples: Vec<Tuple>,
 }
 
 impl Flood {
-    /// Begins to send so many datagrams, to one port after another, out of a station.
+    /// Begins to send so many datagrams, and so many a second, to one port after another, out of a station.
     pub(crate) fn begin(
         station: &Station,
         (from, to): (IpAddr, IpAddr),
         ports: RangeInclusive<u16>,
-        packets: u64,
+        (packets, rate): (u64, Option<u32>),
     ) -> Result<Self, String> {
         let made = station.enter(|| {
             let socket = socket(from, Type::DGRAM)?;
@@ -45,8 +53,15 @@ impl Flood {
         let own = socket.local_addr().map_err(|error| error.to_string())?;
         let targets: Vec<SocketAddr> = ports.map(|port| SocketAddr::new(to, port)).collect();
         let tuples = targets.iter().map(|target| Tuple::datagram(own, *target)).collect();
-        let thread = std::thread::Builder::new().name("flood".into()).spawn(move || send(&socket, &targets, packets));
-        Ok(Self { thread: thread.map_err(|error| format!("start a thread: {error}"))?, tuples })
+        let stop = Arc::new(AtomicBool::new(false));
+        let order = Order { targets, packets, rate, stop: Arc::clone(&stop) };
+        let thread = std::thread::Builder::new().name("flood".into()).spawn(move || send(&socket, &order));
+        Ok(Self { thread: thread.map_err(|error| format!("start a thread: {error}"))?, stop, tuples })
+    }
+
+    /// Asks it to end before its number is sent.
+    pub(crate) fn stop(&self) {
+        self.stop.store(true, Ordering::Relaxed);
     }
 
     /// Whether it is over.
@@ -61,10 +76,27 @@ impl Flood {
     }
 }
 
-fn send(socket: &UdpSocket, targets: &[SocketAddr], packets: u64) -> io::Result<Flooded> {
+/// What a flood's thread is to do.
+struct Order {
+    targets: Vec<SocketAddr>,
+    packets: u64,
+    rate: Option<u32>,
+    stop: Arc<AtomicBool>,
+}
+
+fn send(socket: &UdpSocket, order: &Order) -> io::Result<Flooded> {
     let begun = Instant::now();
     let mut sent = 0;
-    for target in targets.iter().cycle().take(usize::try_from(packets).unwrap_or(usize::MAX)) {
+    for (number, target) in (0..order.packets).zip(order.targets.iter().cycle()) {
+        if order.stop.load(Ordering::Relaxed) {
+            break;
+        }
+        if let Some(rate) = order.rate.filter(|_| number % AT_ONCE == 0) {
+            let due = Duration::from_micros(number * 1_000_000 / u64::from(rate));
+            // An interrupted wait sends a little early.
+            let wait = due.saturating_sub(begun.elapsed()).as_millis();
+            let _ = poll(&mut [], PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO));
+        }
         match socket.send_to(b"flood", target) {
             Ok(_) => sent += 1,
             // What the own policy refuses was sent all the same: whether it was noticed, the counters say.
@@ -74,4 +106,53 @@ fn send(socket: &UdpSocket, targets: &[SocketAddr], packets: u64) -> io::Result<
         }
     }
     Ok(Flooded { packets: sent, seconds: begun.elapsed().as_secs_f64() })
+}
+
+/// A socket that counts what is delivered to it, with what it has no room for.
+#[derive(Debug)]
+pub(crate) struct Sink(UdpSocket);
+
+impl Sink {
+    /// Listens in a station.
+    pub(crate) fn open(station: &Station, at: SocketAddr) -> Result<Self, String> {
+        let made = station.enter(|| {
+            let socket = socket(at.ip(), Type::DGRAM)?;
+            socket.bind(&SockAddr::from(at))?;
+            Ok::<UdpSocket, io::Error>(socket.into())
+        });
+        made.map_err(|error| error.to_string())?.map(Self).map_err(|error| format!("listen at {at}: {error}"))
+    }
+
+    /// How many datagrams came to the socket.
+    pub(crate) fn delivered(&self, station: &Station) -> Result<u64, String> {
+        let at = self.0.local_addr().map_err(|error| error.to_string())?;
+        let mut read = 0;
+        while self.0.recv(&mut [0; 16]).is_ok() {
+            read += 1;
+        }
+        let table = if at.is_ipv4() { "/proc/thread-self/net/udp" } else { "/proc/thread-self/net/udp6" };
+        let text = station.enter(|| std::fs::read_to_string(table)).map_err(|error| error.to_string())?;
+        let text = text.map_err(|error| format!("read {table}: {error}"))?;
+        let dropped = drops(&text, at.port()).ok_or_else(|| format!("find a socket in {table}"))?;
+        Ok(read + dropped)
+    }
+}
+
+/// What a socket had no room for, by the kernel's table of sockets: its last column.
+fn drops(table: &str, port: u16) -> Option<u64> {
+    let port = format!(":{port:04X}");
+    let line = table.lines().find(|line| line.split_whitespace().nth(1).is_some_and(|local| local.ends_with(&port)))?;
+    line.split_whitespace().last()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn drops_are_found_by_the_port() {
+        let table =
+            "  sl  local_address rem_address st drops\n 1: 0100620A:2328 00000000:0000 07 17\n 2: 0:0035 0:0 07 3\n";
+        assert_eq!((drops(table, 9000), drops(table, 53), drops(table, 54)), (Some(17), Some(3), None));
+    }
 }

@@ -18,7 +18,9 @@ use policy::Policy;
 pub use crafted::{Crafted, Fragments, Ports, Shape};
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use read::{LoadError, ScenarioErrors, load, parse};
-pub use step::{Act, Action, Doing, Flooding, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
+pub use step::{
+    Act, Action, Doing, Fate, Flooding, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering,
+};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).
@@ -32,6 +34,8 @@ pub struct Scenario {
     pub source: Arc<str>,
     /// It takes long: left out unless asked for.
     pub slow: bool,
+    /// It takes very long: left out unless asked for as such.
+    pub soak: bool,
     /// It runs while nothing else does (semantics 31).
     pub exclusive: bool,
     /// How often center and agents say that they live, where it is not the customary time.

@@ -118,6 +118,11 @@ pub enum Action {
     SendRaw(Sending),
     /// Send datagrams as fast as the machine does, claiming nothing of their fate.
     Flood(Flooding),
+    /// End a flood that goes on meanwhile, and see what became of it.
+    EndFlood {
+        /// The flood's name.
+        name: String,
+    },
     /// Publish what must be refused: nothing changes by it.
     Publish(Publication),
     /// Do to an agent's ruleset what another process with the right to do so could.
@@ -197,6 +202,21 @@ pub struct Flooding {
     pub family: Family,
     /// How many datagrams.
     pub packets: u32,
+    /// How many a second; as many as the machine sends, where that is not said.
+    pub rate: Option<u32>,
+    /// What goes on meanwhile; it ends by itself where this is nothing.
+    pub name: Option<String>,
+    /// What must become of all of them, where that is claimed.
+    pub fate: Option<Fate>,
+}
+
+/// What becomes of every datagram of a flood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Fate {
+    /// It is delivered.
+    Delivered,
+    /// It is not.
+    Lost,
 }
 
 /// A policy that must be refused.

@@ -4,6 +4,7 @@ mod act;
 mod balance;
 mod connections;
 mod copy;
+mod floods;
 mod observe;
 mod pending;
 mod programs;
@@ -39,6 +40,7 @@ use crate::witness::operator::Operator;
 use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
+use floods::OnTheWay;
 use programs::Program;
 pub use programs::Programs;
 pub use sabotage::Sabotage;
@@ -81,6 +83,8 @@ pub(crate) struct World {
     tampered: BTreeSet<String>,
     /// The VMs that were given a foreign table in this step, and by which item.
     foreign: BTreeMap<Name, Doing>,
+    /// The floods that go on.
+    floods: BTreeMap<String, OnTheWay>,
     /// The step's last flood.
     flooded: Option<Flooded>,
     /// The newest generation that the harness has brought about.

@@ -48,6 +48,7 @@ impl World {
             undone: Vec::new(),
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
+            floods: std::collections::BTreeMap::new(),
             flooded: None,
             generation: 0,
             published_at: Timestamp::now(),

@@ -2,15 +2,13 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::time::Duration;
 
 use lab::Station;
 use socket2::{Domain, Protocol, SockAddr, Socket, Type};
 
 use super::World;
 use crate::probe::craft::{Ends, craft};
-use crate::probe::flood::Flood;
-use crate::scenario::{Flooding, Sending};
+use crate::scenario::Sending;
 
 /// The number by which a raw socket takes packets with their IP header.
 const WITH_HEADER: i32 = 255;
@@ -32,31 +30,6 @@ impl World {
         }
         let frames: Vec<Vec<u8>> = packets.iter().map(|packet| packet.frame(&ends)).collect();
         from.emit(&frames).map_err(|error| error.to_string())
-    }
-}
-
-/// How long a flood may take.
-const FLOOD: Duration = Duration::from_secs(120);
-
-impl World {
-    /// Sends a flood; meanwhile the `throughout` probes go on.
-    pub(super) fn flood(&mut self, flooding: &Flooding) -> Result<(), String> {
-        let Flooding { from, to, ports, family, packets } = flooding;
-        let address = |name: &policy::Name| {
-            self.state.address(name, *family).ok_or_else(|| format!("find a {family} address of {name}"))
-        };
-        let ends = (address(from)?, address(to)?);
-        let station = self.lab.station(from.as_str()).map_err(|error| error.to_string())?;
-        let flood = Flood::begin(station, ends, ports.clone(), u64::from(*packets))?;
-        self.known.extend(&flood.tuples);
-        if !self.await_word(FLOOD, |_| flood.is_over()) {
-            return Err(format!("end a flood of {packets} packets in {} s", FLOOD.as_secs()));
-        }
-        let flooded = flood.end()?;
-        tracing::info!(packets = flooded.packets, seconds = flooded.seconds, "a flood was sent");
-        self.flooded = Some(flooded);
-        // A storm is told when it is over: till then nothing of its flows is told one by one.
-        self.balance().map(drop)
     }
 }
 

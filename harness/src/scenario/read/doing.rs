@@ -9,7 +9,7 @@ use super::super::{Act, Action, Doing, Party, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 23] = [
     "policy",
     "label",
     "move",
@@ -26,6 +26,8 @@ const VERBS: [&str; 21] = [
     "restart",
     "partition",
     "heal",
+    "end",
+    "repeat",
     "expire",
     "clone",
     "reset",
@@ -34,6 +36,9 @@ const VERBS: [&str; 21] = [
 ];
 const LATER: [&str; 13] =
     ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "wait"];
+/// How often `repeat` may go through its items.
+const MOST_TIMES: u32 = 1_000;
+
 /// An item of `do`, taken apart: `open ledger: a -> b tcp/1` is verb `open`, rest `ledger`, value `a -> b tcp/1`.
 pub(super) struct Item<'n> {
     pub(super) verb: Text,
@@ -70,11 +75,31 @@ impl Reader<'_> {
         let mut doings = Vec::new();
         for node in yaml::items(node, "a list of what is done", &mut self.problems).unwrap_or_default() {
             let Some(item) = self.take_apart(node) else { continue };
+            if item.verb.as_str() == "repeat" {
+                doings.extend(self.repeated(&item, fold));
+                continue;
+            }
             for action in self.actions(&item, fold) {
                 doings.extend(self.doing(item.span, action, fold));
             }
         }
         doings
+    }
+
+    /// `repeat: {times: 20, do: […]}`: the items so many times over.
+    fn repeated(&mut self, item: &Item<'_>, fold: &mut Fold) -> Vec<Doing> {
+        let Some(node) = self.node_of(item, "repeat: {times: 20, do: […]}") else { return Vec::new() };
+        let Some(fields) = self.fields(node, "a `repeat`", &["times", "do"], &[]) else { return Vec::new() };
+        let (times, items) = (fields.require("times", &mut self.problems), fields.require("do", &mut self.problems));
+        let (Some(times), Some(items)) = (times, items) else { return Vec::new() };
+        let Some(number) = yaml::parsed::<u32>(times, "a number of times", &mut self.problems) else {
+            return Vec::new();
+        };
+        if !(1..=MOST_TIMES).contains(&number) {
+            self.wrong(times.span, format!("expected a number from 1 to {MOST_TIMES}"));
+            return Vec::new();
+        }
+        (0..number).flat_map(|_| self.doings(items, fold)).collect()
     }
 
     fn doing(&mut self, span: Span, action: Action, fold: &mut Fold) -> Option<Doing> {
@@ -143,6 +168,7 @@ impl Reader<'_> {
             "restart" => self.processes(item, Act::Restart, fold),
             "partition" => self.partition_item(item, fold).into_iter().collect(),
             "heal" => vec![Action::Heal],
+            "end" => self.sessions_of(item).into_iter().map(|name| Action::EndFlood { name }).collect(),
             "expire" => self.expire_item(item, fold).into_iter().collect(),
             "reset" => self.reset_item(item, fold).into_iter().collect(),
             "publish" => self.publication(item).into_iter().collect(),

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use policy::yaml::{self, Fields, Node};
 use policy::{Name, Problem};
 
-use super::super::{Action, Crafted, Flooding, Sending, Tampering};
+use super::super::{Action, Crafted, Fate, Flooding, Sending, Tampering};
 use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
@@ -66,10 +66,11 @@ impl Reader<'_> {
         Some(Action::SendRaw(Sending { crafted, from, to, family, times, by_socket }))
     }
 
-    /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`.
+    /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`; with `meanwhile: NAME` it goes on until
+    /// `end: NAME`.
     pub(super) fn flood_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
-        let known = ["flood", "from", "to", "packets", "family"];
-        let fields = self.fields(node, "a flood", &known, &["rate", "for"])?;
+        let known = ["flood", "from", "to", "packets", "family", "rate", "meanwhile", "all"];
+        let fields = self.fields(node, "a flood", &known, &["for"])?;
         let ports = fields.require("flood", &mut self.problems).and_then(|node| self.udp_ports(node));
         let (from, to) = (self.endpoint(&fields, "from", fold), self.endpoint(&fields, "to", fold));
         let node = fields.require("packets", &mut self.problems)?;
@@ -78,9 +79,18 @@ impl Reader<'_> {
             self.wrong(node.span, format!("a flood has 1 to {MOST_OF_A_FLOOD} packets"));
             return None;
         }
+        let rate: Option<std::num::NonZeroU32> =
+            fields.get("rate").and_then(|node| yaml::parsed(node, "packets a second", &mut self.problems));
+        let name = fields.get("meanwhile").and_then(|node| yaml::text(node, "a name", &mut self.problems));
+        let fates = [("delivered", Fate::Delivered), ("lost", Fate::Lost)];
+        let fate = fields.get("all").and_then(|node| yaml::word(node, &fates, &mut self.problems));
         let (ports, from, to) = (ports?, from?, to?);
+        if fate.is_some() && ports.clone().count() > 1 {
+            self.wrong(node.span, "what becomes of a flood is seen where it has one port");
+        }
         let family = self.family_of(&fields, |_| true, fold.state.families(&from, &to))?;
-        Some(Action::Flood(Flooding { from, to, ports, family, packets }))
+        let (rate, name) = (rate.map(Into::into), name.map(|name| name.as_str().to_owned()));
+        Some(Action::Flood(Flooding { from, to, ports, family, packets, rate, name, fate }))
     }
 
     fn udp_ports(&mut self, node: &Node) -> Option<RangeInclusive<u16>> {

@@ -27,7 +27,7 @@ use crate::plan;
 use crate::state::State;
 
 /// The keys of a scenario.
-const KEYS: [&str; 8] = ["eastwest", "name", "topology", "policy", "steps", "slow", "exclusive", "heartbeat"];
+const KEYS: [&str; 9] = ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat"];
 /// The milliseconds that a heartbeat may have.
 const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
@@ -135,6 +135,7 @@ impl Reader<'_> {
             file: self.file.to_owned(),
             source: Arc::from(self.text),
             slow: self.flag(&fields, "slow"),
+            soak: self.flag(&fields, "soak"),
             exclusive: self.flag(&fields, "exclusive"),
             heartbeat: fields.get("heartbeat").and_then(|node| self.heartbeat(node)),
             topology: topology?,
