@@ -198,5 +198,17 @@ pub(crate) fn parse(message: Message<'_>) -> LogPacket {
 
 fn time(attr: Attr<'_>) -> Option<Duration> {
     let micros = Attr { kind: 0, value: attr.value.get(8..)? }.be64()?;
-    Some(Duration::from_secs(attr.be64()?) + Duration::from_micros(micros))
+    Duration::from_secs(attr.be64()?).checked_add(Duration::from_micros(micros))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_that_no_clock_has_is_none() {
+        let of = |value: [u8; 16]| time(Attr { kind: 3, value: &value });
+        assert_eq!(of([0; 16]), Some(Duration::ZERO));
+        assert_eq!(of([0xff; 16]), None);
+    }
 }

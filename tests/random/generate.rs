@@ -1,9 +1,10 @@
 //! Random scenarios: a topology, and a series of states that differ in their policy alone, all left to the oracle.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use rand::rngs::StdRng;
-use rand::seq::IndexedRandom;
+use rand::seq::{IndexedRandom, SliceRandom as _};
 use rand::{RngExt, SeedableRng};
 
 const KEYS: [&str; 2] = ["dept", "app"];
@@ -54,7 +55,80 @@ pub(crate) fn scenario(seed: u64, policies: usize) -> String {
     text
 }
 
+/// A history of `steps` states from a seed: flows are open while policies, labels, places and quarantines change. Each flow is
+/// opened once, and judged again in every state.
+pub(crate) fn history(seed: u64, steps: usize) -> String {
+    let mut random = StdRng::seed_from_u64(seed);
+    let mut text = format!("eastwest: scenario/v1\nname: history {seed}\ntopology:\n  hosts: [h1, h2]\n  vms:\n");
+    let mut places = Places::default();
+    for vm in VMS {
+        let host = random.random_range(1..=2);
+        places.hosts.insert(vm, host);
+        writeln!(text, "    {vm}: {}", on(&mut random, host)).unwrap();
+    }
+    text += "policy:\n";
+    text += &policy(&mut random, 2);
+    text += "steps:\n";
+    for step in 1..=steps {
+        writeln!(text, "  - name: state {step}\n    do:").unwrap();
+        if step % 3 == 1 {
+            text += &open(&mut random, step);
+        }
+        for _ in 0..random.random_range(1..=2) {
+            text += &change(&mut random, &mut places);
+        }
+        text += "    matrix:\n";
+        for service in ["tcp/80", "udp/53"] {
+            text += &matrix(service, &VMS.map(str::to_owned));
+        }
+    }
+    text
+}
+
+const VMS: [&str; 3] = ["vm-1", "vm-2", "vm-3"];
+
+/// A policy that lets all through, and a flow of each kind under it.
+fn open(random: &mut StdRng, step: usize) -> String {
+    let mut text = "      - policy: {eastwest: policy/v1, rules: [], default: allow}\n".to_owned();
+    for (index, service) in ["tcp/80", "udp/53"].iter().enumerate() {
+        let pair: Vec<&&str> = VMS.sample(random, 2).collect();
+        let family = ["v4", "v6"].choose(random).unwrap();
+        writeln!(text, "      - open s{step}-{index}: {} -> {} {service} {family}", pair[0], pair[1]).unwrap();
+    }
+    text
+}
+
+/// Where the VMs are.
+#[derive(Default)]
+struct Places {
+    hosts: BTreeMap<&'static str, u8>,
+    quarantined: BTreeSet<&'static str>,
+}
+
+fn change(random: &mut StdRng, Places { hosts, quarantined }: &mut Places) -> String {
+    let vm = *VMS.choose(random).unwrap();
+    match random.random_range(0..8) {
+        0 | 1 => {
+            let (key, value) = (KEYS.choose(random).unwrap(), VALUES.choose(random).unwrap());
+            format!("      - label: {{vm: {vm}, set: {{{key}: {value}}}}}\n")
+        }
+        2 => {
+            let host = hosts.entry(vm).or_default();
+            *host = 3 - *host;
+            format!("      - move: {{vm: {vm}, to: h{host}}}\n")
+        }
+        3 if quarantined.insert(vm) => format!("      - quarantine: {vm}\n"),
+        3 | 4 if quarantined.remove(vm) => format!("      - release: {vm}\n"),
+        _ => "      - policy:\n".to_owned() + &policy(random, 10),
+    }
+}
+
 fn vm(random: &mut StdRng) -> String {
+    let host = random.random_range(1..=2);
+    on(random, host)
+}
+
+fn on(random: &mut StdRng, host: u8) -> String {
     let mut labels: Vec<String> = Vec::new();
     for key in KEYS {
         if random.random_bool(0.8) {
@@ -62,7 +136,7 @@ fn vm(random: &mut StdRng) -> String {
         }
     }
     let agent = if random.random_bool(0.15) { ", agent: none" } else { "" };
-    format!("{{host: h{}, labels: {{{}}}{agent}}}", random.random_range(1..=2), labels.join(", "))
+    format!("{{host: h{host}, labels: {{{}}}{agent}}}", labels.join(", "))
 }
 
 fn matrix(service: &str, endpoints: &[String]) -> String {

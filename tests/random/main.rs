@@ -1,6 +1,7 @@
 //! Oracle against kernel: random policies on random topologies, every cell of both families judged by both.
 //!
-//! 50 policies by default; `EASTWEST_RANDOM=1000` is the soak, `EASTWEST_SEED` moves the series.
+//! 50 policies by default; `EASTWEST_RANDOM=1000` is the soak, `EASTWEST_SEED` moves the series. And histories: flows that are
+//! open while policies, labels, places and quarantines change; 20 by default, `EASTWEST_HISTORIES=2000` is the soak.
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
@@ -12,24 +13,32 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 /// States that share one topology; raising a lab costs more than changing its policy.
 const POLICIES_PER_TOPOLOGY: usize = 10;
+/// States of one history.
+const STATES: usize = 5;
 
 fn main() {
     let arguments = Arguments::from_args();
     let number = |name, default| std::env::var(name).map_or(default, |text| text.parse().unwrap());
     let policies: usize = number("EASTWEST_RANDOM", 50);
     let first = number("EASTWEST_SEED", 1) as u64;
-    let trials = (0..policies.div_ceil(POLICIES_PER_TOPOLOGY) as u64)
-        .map(|index| Trial::test(format!("seed {}", first + index), move || agree(first + index)))
-        .collect();
+    let histories = number("EASTWEST_HISTORIES", 20) as u64;
+    let seeds = |count: u64| first..first + count;
+    let states = seeds(policies.div_ceil(POLICIES_PER_TOPOLOGY) as u64).map(|seed| {
+        let run = move || agree(seed, &generate::scenario(seed, POLICIES_PER_TOPOLOGY), POLICIES_PER_TOPOLOGY);
+        Trial::test(format!("seed {seed}"), run)
+    });
+    let histories = seeds(histories).map(|seed| {
+        Trial::test(format!("history {seed}"), move || agree(seed, &generate::history(seed, STATES), STATES))
+    });
+    let trials = states.chain(histories).collect();
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Runs one random scenario; its expectations are all the oracle's.
-fn agree(seed: u64) -> Result<(), Failed> {
+/// Runs one random scenario of so many states; its expectations are all the oracle's.
+fn agree(seed: u64, text: &str, states: usize) -> Result<(), Failed> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join(format!("random-{seed}.yaml"));
-    let text = generate::scenario(seed, POLICIES_PER_TOPOLOGY);
-    std::fs::write(&file, &text).unwrap();
+    std::fs::write(&file, text).unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_eastwest"))
         .args(["run", "--format", "json", "--report"])
         .arg(folder.path().join("report"))
@@ -40,7 +49,7 @@ fn agree(seed: u64) -> Result<(), Failed> {
     let report: serde_json::Value = serde_json::from_str(&said)
         .map_err(|error| format!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr)))?;
     let cells = report["totals"]["cells"].as_u64().unwrap_or(0);
-    if output.status.code() == Some(0) && cells >= POLICIES_PER_TOPOLOGY as u64 {
+    if output.status.code() == Some(0) && cells >= states as u64 {
         return Ok(());
     }
     let kept = std::env::temp_dir().join(format!("eastwest-random-{seed}.yaml"));
