@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use rand::rngs::StdRng;
-use rand::seq::{IndexedRandom, SliceRandom as _};
+use rand::seq::IndexedRandom;
 use rand::{RngExt, SeedableRng};
 
 const KEYS: [&str; 2] = ["dept", "app"];
@@ -64,7 +64,11 @@ pub(crate) fn history(seed: u64, steps: usize) -> String {
     for vm in VMS {
         let host = random.random_range(1..=2);
         places.hosts.insert(vm, host);
-        writeln!(text, "    {vm}: {}", on(&mut random, host)).unwrap();
+        let spec = on(&mut random, host);
+        if spec.contains("agent: none") {
+            places.unmanaged.insert(vm);
+        }
+        writeln!(text, "    {vm}: {spec}").unwrap();
     }
     text += "policy:\n";
     text += &policy(&mut random, 2);
@@ -72,7 +76,7 @@ pub(crate) fn history(seed: u64, steps: usize) -> String {
     for step in 1..=steps {
         writeln!(text, "  - name: state {step}\n    do:").unwrap();
         if step % 3 == 1 {
-            text += &open(&mut random, step);
+            text += &open(&mut random, step, &mut places);
         }
         for _ in 0..random.random_range(1..=2) {
             text += &change(&mut random, &mut places);
@@ -88,8 +92,11 @@ pub(crate) fn history(seed: u64, steps: usize) -> String {
 const VMS: [&str; 3] = ["vm-1", "vm-2", "vm-3"];
 
 /// A policy that lets all through, and a flow of each kind under it.
-fn open(random: &mut StdRng, step: usize) -> String {
+fn open(random: &mut StdRng, step: usize, places: &mut Places) -> String {
     let mut text = "      - policy: {eastwest: policy/v1, rules: [], default: allow}\n".to_owned();
+    for vm in std::mem::take(&mut places.quarantined) {
+        writeln!(text, "      - release: {vm}").unwrap();
+    }
     for (index, service) in ["tcp/80", "udp/53"].iter().enumerate() {
         let pair: Vec<&&str> = VMS.sample(random, 2).collect();
         let family = ["v4", "v6"].choose(random).unwrap();
@@ -103,9 +110,10 @@ fn open(random: &mut StdRng, step: usize) -> String {
 struct Places {
     hosts: BTreeMap<&'static str, u8>,
     quarantined: BTreeSet<&'static str>,
+    unmanaged: BTreeSet<&'static str>,
 }
 
-fn change(random: &mut StdRng, Places { hosts, quarantined }: &mut Places) -> String {
+fn change(random: &mut StdRng, Places { hosts, quarantined, unmanaged }: &mut Places) -> String {
     let vm = *VMS.choose(random).unwrap();
     match random.random_range(0..8) {
         0 | 1 => {
@@ -117,7 +125,7 @@ fn change(random: &mut StdRng, Places { hosts, quarantined }: &mut Places) -> St
             *host = 3 - *host;
             format!("      - move: {{vm: {vm}, to: h{host}}}\n")
         }
-        3 if quarantined.insert(vm) => format!("      - quarantine: {vm}\n"),
+        3 if !unmanaged.contains(vm) && quarantined.insert(vm) => format!("      - quarantine: {vm}\n"),
         3 | 4 if quarantined.remove(vm) => format!("      - release: {vm}\n"),
         _ => "      - policy:\n".to_owned() + &policy(random, 10),
     }

@@ -151,8 +151,8 @@ impl Spool {
     /// Takes a record; its key is given here.
     pub fn push(&mut self, record: Record) {
         self.declare();
-        let room = if self.losses.is_empty() { self.append(record) } else { Err(record) };
-        if let Err(record) = room {
+        let left = if self.losses.is_empty() { self.append(record) } else { Some(record) };
+        if let Some(record) = left {
             self.losses.add(&record, "the queue was full");
             self.stale = true;
         }
@@ -236,7 +236,7 @@ impl Spool {
             if record.kind == Kind::Gap {
                 self.put(record);
             } else {
-                dropped += u64::from(self.take(record).is_err());
+                dropped += u64::from(self.take(record).is_some());
             }
         }
         if dropped > 0 {
@@ -273,7 +273,7 @@ impl Spool {
         let limit = self.limits.bytes - self.limits.bytes / 8;
         while self.waiting.len() < self.limits.records && self.bytes <= limit {
             let Some(record) = self.losses.first() else { return };
-            if self.append(record).is_err() {
+            if self.append(record).is_some() {
                 return;
             }
             self.losses.said();
@@ -282,8 +282,10 @@ impl Spool {
     }
 
     /// Takes a record of this life, or gives it back where there is no room.
-    fn append(&mut self, record: Record) -> Result<(), Record> {
-        self.take(self.keyed(record, self.sequence + 1)).inspect(|()| self.sequence += 1)
+    fn append(&mut self, record: Record) -> Option<Record> {
+        let left = self.take(self.keyed(record, self.sequence + 1));
+        self.sequence += u64::from(left.is_none());
+        left
     }
 
     fn keyed(&self, mut record: Record, sequence: u64) -> Record {
@@ -292,13 +294,13 @@ impl Spool {
     }
 
     /// Takes a record that has its key, or gives it back where there is no room.
-    fn take(&mut self, record: Record) -> Result<(), Record> {
+    fn take(&mut self, record: Record) -> Option<Record> {
         let size = record.encoded().len();
         if self.waiting.len() >= self.limits.records || self.bytes + size > self.limits.bytes {
-            return Err(record);
+            return Some(record);
         }
         self.put(record);
-        Ok(())
+        None
     }
 
     fn put(&mut self, record: Record) {

@@ -96,9 +96,10 @@ impl Walk<'_> {
             }
             let transition = Transition::between(&self.state, &next);
             self.state = Arc::new(next);
-            let carries = |open: &str| match &doing.action {
-                Action::Open { name, .. } => open == name,
-                action => matches!(action, Action::SendOn { names } if names.iter().any(|name| name == open)),
+            let action = &doing.action;
+            let carries = |open: &str| {
+                matches!(action, Action::Open { name, .. } if name == open)
+                    || matches!(action, Action::SendOn { names } if names.iter().any(|name| name == open))
             };
             self.sessions.traffic(&self.state, self.now, carries);
             acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.state) });

@@ -6,10 +6,13 @@ use std::time::{Duration, Instant};
 use policy::Builtin;
 use wire::{AgentState, CenterEvent, Direction, Record, RecordKey};
 
+use super::counters::Counts;
 use super::operator::Operator;
 
 /// How long one wait for the center's word may last before it is given up and counted.
 pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
+/// What agents do not tell of.
+const UNTOLD: [Builtin; 3] = [Builtin::Barrier, Builtin::Center, Builtin::Neighbours];
 /// How long one look at the stream lasts.
 const LOOK: Duration = Duration::from_millis(20);
 /// … and between two rounds of probes, so that agents get their share of the processor.
@@ -110,9 +113,23 @@ impl Account {
         self.told.len()
     }
 
-    /// How many packets were told of a VM, a direction and a rule.
-    pub(crate) fn told_of(&self, vm: &str, direction: Direction, rule: &str) -> u64 {
-        self.books.get(&(vm.to_owned(), direction, rule.to_owned())).copied().unwrap_or(0)
+    /// Where a VM's kernel counted otherwise than was told, in words.
+    pub(crate) fn differences(&self, vm: &str, counts: &Counts) -> Vec<String> {
+        let mut counted: BTreeMap<(Direction, &str), u64> = BTreeMap::new();
+        for ((direction, comment), packets) in counts {
+            let rule = comment.split_once(' ').map_or("", |(_, rule)| rule);
+            *counted.entry((*direction, rule)).or_default() += packets;
+        }
+        counted.retain(|(_, rule), _| !UNTOLD.iter().any(|builtin| builtin.name() == *rule));
+        let told = |direction, rule: &str| self.books.get(&(vm.to_owned(), direction, rule.to_owned())).copied();
+        let compared =
+            counted.into_iter().map(|((way, rule), packets)| (way, rule, packets, told(way, rule).unwrap_or(0)));
+        let differ = compared.filter(|(_, _, packets, told)| told != packets);
+        differ
+            .map(|(way, rule, packets, told)| {
+                format!("`{vm}` {way:?} {rule}: the kernel counted {packets}, and {told} were told")
+            })
+            .collect()
     }
 
     /// The lives of which a record is missing: VM, records and the highest of their numbers.
