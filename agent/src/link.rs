@@ -120,6 +120,7 @@ mod tests {
 
     use center::{ServeOptions, serve};
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
     use tokio::net::{TcpListener, TcpStream};
     use tokio::sync::oneshot;
     use wire::{Hello, JoinToken, PROTOCOL, admin};
@@ -139,20 +140,47 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((agent, _)) = listener.accept().await {
-                let center = TcpStream::connect(center).await.unwrap();
-                let ((mut from_agent, mut to_agent), (mut from_center, mut to_center)) =
-                    (agent.into_split(), center.into_split());
-                tokio::spawn(async move { tokio::io::copy(&mut from_agent, &mut to_center).await });
-                tokio::spawn(async move {
-                    let (mut piece, mut pace) = (vec![0; PIECE], interval(PACE));
-                    while let Ok(length @ 1..) = from_center.read(&mut piece).await {
-                        pace.tick().await;
-                        to_agent.write_all(&piece[..length]).await.unwrap();
-                    }
-                });
+                relay(agent, TcpStream::connect(center).await.unwrap());
             }
         });
         address
+    }
+
+    fn relay(agent: TcpStream, center: TcpStream) {
+        let ((mut from_agent, to_agent), (from_center, mut to_center)) = (agent.into_split(), center.into_split());
+        tokio::spawn(async move { tokio::io::copy(&mut from_agent, &mut to_center).await });
+        tokio::spawn(trickle(from_center, to_agent));
+    }
+
+    async fn trickle(mut from_center: OwnedReadHalf, mut to_agent: OwnedWriteHalf) {
+        let (mut piece, mut pace) = (vec![0; PIECE], interval(PACE));
+        while let Ok(length @ 1..) = from_center.read(&mut piece).await {
+            pace.tick().await;
+            to_agent.write_all(&piece[..length]).await.unwrap();
+        }
+    }
+
+    async fn next(heard: &mut mpsc::Receiver<LinkEvent>) -> LinkEvent {
+        match timeout(PATIENCE, heard.recv()).await.unwrap().unwrap() {
+            LinkEvent::Down(reason) => panic!("cannot {reason}"),
+            told @ (LinkEvent::Up(_) | LinkEvent::Heard(_)) => told,
+        }
+    }
+
+    /// How many rules the view has.
+    async fn rules(heard: &mut mpsc::Receiver<LinkEvent>) -> usize {
+        loop {
+            if let LinkEvent::Heard(FromCenter::View(view)) = next(heard).await {
+                return view.rules.len();
+            }
+        }
+    }
+
+    async fn greet(queue: &mpsc::Sender<FromAgent>) {
+        let (version, boot) = ("test".to_owned(), "b".to_owned());
+        let (capabilities, addresses) = (Vec::new(), Vec::new());
+        let hello = Hello { protocol: PROTOCOL, capabilities, version, boot, addresses, generation: 0 };
+        queue.send(FromAgent::Hello(hello)).await.unwrap();
     }
 
     async fn credentials(center: SocketAddr, token: &str) -> Credentials {
@@ -189,26 +217,12 @@ mod tests {
         let (events, mut heard) = mpsc::channel(QUEUE);
         let way = (narrow(center).await, WallClock::default());
         tokio::spawn(keep(way, credentials, Backoff::new(1), events));
-        let mut begun = None;
-        let arrived = async {
-            loop {
-                match heard.recv().await.unwrap() {
-                    LinkEvent::Up(queue) => {
-                        let (version, boot) = ("test".to_owned(), "b".to_owned());
-                        let (capabilities, addresses) = (Vec::new(), Vec::new());
-                        let hello = Hello { protocol: PROTOCOL, capabilities, version, boot, addresses, generation: 0 };
-                        queue.send(FromAgent::Hello(hello)).await.unwrap();
-                        // The link ends with its last queue.
-                        begun = Some((tokio::time::Instant::now(), queue));
-                    }
-                    LinkEvent::Heard(FromCenter::View(view)) => return view.rules.len(),
-                    LinkEvent::Heard(_) => {}
-                    LinkEvent::Down(reason) => panic!("cannot {reason}"),
-                }
-            }
-        };
-        assert_eq!(timeout(PATIENCE, arrived).await.unwrap(), 8000);
-        let took = begun.unwrap().0.elapsed();
+        // The link ends with its last queue.
+        let LinkEvent::Up(queue) = next(&mut heard).await else { panic!("the link comes up first") };
+        greet(&queue).await;
+        let begun = tokio::time::Instant::now();
+        assert_eq!(rules(&mut heard).await, 8000);
+        let took = begun.elapsed();
         assert!(took > BEAT * MISSED * 2, "the way was not narrow: {took:?}");
     }
 }

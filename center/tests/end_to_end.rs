@@ -360,7 +360,17 @@ async fn a_second_session_of_one_key_is_refused_and_told() {
     assert_eq!(audited(state.path(), "%second live session%").await, 1);
 }
 
-/// How many notes for the auditors read like this.
+/// Lives on as who is never quarantined.
+async fn live(mut session: Session) {
+    while let Ok(Some(word)) = session.receiver.receive().await {
+        match word {
+            FromCenter::Heartbeat { .. } => drop(session.sender.send(FromAgent::Heartbeat).await),
+            FromCenter::View(view) => assert!(!view.quarantined),
+            _ => {}
+        }
+    }
+}
+
 #[tokio::test]
 async fn a_copy_is_told_of_once_and_quarantined_until_the_vm_has_a_new_key() {
     let state = tempfile::tempdir().unwrap();
@@ -370,15 +380,7 @@ async fn a_copy_is_told_of_once_and_quarantined_until_the_vm_has_a_new_key() {
     let credentials = center.credentials("db").await;
     let mut session = join(center.address, &credentials).await;
     assert!(!view(&mut session).await.quarantined);
-    let living = tokio::spawn(async move {
-        while let Ok(Some(word)) = session.receiver.receive().await {
-            match word {
-                FromCenter::Heartbeat { .. } => drop(session.sender.send(FromAgent::Heartbeat).await),
-                FromCenter::View(view) => assert!(!view.quarantined),
-                _ => {}
-            }
-        }
-    });
+    let living = tokio::spawn(live(session));
     for _ in 0..2 {
         let mut copy = channel::connect(center.address, &credentials).await.unwrap();
         copy.sender.send(FromAgent::Hello(Hello { boot: "b2".into(), ..hello(&["10.98.0.9"]) })).await.unwrap();
@@ -468,6 +470,7 @@ async fn a_silent_agent_is_stale_since_its_last_word_until_it_speaks() {
     center.stop().await;
 }
 
+/// How many notes for the auditors read like this.
 async fn audited(state: &Path, like: &str) -> i64 {
     let url = format!("sqlite://{}", state.join("center.db").display());
     let pool = sqlx::SqlitePool::connect(&url).await.unwrap();

@@ -1,7 +1,7 @@
 //! Random histories of an agent beside a kernel that counts every packet and logs as many as it likes: storms, logs that are
 //! lost, lives that end between any two deeds, a center that is away. In the end, for each direction and rule, what the
 //! kernel counted is what was told one by one, told as one, told by the counters alone, or declared lost.
-#![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
+#![allow(clippy::unwrap_used, clippy::panic, reason = "a test may fail loudly")]
 
 mod views;
 mod world;
@@ -61,6 +61,9 @@ const FLOWS: [(Direction, FlowService); 4] = [
     (Direction::In, FlowService::Tcp(80)),
 ];
 
+/// Packets by direction and rule.
+type Sums = BTreeMap<(Direction, String), u64>;
+
 struct World {
     machine: Machine,
     life: usize,
@@ -105,7 +108,7 @@ impl World {
 
     fn view(&mut self) {
         self.generation += 1;
-        let odd = if self.generation % 2 == 0 { "even" } else { "odd" };
+        let odd = if self.generation.is_multiple_of(2) { "even" } else { "odd" };
         let rules = vec![rule(odd, Action::Reject, &[udp(9)], ANY), rule("web", Action::Allow, &[tcp(80, 80)], ANY)];
         let view: View = generation(self.generation, rules);
         self.machine.handle_view(view, self.now);
@@ -237,8 +240,8 @@ impl World {
     }
 
     /// What the kernel counted and what was told, by direction and rule.
-    fn sums(&self) -> (BTreeMap<(Direction, String), u64>, BTreeMap<(Direction, String), u64>) {
-        let mut counted: BTreeMap<_, u64> = BTreeMap::new();
+    fn sums(&self) -> (Sums, Sums) {
+        let mut counted = Sums::new();
         let kept = self.kept.as_ref().unwrap();
         for ((direction, word), packets) in &self.counts {
             let outcome = kept.numbering.outcome(word.number()).unwrap();
@@ -246,7 +249,7 @@ impl World {
                 *counted.entry((*direction, outcome.rule.clone())).or_default() += packets;
             }
         }
-        let mut told: BTreeMap<_, u64> = BTreeMap::new();
+        let mut told = Sums::new();
         for record in self.stored.values() {
             *told.entry((record.direction, record.rule.clone())).or_default() += record.packets;
         }

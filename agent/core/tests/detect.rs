@@ -7,9 +7,7 @@ mod world;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use agent_core::{
-    Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word, packet,
-};
+use agent_core::{Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word};
 use policy::{Action, FlowService, Mode, Response, ServiceMatch, Watch};
 use views::{ANY, FINANCE, HR, OFFICE, look_up, rule, tcp, view};
 use wire::{FromAgent, Kind, Record, View, ViewDetector, ViewRule};

@@ -14,9 +14,9 @@ fn rule(number: u32, last: bool) -> (Vec<String>, u16, u16) {
     }
     let [_, a, b, c] = number.to_be_bytes();
     let first = u16::try_from(number % 50_000).unwrap_or(0) + 8_000;
-    let groups = if number % 3 == 0 { 4 } else { 1 };
+    let groups = if number.is_multiple_of(3) { 4 } else { 1 };
     let sources = (0..groups).map(|one| format!("10.{}.{b}.{c}/32", 100 + 8 * one + a)).collect();
-    (sources, first, if number % 4 == 0 { first + 8 } else { first })
+    (sources, first, if number.is_multiple_of(4) { first + 8 } else { first })
 }
 
 /// The view of the VM whose peer is let in by the last of `rules` rules.

@@ -4,6 +4,7 @@
     unreachable_pub,
     missing_docs,
     clippy::unwrap_used,
+    clippy::panic,
     reason = "each test uses its part; a test may fail loudly"
 )]
 
