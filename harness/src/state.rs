@@ -1,5 +1,7 @@
 //! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
 
+mod floods;
+mod published;
 mod transition;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,16 +15,8 @@ use crate::scenario::{
     Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
 };
 
+pub use published::Published;
 pub use transition::Transition;
-
-/// What the center has published: an agent that it cannot reach keeps an older one.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Published {
-    /// The policy; without one, agents stay closed.
-    pub policy: Option<Arc<PolicyText>>,
-    /// The inventory.
-    pub inventory: Inventory,
-}
 
 /// One state of a scenario's world.
 #[derive(Clone, Debug, PartialEq)]
@@ -205,14 +199,8 @@ impl State {
             Action::SendRaw(sending) => {
                 [&sending.from, &sending.to].into_iter().try_for_each(|name| self.must_have(name, sending.family))?;
             }
-            Action::Flood(flood) => {
-                [&flood.from, &flood.to].into_iter().try_for_each(|name| self.must_have(name, flood.family))?;
-                if flood.name.iter().any(|name| !self.floods.insert(name.clone())) {
-                    return Err("a flood of this name goes on already".to_owned());
-                }
-            }
-            Action::EndFlood { name } if !self.floods.remove(name) => return Err(format!("no flood `{name}` goes on")),
-            Action::EndFlood { .. } => {}
+            Action::Flood(flooding) => self.begin_flood(flooding)?,
+            Action::EndFlood { name } => self.end_flood(name)?,
             // What is refused changes nothing, and what another process does to a ruleset is undone.
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,

@@ -14,7 +14,7 @@ use libtest_mimic::{Arguments, Failed, Trial};
 /// States that share one topology; raising a lab costs more than changing its policy.
 const POLICIES_PER_TOPOLOGY: usize = 10;
 /// States of one history.
-const STATES: usize = 5;
+const STATES: usize = 9;
 
 fn main() {
     let arguments = Arguments::from_args();

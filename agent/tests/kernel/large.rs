@@ -1,10 +1,14 @@
 //! Rulesets that no single batch can carry: in force whole or not at all, and changed without a window.
+use std::mem::MaybeUninit;
 use std::net::{IpAddr, SocketAddr};
+use std::os::fd::AsFd as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent::kernel::{Kernel, devices, table};
 use agent_core::{Action, Class, IpRange, Ruleset, Word};
 use nft::{Batch, Socket};
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use socket2::Socket as Socket2;
 
 use crate::rulesets::{ALLOW, PORT, QUIET, TCP, open};
 use crate::unpin;
@@ -120,6 +124,12 @@ pub(crate) fn refused(world: &mut World) {
     holds(world, "the next");
 }
 
+/// Whether something comes to a socket within a second.
+fn comes(receiver: &Socket2) -> bool {
+    let mut fds = [PollFd::new(receiver.as_fd(), PollFlags::POLLIN)];
+    poll(&mut fds, PollTimeout::from(1000_u16)).unwrap() > 0 && receiver.recv(&mut [MaybeUninit::uninit(); 16]).is_ok()
+}
+
 /// A packet under way while the rules turn to other maps gets what both rulesets say.
 pub(crate) fn flips(world: &mut World) {
     const FLIPS: u16 = 60;
@@ -143,7 +153,10 @@ pub(crate) fn flips(world: &mut World) {
         });
         while !done.load(Ordering::Relaxed) {
             sent += 1;
-            assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &open).1, Fate::Through, "datagram {sent}");
+            let fate = world.datagram(At::Peer, ip(PEER[0]), &open).1;
+            // On a busy machine the kernel may put a delivery off; what comes late comes.
+            let came = fate == Fate::Through || comes(&open);
+            assert!(came, "datagram {sent} is lost");
             assert_eq!(world.datagram(At::Peer, ip(PEER[0]), &shut).1, Fate::Silent, "datagram {sent}");
         }
     });

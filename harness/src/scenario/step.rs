@@ -1,14 +1,14 @@
 //! Steps: what is done, and what is expected then.
 
 use std::collections::BTreeMap;
-use std::ops::{Range, RangeInclusive};
+use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
 use policy::{Family, FlowService, Key, Name};
 
 use super::topology::VmSpec;
-use super::{Crafted, Expectation, PolicyText};
+use super::{Crafted, Expectation, Flooding, PolicyText};
 
 /// One step: how the next state is reached, and its expectation.
 #[derive(Clone, Debug, PartialEq)]
@@ -187,36 +187,6 @@ pub struct Sending {
     pub times: u32,
     /// By a raw IP socket, so that the source's own policy judges them; else by a packet socket, past it.
     pub by_socket: bool,
-}
-
-/// A flood of datagrams.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Flooding {
-    /// The endpoint that sends it.
-    pub from: Name,
-    /// The endpoint that it is sent to.
-    pub to: Name,
-    /// The UDP ports that it is sent to, one after another.
-    pub ports: RangeInclusive<u16>,
-    /// The family.
-    pub family: Family,
-    /// How many datagrams.
-    pub packets: u32,
-    /// How many a second; as many as the machine sends, where that is not said.
-    pub rate: Option<u32>,
-    /// What goes on meanwhile; it ends by itself where this is nothing.
-    pub name: Option<String>,
-    /// What must become of all of them, where that is claimed.
-    pub fate: Option<Fate>,
-}
-
-/// What becomes of every datagram of a flood.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Fate {
-    /// It is delivered.
-    Delivered,
-    /// It is not.
-    Lost,
 }
 
 /// A policy that must be refused.
