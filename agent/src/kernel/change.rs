@@ -162,7 +162,6 @@ impl Kernel {
         let turned = self.fill(change, bank).and_then(|()| {
             let mut batch = Batch::new();
             self.head(&mut batch, change, bank);
-            skeleton::maps(former).iter().for_each(|map| drop_in(batch.delete_set(&table(), &map.name)));
             self.commit(&batch)
         });
         if let Err(error) = turned {
@@ -172,6 +171,11 @@ impl Kernel {
             return Err(error);
         }
         self.bank = bank;
+        // A packet under way keeps the rules with which it began, and finds nothing in a map that is deleted with them.
+        // It is left standing where it cannot be removed: nobody looks into it, and the next to use it empties it first.
+        if let Err(error) = self.remove_bank(former) {
+            tracing::warn!("cannot remove maps that nobody uses: {error}");
+        }
         // No packet bears these words any more.
         change.counters.iter().try_for_each(|counters| {
             self.in_parts(&counters.retired, COUNTER_BYTES, |batch, part| {
