@@ -71,6 +71,10 @@ impl World {
                 );
             }
         }
+        if fate.is_some() {
+            // Its ends have told of it; what the taps saw of it, and lost for its sake, speaks of nothing else.
+            self.taps.clear().map_err(|error| error.to_string())?;
+        }
         // A storm is told when it is over: till then nothing of its flows is told one by one.
         if self.floods.is_empty() { self.balance().map(drop) } else { Ok(()) }
     }

@@ -32,7 +32,7 @@ impl World {
 
     /// Waits until something holds of what the center tells; meanwhile the `throughout` probes go on.
     pub(super) fn await_word(&mut self, patience: Duration, holds: impl FnMut(&Account) -> bool) -> bool {
-        let Self { account, operator, rounds, lab, prober, counters, known, next_probe, agents, state, .. } = self;
+        let Self { account, operator, rounds, lab, prober, counters, taps, known, next_probe, agents, state, .. } = self;
         let mut hands = super::throughout::Hands { lab, prober, counters, known, next_probe, state };
         let dead = std::cell::Cell::new(false);
         let mut holds = holds;
@@ -44,7 +44,12 @@ impl World {
                 let lives = |vm: &Name| hands.state.is_alive(vm) && !rounds.is_away(vm);
                 let ended = agents.iter_mut().any(|(vm, agent)| lives(vm) && agent.ended().is_some());
                 dead.set(ended);
-                rounds.go(&mut hands, account)
+                let went = rounds.go(&mut hands, account);
+                // Rounds may go on for longer than the taps have room for.
+                if went && let Err(error) = taps.drain() {
+                    tracing::warn!(%error, "the taps could not be read");
+                }
+                went
             },
         );
         met && !dead.get()
