@@ -32,7 +32,8 @@ impl World {
 
     /// Waits until something holds of what the center tells; meanwhile the `throughout` probes go on.
     pub(super) fn await_word(&mut self, patience: Duration, holds: impl FnMut(&Account) -> bool) -> bool {
-        let Self { account, operator, rounds, lab, prober, counters, taps, known, next_probe, agents, state, .. } = self;
+        let Self { account, operator, rounds, lab, prober, counters, taps, known, next_probe, agents, state, .. } =
+            self;
         let mut hands = super::throughout::Hands { lab, prober, counters, known, next_probe, state };
         let dead = std::cell::Cell::new(false);
         let mut holds = holds;
