@@ -1,24 +1,17 @@
 //! What an agent kept: no bytes on its disk make it fail, and an agent that begins with them is closed or holds a view.
 #![no_main]
 
-use agent_core::{Config, Former, KernelRequest, Limits, Machine, State, Tail};
+mod config;
+
+use agent_core::{Former, KernelRequest, Machine, State, Tail};
+use config::config;
 use libfuzzer_sys::fuzz_target;
 
 /// How often the kernel is asked at most before an agent must be at rest.
 const REQUESTS: usize = 16;
 
 fn begin(state: State, tail: Tail) {
-    let config = Config {
-        vm: "a".into(),
-        boot: "b".into(),
-        version: "0".into(),
-        center: None,
-        heard_before: None,
-        addresses: Vec::new(),
-        spool: Limits::default(),
-        max_epoch: 2047,
-    };
-    let mut machine = Machine::new(config, Some(state), Former { records: Vec::new(), tail });
+    let mut machine = Machine::new(config(), Some(state), Former { records: Vec::new(), tail });
     for _ in 0..REQUESTS {
         let _ = machine.poll_persist();
         match machine.poll_kernel() {

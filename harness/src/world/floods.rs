@@ -70,8 +70,6 @@ impl World {
                     format!("{delivered} of {} were delivered, at {rate:.0} a second", flooded.packets),
                 );
             }
-        }
-        if fate.is_some() {
             // Its ends have told of it; what the taps saw of it, and lost for its sake, speaks of nothing else.
             self.taps.clear().map_err(|error| error.to_string())?;
         }
