@@ -130,7 +130,9 @@ impl Session {
 
 impl End {
     fn new(socket: Option<Socket>, datagrams: bool) -> Self {
-        let ready = socket.filter(|socket| socket.set_nonblocking(true).is_ok());
+        // Each message leaves at once: one that waits for an answer to the last would be judged after its step's look.
+        let at_once = |socket: &Socket| datagrams || socket.set_tcp_nodelay(true).is_ok();
+        let ready = socket.filter(|socket| socket.set_nonblocking(true).is_ok() && at_once(socket));
         Self { socket: ready, broken: false, sent: 0, received: 0, buffer: Vec::new(), datagrams }
     }
 
