@@ -3,6 +3,8 @@
 use policy::{End, Family};
 use serde::{Deserialize, Serialize};
 
+use crate::delays::Delays;
+
 /// The version of the stream's format that this build writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
 
@@ -249,4 +251,7 @@ pub struct Figures {
     /// How long it took to send them.
     #[serde(default)]
     pub flood_seconds: f64,
+    /// How long flows outlived the change that revoked them.
+    #[serde(default)]
+    pub outlived: Option<Delays>,
 }

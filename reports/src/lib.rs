@@ -3,6 +3,7 @@
 //! The runner knows no format: it emits [`event::Event`]s. [`Run`] gathers a stream into one value, [`Terminal`] tells it
 //! as it goes, [`Junit`] and [`Json`] write it at the end, and [`Recorder`] keeps it so that all can be rendered again.
 
+pub mod delays;
 pub mod event;
 mod json;
 mod junit;

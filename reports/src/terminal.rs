@@ -2,6 +2,7 @@
 
 use std::io::{self, Write};
 
+use crate::delays::Delays;
 use crate::event::{Event, Finding, ScenarioId, ScenarioOutcome, Side};
 use crate::run::{Run, Scenario, Step, Totals};
 use crate::table::Table;
@@ -111,6 +112,12 @@ impl<W: Write> Terminal<W> {
         let scope = format!("{scope}{between}{cause}");
         let file = self.tint(Tint::Faint, &format!("({}: {scope})", scenario.id.file));
         writeln!(self.writer, "{word} {:>8.3} s  {} {file}", scenario.seconds, scenario.id.name)?;
+        for Delays { count, median_ms, p99_ms, most_ms } in
+            scenario.steps.iter().filter_map(|step| step.figures.outlived.as_ref())
+        {
+            let delays = format!("{median_ms:.1} ms (median), {p99_ms:.1} ms (p99), {most_ms:.1} ms (most)");
+            writeln!(self.writer, "      {count} flows outlived what revoked them by {delays}")?;
+        }
         self.writer.flush()
     }
 

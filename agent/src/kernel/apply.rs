@@ -34,7 +34,7 @@ impl Kernel {
         let mut socket = Socket::open()?;
         let mut batch = Batch::new();
         let bank = skeleton::bank_in_force(&mut socket)?;
-        skeleton::lay(&mut batch, stamp, bank);
+        skeleton::lay(&mut batch, stamp);
         let mut guarded = batch.clone();
         egress::lay(&mut guarded, stamp);
         let unguarded = guarded.commit(&mut socket).err().map(|error| error.to_string());
@@ -45,7 +45,7 @@ impl Kernel {
         let senders = Senders::here();
         let mut kernel = Self { socket, stamp, senders, bank, left_at, disturbed: false, unguarded };
         // A former life may have ended while it filled the other bank.
-        kernel.remove_bank(bank.other())?;
+        kernel.empty(bank.other())?;
         Ok(kernel)
     }
 
@@ -76,7 +76,11 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses even to begin from nothing.
     pub fn repair(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        if let Err(error) = self.apply(ruleset, None).and_then(|()| self.remove_strangers()) {
+        if let Err(error) = self
+            .apply(ruleset, None)
+            .and_then(|()| self.remove_strangers())
+            .and_then(|()| self.empty(self.bank.other()))
+        {
             tracing::warn!("cannot repair the tables, and begin from nothing: {error}");
             self.remove_tables()?;
             self.apply(ruleset, None)?;
@@ -87,7 +91,7 @@ impl Kernel {
     /// Removes chains and sets that are none of ours.
     fn remove_strangers(&mut self) -> Result<(), Error> {
         let mut batch = Batch::new();
-        for (table, chains, sets) in [skeleton::names(self.bank), egress::names()] {
+        for (table, chains, sets) in [skeleton::names(), egress::names()] {
             let is_strange = |all: &[String], name: &String| !all.contains(name);
             let strange: Vec<String> = self.socket.chains(&table)?.into_iter().map(|chain| chain.name).collect();
             let strange: Vec<String> = strange.into_iter().filter(|name| is_strange(&chains, name)).collect();
@@ -105,19 +109,18 @@ impl Kernel {
         self.commit(&batch)
     }
 
-    /// Removes a bank into which no rule looks.
-    pub(super) fn remove_bank(&mut self, bank: Bank) -> Result<(), Error> {
-        let names: Vec<String> = skeleton::maps(bank).into_iter().map(|map| map.name).collect();
+    /// Empties a bank into which no rule looks.
+    pub(super) fn empty(&mut self, bank: Bank) -> Result<(), Error> {
         let mut batch = Batch::new();
-        for set in self.socket.sets(&table())?.iter().filter(|set| names.contains(&set.name)) {
-            batch.delete_set(&table(), &set.name);
+        for map in skeleton::maps(bank) {
+            batch.flush_set(&table(), &map.name);
         }
         self.commit(&batch)
     }
 
     /// Lays everything but what changes with a ruleset.
-    pub(super) fn lay(&self, batch: &mut Batch, bank: Bank) {
-        skeleton::lay(batch, self.stamp, bank);
+    pub(super) fn lay(&self, batch: &mut Batch) {
+        skeleton::lay(batch, self.stamp);
         if self.unguarded.is_none() {
             egress::lay(batch, self.stamp);
             egress::senders(batch, &self.senders);
@@ -151,7 +154,8 @@ impl Kernel {
         let before = self.generation()?;
         batch.commit(&mut self.socket)?;
         let after = self.generation()?;
-        self.disturbed |= before != self.left_at || after != before.wrapping_add(1);
+        // Where a batch changes nothing, the number stays.
+        self.disturbed |= before != self.left_at || after.wrapping_sub(before) > 1;
         self.left_at = after;
         Ok(())
     }

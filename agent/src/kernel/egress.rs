@@ -98,8 +98,15 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
 }
 
 /// All chains but the base chain and the changing ones.
-fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 3] {
-    [("spoofed", refused(Builtin::Spoofed)), ("bypass", refused(Builtin::Bypass)), ("judged", judged(stamp))]
+fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 6] {
+    [
+        ("spoofed", refused(Builtin::Spoofed)),
+        ("bypass", refused(Builtin::Bypass)),
+        ("judged", judged(stamp)),
+        ("four", vec![foreign(Rule::new(), SOURCE4, 4, &["own4"]), Rule::new().goto("judged")]),
+        ("six", six()),
+        ("arp", arp()),
+    ]
 }
 
 /// The table, its chains and its sets.
@@ -166,17 +173,32 @@ fn judged(stamp: u32) -> Vec<Rule> {
 
 /// Who sends must be this machine: by link address, by IP address, and by what ARP and neighbour discovery claim.
 fn sources() -> Vec<Rule> {
-    let foreign = |rule: Rule, at, length, sets: &[&str]| absent(rule, at, length, sets).goto("spoofed");
-    let six = || ethertype(IPV6);
-    let neighbour = |kind| six().bytes(Header::Link, NEXT6, &[ICMPV6]).bytes(Header::Link, ICMP_TYPE, &[kind]);
+    vec![
+        foreign(Rule::new(), SENDER, 6, &["macs"]),
+        ethertype(IPV4).goto("four"),
+        ethertype(IPV6).goto("six"),
+        ethertype(ARP).goto("arp"),
+    ]
+}
+
+fn foreign(rule: Rule, at: u32, length: u32, sets: &[&str]) -> Rule {
+    absent(rule, at, length, sets).goto("spoofed")
+}
+
+fn arp() -> Vec<Rule> {
+    vec![
+        foreign(Rule::new(), ARP_SENDER, 6, &["macs"]),
+        // Who asks whether an address is taken does not claim it.
+        foreign(Rule::new().not_bytes(ARP_SOURCE, &Ipv4Addr::UNSPECIFIED.octets()), ARP_SOURCE, 4, &["own4"]),
+    ]
+}
+
+fn six() -> Vec<Rule> {
+    let neighbour = |kind| Rule::new().bytes(Header::Link, ICMP_TYPE, &[kind]);
     let option = |kind, option| neighbour(kind).bytes(Header::Link, OPTION, &[option]);
     let mut rules = vec![
-        foreign(Rule::new(), SENDER, 6, &["macs"]),
-        foreign(ethertype(IPV4), SOURCE4, 4, &["own4"]),
-        foreign(six(), SOURCE6, 16, &["own6", "seen6"]),
-        foreign(ethertype(ARP), ARP_SENDER, 6, &["macs"]),
-        // Who asks whether an address is taken does not claim it.
-        foreign(ethertype(ARP).not_bytes(ARP_SOURCE, &Ipv4Addr::UNSPECIFIED.octets()), ARP_SOURCE, 4, &["own4"]),
+        foreign(Rule::new(), SOURCE6, 16, &["own6", "seen6"]),
+        Rule::new().not_bytes(NEXT6, &[ICMPV6]).goto("judged"),
         foreign(neighbour(ADVERTISEMENT), TARGET, 16, &["own6", "seen6"]),
         foreign(option(ADVERTISEMENT, TARGET_OPTION), OPTION_SENDER, 6, &["macs"]),
     ];
@@ -185,6 +207,7 @@ fn sources() -> Vec<Rule> {
         let (at, sender) = if kind == SOLICITATIONS[0] { (TARGET, TARGET + 2) } else { (OPTION, OPTION_SENDER) };
         foreign(neighbour(kind).bytes(Header::Link, at, &[SOURCE_OPTION]), sender, 6, &["macs"])
     }));
+    rules.push(Rule::new().goto("judged"));
     rules
 }
 

@@ -1,19 +1,29 @@
 //! The chains that change with each ruleset.
+//!
+//! A packet keeps the rules of a chain with which it began it, however long it is under way: a virtual processor can be stopped
+//! for several changes. But it finds each map as it is at the time of the look-up. So all from the first look-up to the verdict
+//! stands in one chain, and ends with the question whether the epoch that these rules were written for is in force. Where it is
+//! not, the packet may have met parts of several rulesets. It is judged again then, in chains that never change and take all
+//! from maps: which chains, a map says; the default, a map says.
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
-use nft::{Batch, CtKey, Direction};
+use nft::{Batch, CtKey, Direction, Element};
 
 use super::maps::Bank;
-use super::rules::{CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{LIVING, Side};
+use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
+use super::skeleton::{BANK, IN_FORCE, LIVING, Side, look_ups};
 
-/// The chains of one or two rules that carry the epoch, the defaults and the center.
+/// The chains that carry the epoch, the defaults, the center, and the names of the maps.
 pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, bank: Bank) {
     let table = table();
     for chain in LIVING {
         batch.flush_chain(&table, chain);
     }
+    let in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
+    batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &in_force);
+    let number = [Element::key(0_u32.to_ne_bytes()).value((bank as u32).to_ne_bytes())];
+    batch.flush_set(&table, BANK).add_elements(&table, BANK, &number);
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     let current = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
     let cut = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
@@ -22,18 +32,34 @@ pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, bank: Bank) {
     };
     for side in [Side::In, Side::Out] {
         let chain = side.name("epoch");
-        add(&chain, side.pass(current().ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));
-        add(&chain, cut().goto("late"));
+        // Of an error about a flow, it is the kind that is asked first.
+        let of_itself = current().ct_bits(CtKey::State, RELATED, 0);
+        add(&chain, side.pass(of_itself.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));
+        judge(ruleset, side, bank).into_iter().for_each(|rule| add(&side.name("judge"), rule));
     }
-    add("steady", Rule::new().back_in_epoch(ruleset.epoch, &bank.name("living")));
-    add("steady", Rule::new().set_mark(0));
+    add("shut", cut().goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
-    add("default_in", Rule::new().set_mark(ruleset.default_in.0 | FOUND));
-    add("default_out", Rule::new().set_mark(ruleset.default_out.0 | FOUND));
     if let Some(center) = ruleset.center {
         add("center_out", center_rule(center, Side::Out));
         add("center_in", center_rule(center, Side::In));
     }
+}
+
+/// Finds the outcome and adds the epoch, if that is in force.
+fn judge(ruleset: &Ruleset, side: Side, bank: Bank) -> Vec<Rule> {
+    let default = match side {
+        Side::In => ruleset.default_in,
+        Side::Out => ruleset.default_out,
+    };
+    let mut rules = look_ups(side, bank);
+    rules.extend([
+        Rule::new().unless_in_force(ruleset.epoch, IN_FORCE).goto(&side.name("again")),
+        Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),
+        Rule::new().mark_bits(FOUND, 0).set_mark(default.0),
+        Rule::new().stamp(ruleset.epoch),
+        Rule::new().goto(&side.name("decide")),
+    ]);
+    rules
 }
 
 fn center_rule(center: SocketAddr, side: Side) -> Rule {

@@ -8,8 +8,8 @@ use nft::{Batch, Element, Error, Socket};
 use super::rules::{CLASSED, FOUND, table};
 use super::skeleton::Side;
 
-/// There are two sets of each map. Rules look into one bank; a change that no single batch can carry fills the other, into
-/// which nobody looks, and then turns the rules to it.
+/// There are two sets of each map. Rules look into one bank; a change that cannot be made there fills the other, into which
+/// nobody looks, and then turns the rules to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Bank {
     #[default]
@@ -18,7 +18,10 @@ pub(crate) enum Bank {
 }
 
 impl Bank {
-    /// The name of a map's set in this bank.
+    /// Both.
+    pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
+
+    /// The name of a map's set or of a chain in this bank.
     pub(crate) fn name(self, map: &str) -> String {
         match self {
             Self::First => map.to_owned(),
@@ -67,7 +70,6 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
     let [networks4, networks6] = [false, true].map(|six| networks(of, six));
     let [peers4, peers6] = [false, true].map(|six| peers(of, six));
     vec![
-        Map::exact("living", 4, [(u32::from(of.epoch).to_ne_bytes().to_vec(), u32::from(of.epoch))]),
         Map::exact("defaults", 4, defaults(of)),
         Map::exact("peers4", 4, peers4),
         Map::exact("peers6", 16, peers6),
@@ -167,6 +169,11 @@ impl Map {
 
     fn bytes(&self, key: u128) -> Vec<u8> {
         key.to_be_bytes().into_iter().skip(16 - self.key_bytes).collect()
+    }
+
+    /// Whether its keys are ranges.
+    pub(crate) fn is_of_ranges(&self) -> bool {
+        self.ranges
     }
 
     /// Whether it is too large to be read back.

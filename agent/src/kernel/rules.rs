@@ -166,7 +166,8 @@ impl Rule {
 
     /// Some bits of the scratch mark, exactly.
     pub(crate) fn mark_bits(self, mask: u32, value: u32) -> Self {
-        self.with([Expr::Meta(MetaKey::Mark, 0), Expr::bits(0, 0, mask, 0), Expr::word(0, Test::Equal, value)])
+        let masked = (mask != u32::MAX).then(|| Expr::bits(0, 0, mask, 0));
+        self.with([Expr::Meta(MetaKey::Mark, 0)]).with(masked).with([Expr::word(0, Test::Equal, value)])
     }
 
     /// An action in the scratch mark.
@@ -204,6 +205,23 @@ impl Rule {
         ])
     }
 
+    /// An epoch that is not in force.
+    pub(crate) fn unless_in_force(self, epoch: u16, set: &str) -> Self {
+        self.with([
+            Expr::Immediate(0, u32::from(epoch).to_ne_bytes().to_vec()),
+            Expr::Lookup { set: set.to_owned(), key: 0, inverted: true },
+        ])
+    }
+
+    /// A map that has this value for its only key, 0.
+    pub(crate) fn says(self, map: &str, value: u32) -> Self {
+        self.with([
+            Expr::Immediate(0, 0_u32.to_ne_bytes().to_vec()),
+            Expr::Map { set: map.to_owned(), key: 0, into: 0 },
+            Expr::word(0, Test::Equal, value),
+        ])
+    }
+
     /// Writes a direction's default into the scratch mark, from the map of defaults.
     pub(crate) fn default_of(self, side: u32, defaults: &str) -> Self {
         self.with([
@@ -211,15 +229,6 @@ impl Rule {
             Expr::Map { set: defaults.to_owned(), key: 0, into: 0 },
             Expr::SetMeta(MetaKey::Mark, 0),
         ])
-    }
-
-    /// Goes back where the kernel's maps are still those of an epoch.
-    pub(crate) fn back_in_epoch(self, epoch: u16, living: &str) -> Self {
-        let steady = self.with([
-            Expr::Immediate(0, u32::from(epoch).to_ne_bytes().to_vec()),
-            Expr::Map { set: living.to_owned(), key: 0, into: 0 },
-        ]);
-        steady.back()
     }
 
     /// Counts the outcome in the scratch mark.

@@ -1,12 +1,13 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
-//! `in` and `out` let loopback, neighbours and the center through, pass what the current epoch has judged, and send the
-//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `stamp`,
-//! `default_*` and `center_*` are empty here: they change with each ruleset. What `out` lets go ends in `pass`, which marks
-//! it for the last look (see `egress`).
+//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours and the center through, and send the
+//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `shut`, `stamp`, `judge_*`
+//! and `center_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends in `pass`, which marks it
+//! for the last look (see `egress`).
 use agent_core::Builtin;
 use nft::{
-    Batch, CtKey, Direction, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Socket, Table, Type,
+    Batch, CtKey, Direction, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetKind, SetSpec, Socket, Table,
+    Type,
 };
 
 use super::maps::Bank;
@@ -25,7 +26,11 @@ const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
 pub(crate) const LIVING: [&str; 8] =
-    ["epoch_in", "epoch_out", "steady", "stamp", "default_in", "default_out", "center_in", "center_out"];
+    ["epoch_in", "epoch_out", "shut", "stamp", "judge_in", "judge_out", "center_in", "center_out"];
+/// The set that holds the epoch in force, and no other.
+pub(crate) const IN_FORCE: &str = "living";
+/// The map that says which bank is in force.
+pub(crate) const BANK: &str = "bank";
 
 /// The sets that count outcomes.
 pub(crate) const COUNTERS: [&str; 2] = ["outcomes_in", "outcomes_out"];
@@ -58,7 +63,7 @@ impl Side {
     }
 }
 
-/// The maps of a bank.
+/// The maps of a bank, as sets.
 pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
     let mut maps = vec![
         SetSpec::map("peers4", &[Type::Ipv4], Type::Mark),
@@ -72,17 +77,18 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
         SetSpec::ranges("protocols", Type::Protocol, Type::Mark),
         SetSpec::map("inbound", &[Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
-        SetSpec::map("living", &[Type::Mark], Type::Mark),
         SetSpec::map("defaults", &[Type::Mark], Type::Mark),
     ];
     maps.iter_mut().for_each(|map| map.name = bank.name(&map.name));
     maps
 }
 
-/// The maps of a bank, and the counters.
-fn sets(bank: Bank) -> Vec<SetSpec> {
-    let mut sets = maps(bank);
+/// The maps of both banks, the counters, and what is in force.
+fn sets() -> Vec<SetSpec> {
+    let mut sets: Vec<SetSpec> = Bank::BOTH.into_iter().flat_map(maps).collect();
     sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
+    sets.push(SetSpec::map(BANK, &[Type::Mark], Type::Mark));
+    sets.push(SetSpec { name: IN_FORCE.to_owned(), key: vec![Type::Mark], kind: SetKind::Plain, interval: false });
     sets
 }
 
@@ -98,19 +104,19 @@ pub(crate) fn bank_in_force(socket: &mut Socket) -> Result<Bank, Error> {
 }
 
 /// Lays table, sets and chains. What stands of them is kept: base chains, elements, the changing chains' rules.
-pub(crate) fn lay(batch: &mut Batch, stamp: u32, bank: Bank) {
+pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
     let table = table();
     batch.add_table(&table);
     for (name, point) in BASES {
         batch.add_base_chain(&table, name, &Hook { point, priority: 0, policy: Policy::Drop });
     }
-    for set in sets(bank) {
+    for set in sets() {
         batch.add_set(&table, &set);
     }
     for chain in LIVING {
         batch.add_chain(&table, chain);
     }
-    let chains = chains(stamp, bank);
+    let chains = chains(stamp);
     for (name, _) in &chains {
         batch.add_chain(&table, name).flush_chain(&table, name);
     }
@@ -126,10 +132,10 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32, bank: Bank) {
 }
 
 /// The table, its chains and its sets.
-pub(crate) fn names(bank: Bank) -> (Table, Vec<String>, Vec<String>) {
+pub(crate) fn names() -> (Table, Vec<String>, Vec<String>) {
     let bases = BASES.map(|(name, _)| name.to_owned());
-    let chains = chains(0, bank).into_iter().map(|(name, _)| name).chain(LIVING.map(str::to_owned)).chain(bases);
-    (table(), chains.collect(), sets(bank).into_iter().map(|set| set.name).collect())
+    let chains = chains(0).into_iter().map(|(name, _)| name).chain(LIVING.map(str::to_owned)).chain(bases);
+    (table(), chains.collect(), sets().into_iter().map(|set| set.name).collect())
 }
 
 fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
@@ -139,7 +145,7 @@ fn fill(batch: &mut Batch, table: &Table, chain: &str, rules: &[Rule]) {
 }
 
 /// All chains but the base chains and the changing ones.
-fn chains(stamp: u32, bank: Bank) -> Vec<(String, Vec<Rule>)> {
+fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
     let mut all = vec![
         ("pass".to_owned(), vec![Rule::new().set_mark(stamp).accept()]),
         ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
@@ -155,12 +161,12 @@ fn chains(stamp: u32, bank: Bank) -> Vec<(String, Vec<Rule>)> {
             (side.name("invalid"), invalid(side)),
             (side.name("related"), related(side)),
             (side.name("nat"), nat(side)),
-            (side.name("judge"), judge(side, bank)),
-            (side.name("again"), again(side, bank)),
             (side.name("decide"), decide(side)),
             (side.name("admit"), admit(side)),
             (side.name("cut"), cut(side)),
+            (side.name("again"), Bank::BOTH.map(|bank| to_bank(side, bank)).into()),
         ]);
+        all.extend(Bank::BOTH.map(|bank| (again_in(side, bank), again(side, bank))));
     }
     all
 }
@@ -180,6 +186,7 @@ fn entry(side: Side) -> Vec<Rule> {
     };
     let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
     let mut rules = vec![
+        Rule::new().jump(&side.name("epoch")),
         Rule::new().device(device, LOOPBACK).accept(),
         sentinel.bytes(Header::Transport, 8, b"EWB1").goto(&side.name("barrier")),
         Rule::new().jump(&side.name("neighbours")),
@@ -193,7 +200,7 @@ fn entry(side: Side) -> Vec<Rule> {
     rules.extend([
         cut().ct_bits(CtKey::Status, TRANSLATED, 0).direction(Direction::Original).opening().goto(forth),
         cut().goto("late"),
-        Rule::new().jump(&side.name("epoch")),
+        Rule::new().jump("shut"),
         Rule::new().ct_any(CtKey::Status, TRANSLATED).goto(&side.name("nat")),
         Rule::new().direction(Direction::Original).goto(forth),
         Rule::new().direction(Direction::Reply).goto(back),
@@ -300,22 +307,7 @@ fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
 }
 
 /// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
-fn judge(side: Side, bank: Bank) -> Vec<Rule> {
-    let mut rules = look_ups(side, bank);
-    rules.push(Rule::new().goto(&side.name("decide")));
-    rules
-}
-
-/// A packet keeps the rules with which it began, and finds each map as it is at the time of the look-up: where the
-/// ruleset changes in between, it meets parts of both. It is judged again then, by the maps alone, the default too.
-fn again(side: Side, bank: Bank) -> Vec<Rule> {
-    let mut rules = vec![Rule::new().counter()];
-    rules.extend(look_ups(side, bank));
-    rules.push(Rule::new().mark_bits(FOUND, 0).default_of(side as u32, &bank.name("defaults")));
-    rules
-}
-
-fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
+pub(crate) fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
     let (four, six, pairs) = match side {
         Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
         Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
@@ -330,7 +322,6 @@ fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
         Rule::new().classify(six, &bank.name("peers6")),
         unknown().classify(four, &bank.name("networks4")),
         unknown().classify(six, &bank.name("networks6")),
-        Rule::new().mark_bits(CLASSED, 0).counter().drop(),
         service(TCP, "tcp"),
         service(UDP, "udp"),
         service(ICMP, "icmp"),
@@ -339,13 +330,30 @@ fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
     ]
 }
 
-fn decide(side: Side) -> Vec<Rule> {
-    vec![
-        Rule::new().mark_bits(FOUND, 0).jump(&side.name("default")),
-        Rule::new().jump("steady"),
-        Rule::new().mark_bits(u32::MAX, 0).jump(&side.name("again")),
+fn again_in(side: Side, bank: Bank) -> String {
+    bank.name(&side.name("again_at"))
+}
+
+fn to_bank(side: Side, bank: Bank) -> Rule {
+    Rule::new().says(BANK, bank as u32).goto(&again_in(side, bank))
+}
+
+/// What is judged again, by maps alone (see `living`).
+fn again(side: Side, bank: Bank) -> Vec<Rule> {
+    let mut rules = vec![Rule::new().counter()];
+    rules.extend(look_ups(side, bank));
+    rules.extend([
+        Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),
+        Rule::new().mark_bits(FOUND, 0).default_of(side as u32, &bank.name("defaults")),
         Rule::new().mark_bits(FOUND, 0).counter().drop(),
         Rule::new().jump("stamp"),
+        Rule::new().goto(&side.name("decide")),
+    ]);
+    rules
+}
+
+fn decide(side: Side) -> Vec<Rule> {
+    vec![
         Rule::new().action(ALLOW).goto(&side.name("admit")),
         Rule::new().living().goto(&side.name("cut")),
         Rule::new().count(&side.outcomes()),

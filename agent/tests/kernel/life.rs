@@ -6,10 +6,10 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use agent::kernel::Kernel;
-use agent_core::{Builtin, Class, Direction, LogKind, Ruleset, Word};
+use agent_core::{Builtin, Class, Direction, LogKind, Ruleset, Service, Word};
 use socket2::Socket;
 
-use crate::rulesets::{ALLOW, DENY, PORT, QUIET, REJECT, open};
+use crate::rulesets::{ALLOW, DENY, PORT, QUIET, REJECT, REST, open};
 use crate::unpin;
 use crate::world::{At, Fate, PEER, STAMP, VM, World, deliver};
 
@@ -177,7 +177,7 @@ pub(crate) fn refused(world: &mut World) {
     let error = world.kernel.apply(&open(2, DENY, DENY), Some(&wrong)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "change the kernel's tables: delete elements inet eastwest inbound: No such file or directory"
+        "change the kernel's tables: delete elements inet eastwest inbound_b: No such file or directory"
     );
     assert_eq!(world.kernel.generation().unwrap(), before);
     assert!(both_pass(&peer, &vm));
@@ -276,8 +276,36 @@ fn renamed(epoch: u16) -> Ruleset {
     ruleset
 }
 
+/// Says the same as [`open`] with `QUIET`, but by other classes of services, cut at other ports.
+fn resliced(epoch: u16) -> Ruleset {
+    let mut ruleset = open(epoch, QUIET, QUIET);
+    if epoch.is_multiple_of(2) {
+        return ruleset;
+    }
+    let moved = |service: Service| Service(service.0 + 10);
+    for ranges in [&mut ruleset.tcp, &mut ruleset.udp] {
+        ranges.iter_mut().for_each(|(_, service)| *service = moved(*service));
+        ranges[0].0 = 23..=PORT - 1;
+        ranges.splice(0..0, [(0..=21, moved(REST)), (22..=22, Service(20))]);
+    }
+    for pairs in [&mut ruleset.inbound, &mut ruleset.outbound] {
+        let all = std::mem::take(pairs);
+        *pairs = all.into_iter().map(|((class, service), word)| ((class, moved(service)), word)).collect();
+    }
+    ruleset
+}
+
 /// A packet under way while the maps change meets parts of two rulesets; it must get what both say.
 pub(crate) fn flips(world: &mut World) {
+    turns(world, renamed);
+}
+
+/// So where the ranges of services change.
+pub(crate) fn slices(world: &mut World) {
+    turns(world, resliced);
+}
+
+fn turns(world: &mut World, renamed: fn(u16) -> Ruleset) {
     const FLIPS: u16 = 2_000;
     let first = renamed(1);
     world.kernel.apply(&first, None).unwrap();

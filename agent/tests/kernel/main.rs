@@ -21,7 +21,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 29] = [
+const CASES: [Case; 30] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -44,6 +44,7 @@ const CASES: [Case; 29] = [
     ("a datagram flow is cut until the next epoch", life::cut_udp),
     ("fifty epochs lose nothing and record nothing", life::epochs),
     ("two thousand changes deny nothing that both sides allow", life::flips),
+    ("so do two thousand changes of the services' ranges", life::slices),
     ("swept marks are judged again, and forgotten flows are unknown", life::sweep),
     ("a refused change leaves everything as it was", life::refused),
     ("a second start keeps policy, flows and counters", life::restart),

@@ -10,11 +10,12 @@ use crate::world::{At, World};
 type Deed = (&'static str, fn(&mut Batch), &'static str);
 
 /// What is done, and the beginning of what is told of it.
-const DEEDS: [Deed; 10] = [
+const DEEDS: [Deed; 11] = [
     ("flush a chain", |batch| drop_in(batch.flush_chain(&table(), "decide_in")), "delete rule in decide_in"),
     ("insert an accept", |batch| accept(batch, "judge_in"), "add rule in judge_in"),
-    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "inbound")), "delete elements in inbound"),
-    ("add an element", |batch| element(batch), "add elements in peers4"),
+    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "inbound_b")), "delete elements in inbound_b"),
+    ("add an element", |batch| element(batch, "peers4_b"), "add elements in peers4_b"),
+    ("add an element where nobody looks", |batch| element(batch, "peers4"), "add elements in peers4"),
     ("add a chain", |batch| chain(batch, Policy::Drop), "add chain strange"),
     ("add a set", |batch| set(batch), "add set strange"),
     ("open the last look", |batch| look(batch), "add rule in judged"),
@@ -34,9 +35,9 @@ fn look(batch: &mut Batch) {
     batch.add_rule(&devices(), "judged", &[Expr::Verdict(Verdict::Accept)]);
 }
 
-fn element(batch: &mut Batch) {
+fn element(batch: &mut Batch, map: &str) {
     let value = (1_u32 | 1 << 30).to_ne_bytes();
-    batch.add_elements(&table(), "peers4", &[Element::key([9, 9, 9, 9]).value(value)]);
+    batch.add_elements(&table(), map, &[Element::key([9, 9, 9, 9]).value(value)]);
 }
 
 fn chain(batch: &mut Batch, policy: Policy) {
@@ -49,7 +50,7 @@ fn set(batch: &mut Batch) {
     batch.add_set(&table(), &spec);
 }
 
-/// Everything that the kernel holds of ours but its numbers and counts.
+/// Everything that the kernel holds of ours but its numbers and counts, and which of the banks is in force.
 fn held(socket: &mut Socket) -> BTreeSet<String> {
     let mut all = BTreeSet::new();
     for table in [table(), devices()] {
@@ -59,7 +60,9 @@ fn held(socket: &mut Socket) -> BTreeSet<String> {
         all.extend(socket.chains(&table).unwrap_or_default().iter().map(|chain| format!("{chain:?}")));
         for set in socket.sets(&table).unwrap_or_default() {
             let elements = socket.elements(&table, &set.name).unwrap();
-            all.extend(elements.iter().map(|one| format!("{} {:?} {:?} {}", set.name, one.key, one.value, one.end)));
+            let elements = elements.iter().filter(|_| set.name != "bank");
+            let map = set.name.trim_end_matches("_b");
+            all.extend(elements.map(|one| format!("{map} {:?} {:?} {}", one.key, one.value, one.end)));
             all.insert(format!("{set:?}"));
         }
     }

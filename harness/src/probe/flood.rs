@@ -20,11 +20,27 @@ use super::tuple::Tuple;
 /// How many datagrams of a flood with a rate leave at once.
 const AT_ONCE: u64 = 16;
 
+/// The bytes of each datagram before the microseconds, since the flood began, at which it was sent.
+const HEAD: &[u8; 5] = b"flood";
+const LENGTH: usize = HEAD.len() + size_of::<u64>();
+
 /// What a flood was.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Flooded {
     pub(crate) packets: u64,
+    pub(crate) begun: Instant,
     pub(crate) seconds: f64,
+}
+
+/// What came of a flood.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Delivered {
+    /// Datagrams that came to the socket.
+    pub(crate) packets: u64,
+    /// Those among them that it had no room for: of these nothing else is known.
+    pub(crate) unread: u64,
+    /// When the last of the others was sent, since the flood began.
+    pub(crate) last: Option<Duration>,
 }
 
 /// A flood that is under way.
@@ -97,7 +113,7 @@ fn send(socket: &UdpSocket, order: &Order) -> io::Result<Flooded> {
             let wait = due.saturating_sub(begun.elapsed()).as_millis();
             let _ = poll(&mut [], PollTimeout::try_from(wait).unwrap_or(PollTimeout::ZERO));
         }
-        match socket.send_to(b"flood", target) {
+        match socket.send_to(&datagram(begun.elapsed()), target) {
             Ok(_) => sent += 1,
             // What the own policy refuses was sent all the same: whether it was noticed, the counters say.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sent += 1,
@@ -105,7 +121,20 @@ fn send(socket: &UdpSocket, order: &Order) -> io::Result<Flooded> {
             Err(error) => return Err(error),
         }
     }
-    Ok(Flooded { packets: sent, seconds: begun.elapsed().as_secs_f64() })
+    Ok(Flooded { packets: sent, begun, seconds: begun.elapsed().as_secs_f64() })
+}
+
+fn datagram(sent: Duration) -> [u8; LENGTH] {
+    let mut bytes = [0; LENGTH];
+    bytes[..HEAD.len()].copy_from_slice(HEAD);
+    let micros = u64::try_from(sent.as_micros()).unwrap_or(u64::MAX);
+    bytes[HEAD.len()..].copy_from_slice(&micros.to_be_bytes());
+    bytes
+}
+
+fn sent_at(datagram: &[u8]) -> Option<Duration> {
+    let micros = datagram.strip_prefix(HEAD)?.try_into().ok()?;
+    Some(Duration::from_micros(u64::from_be_bytes(micros)))
 }
 
 /// A socket that counts what is delivered to it, with what it has no room for.
@@ -123,18 +152,21 @@ impl Sink {
         made.map_err(|error| error.to_string())?.map(Self).map_err(|error| format!("listen at {at}: {error}"))
     }
 
-    /// How many datagrams came to the socket.
-    pub(crate) fn delivered(&self, station: &Station) -> Result<u64, String> {
+    /// What came to the socket.
+    pub(crate) fn delivered(&self, station: &Station) -> Result<Delivered, String> {
         let at = self.0.local_addr().map_err(|error| error.to_string())?;
-        let mut read = 0;
-        while self.0.recv(&mut [0; 16]).is_ok() {
-            read += 1;
+        let mut came = Delivered::default();
+        let mut bytes = [0; LENGTH];
+        while let Ok(length) = self.0.recv(&mut bytes) {
+            came.packets += 1;
+            came.last = came.last.max(sent_at(&bytes[..length]));
         }
         let table = if at.is_ipv4() { "/proc/thread-self/net/udp" } else { "/proc/thread-self/net/udp6" };
         let text = station.enter(|| std::fs::read_to_string(table)).map_err(|error| error.to_string())?;
         let text = text.map_err(|error| format!("read {table}: {error}"))?;
-        let dropped = drops(&text, at.port()).ok_or_else(|| format!("find a socket in {table}"))?;
-        Ok(read + dropped)
+        came.unread = drops(&text, at.port()).ok_or_else(|| format!("find a socket in {table}"))?;
+        came.packets += came.unread;
+        Ok(came)
     }
 }
 
@@ -154,5 +186,12 @@ mod tests {
         let table =
             "  sl  local_address rem_address st drops\n 1: 0100620A:2328 00000000:0000 07 17\n 2: 0:0035 0:0 07 3\n";
         assert_eq!((drops(table, 9000), drops(table, 53), drops(table, 54)), (Some(17), Some(3), None));
+    }
+
+    #[test]
+    fn a_datagram_says_when_it_was_sent() {
+        let sent = Duration::from_micros(1_234_567);
+        assert_eq!(sent_at(&datagram(sent)), Some(sent));
+        assert_eq!((sent_at(b"flood"), sent_at(b"other12345678")), (None, None));
     }
 }

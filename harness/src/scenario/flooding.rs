@@ -32,4 +32,6 @@ pub enum Fate {
     Delivered,
     /// It is not.
     Lost,
+    /// It is delivered until what admitted it is revoked, and none is from the last acknowledgement on.
+    Revoked,
 }

@@ -1,10 +1,12 @@
 //! Doing the items of a step: each ends when the center has heard of it from every living, reachable agent.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use lab::{Cut, Place};
 use policy::Name;
 
+use super::floods::Changed;
 use super::raise::{has_agent, station};
 use super::throughout::managed;
 use super::{CENTER, Wanted, World};
@@ -26,7 +28,12 @@ impl World {
             | Action::Remove { .. }
             | Action::Quarantine { .. }
             | Action::Release { .. }
-            | Action::Reset { .. } => self.transform(&before, act),
+            | Action::Reset { .. } => {
+                let begun = Instant::now();
+                self.transform(&before, act)?;
+                self.changed = Some(Changed { begun, acknowledged: Instant::now() });
+                Ok(())
+            }
             Action::Open { name, stream } => self.open(name, stream),
             Action::Close { name } => self.close(name),
             Action::SendOn { names } => self.send_on(names),

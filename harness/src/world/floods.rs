@@ -1,12 +1,12 @@
 //! Floods: alone, or while other things are done; and what became of their datagrams.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::Station;
 
 use super::World;
 use crate::evidence::Fence;
-use crate::probe::flood::{Flood, Sink};
+use crate::probe::flood::{Delivered, Flood, Flooded, Sink};
 use crate::scenario::{Doing, Fate, Flooding};
 
 /// How long a flood may take.
@@ -20,6 +20,13 @@ pub(crate) struct OnTheWay {
     flood: Flood,
     /// Where what is delivered is counted, if that is asked for.
     sink: Option<Sink>,
+}
+
+/// The last change of policy or topology: from when it was asked for until every agent had acknowledged it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Changed {
+    pub(super) begun: Instant,
+    pub(super) acknowledged: Instant,
 }
 
 impl World {
@@ -59,22 +66,50 @@ impl World {
         if let (Some(fate), Some(sink)) = (fate, sink) {
             // Behind the fence nothing of it is under way.
             let fence = self.prober.fences.run(&self.lab, from.as_str(), to.as_str());
-            let delivered = sink.delivered(self.station(&to)?)?;
-            let wanted = if fate == Fate::Delivered { flooded.packets } else { 0 };
-            if fence.map_err(|error| error.to_string())? != Fence::Returned {
-                self.come_out(&doing, "the fence behind it did not come back".to_owned());
-            } else if delivered != wanted {
-                let rate = flooded.packets as f64 / flooded.seconds.max(0.001);
-                self.come_out(
-                    &doing,
-                    format!("{delivered} of {} were delivered, at {rate:.0} a second", flooded.packets),
-                );
-            }
+            let came = sink.delivered(self.station(&to)?)?;
+            let why = match fence.map_err(|error| error.to_string())? {
+                Fence::Returned => self.misses(fate, &flooded, came),
+                Fence::Lost | Fence::NotNeeded => Some("the fence behind it did not come back".to_owned()),
+            };
+            why.into_iter().for_each(|why| self.come_out(&doing, why));
             // Its ends have told of it; what the taps saw of it, and lost for its sake, speaks of nothing else.
             self.taps.clear().map_err(|error| error.to_string())?;
         }
         // A storm is told when it is over: till then nothing of its flows is told one by one.
         if self.floods.is_empty() { self.balance().map(drop) } else { Ok(()) }
+    }
+
+    /// What is wrong with what came of a flood.
+    fn misses(&mut self, fate: Fate, flooded: &Flooded, came: Delivered) -> Option<String> {
+        let wanted = match fate {
+            Fate::Delivered => flooded.packets,
+            Fate::Lost => 0,
+            Fate::Revoked => return self.outlives(flooded, came),
+        };
+        let rate = flooded.packets as f64 / flooded.seconds.max(0.001);
+        let told = || format!("{} of {} were delivered, at {rate:.0} a second", came.packets, flooded.packets);
+        (came.packets != wanted).then(told)
+    }
+
+    /// What is wrong with a flow that a change was to end; where nothing is, how long it outlived the change is a figure.
+    fn outlives(&mut self, flooded: &Flooded, came: Delivered) -> Option<String> {
+        let Some(changed) = self.changed else { return Some("nothing was changed while it went on".to_owned()) };
+        let (Some(last), 0) = (came.last, came.unread) else {
+            return Some(format!("{} were delivered, and {} of them found no room", came.packets, came.unread));
+        };
+        let last = flooded.begun + last;
+        if changed.begun <= flooded.begun || last < flooded.begun {
+            return Some("nothing was changed while it went on".to_owned());
+        }
+        if last >= changed.acknowledged {
+            let late = last.duration_since(changed.acknowledged).as_secs_f64() * 1e3;
+            return Some(format!("one was delivered that was sent {late:.1} ms after the last acknowledgement"));
+        }
+        if flooded.begun + Duration::from_secs_f64(flooded.seconds) <= changed.acknowledged {
+            return Some("none was sent after the last acknowledgement: end it later".to_owned());
+        }
+        self.outlived.push(last.saturating_duration_since(changed.begun));
+        None
     }
 
     fn station(&self, name: &policy::Name) -> Result<&Station, String> {

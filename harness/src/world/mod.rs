@@ -40,7 +40,7 @@ use crate::witness::operator::Operator;
 use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
-use floods::OnTheWay;
+use floods::{Changed, OnTheWay};
 use programs::Program;
 pub use programs::Programs;
 pub use sabotage::Sabotage;
@@ -87,6 +87,10 @@ pub(crate) struct World {
     floods: BTreeMap<String, OnTheWay>,
     /// The step's last flood.
     flooded: Option<Flooded>,
+    /// The last change that agents had to acknowledge.
+    changed: Option<Changed>,
+    /// How long each flow of the step outlived the change that revoked it.
+    outlived: Vec<Duration>,
     /// The newest generation that the harness has brought about.
     generation: u64,
     /// When it published the newest policy.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
+use reports::delays::Delays;
 use reports::event::Figures;
 use wire::Kind;
 
@@ -35,6 +36,7 @@ impl World {
         self.account.turn();
         self.undone.clear();
         self.flooded = None;
+        self.outlived.clear();
         self.taps.clear().map_err(|error| error.to_string())?;
         self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
         let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
@@ -237,6 +239,7 @@ impl World {
             invalid: invalid.map(|record| record.packets).sum(),
             flooded: self.flooded.map_or(0, |flooded| flooded.packets),
             flood_seconds: self.flooded.map_or(0.0, |flooded| flooded.seconds),
+            outlived: Delays::of(&self.outlived),
         }
     }
 }

@@ -50,6 +50,8 @@ impl World {
             foreign: std::collections::BTreeMap::new(),
             floods: std::collections::BTreeMap::new(),
             flooded: None,
+            changed: None,
+            outlived: Vec::new(),
             generation: 0,
             published_at: Timestamp::now(),
             next_probe: 0,

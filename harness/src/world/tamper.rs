@@ -14,7 +14,7 @@ use crate::witness::account::{Account, LAST_RESORT};
 const OURS: &str = "eastwest";
 /// Somebody else's, which the agent must leave alone.
 const FOREIGN: &str = "foreign";
-/// The map from addresses to the VMs' classes.
+/// How the names of the maps from addresses to the VMs' classes begin: one of them is in force, another empty.
 const PEERS: &str = "peers4";
 /// The kernel's number of the hook that packets leave by.
 const OUTPUT: u32 = 3;
@@ -69,7 +69,7 @@ impl World {
     }
 }
 
-/// What the kernel holds of the agent's table, apart from numbers and counts.
+/// What the kernel holds of the agent's table, apart from numbers and counts, in whichever of its maps of a kind.
 fn held(socket: &mut Socket) -> Result<BTreeSet<String>, Error> {
     let ours = Table::new(Family::Inet, OURS);
     let mut all: BTreeSet<String> = socket.chains(&ours)?.iter().map(|chain| format!("{chain:?}")).collect();
@@ -81,10 +81,24 @@ fn held(socket: &mut Socket) -> Result<BTreeSet<String>, Error> {
     }
     for set in socket.sets(&ours)? {
         let elements = socket.elements(&ours, &set.name)?;
-        all.extend(elements.iter().map(|element| format!("{} {:?} {}", set.name, element.key, element.end)));
+        all.extend(
+            elements
+                .iter()
+                .map(|element| format!("{} {:?} {}", set.name.trim_end_matches("_b"), element.key, element.end)),
+        );
         all.insert(format!("{set:?}"));
     }
     Ok(all)
+}
+
+/// The map of peers that is in force, and the class of one of them.
+fn known_class(socket: &mut Socket, table: &Table) -> Result<(String, Vec<u8>), Error> {
+    for set in socket.sets(table)?.into_iter().filter(|set| set.name.starts_with(PEERS)) {
+        if let Some(class) = socket.elements(table, &set.name)?.into_iter().find_map(|element| element.value) {
+            return Ok((set.name, class));
+        }
+    }
+    Err(Error::Malformed("no peer whose class could be given away"))
 }
 
 /// Changes the ruleset of the socket's namespace.
@@ -113,9 +127,8 @@ fn tamper(socket: &mut Socket, how: Tampering) -> Result<(), Error> {
         }
         Tampering::DeleteTable => drop(batch.delete_table(&ours)),
         Tampering::AddElement => {
-            let known = socket.elements(&ours, PEERS)?.into_iter().find_map(|element| element.value);
-            let class = known.ok_or(Error::Malformed("no peer whose class could be given away"))?;
-            batch.add_elements(&ours, PEERS, &[Element::key(STRANGER).value(class)]);
+            let (map, class) = known_class(socket, &ours)?;
+            batch.add_elements(&ours, &map, &[Element::key(STRANGER).value(class)]);
         }
         Tampering::ForeignTable => {
             let foreign = Table::new(Family::Inet, FOREIGN);

@@ -82,11 +82,14 @@ impl Reader<'_> {
         let rate: Option<std::num::NonZeroU32> =
             fields.get("rate").and_then(|node| yaml::parsed(node, "packets a second", &mut self.problems));
         let name = fields.get("meanwhile").and_then(|node| yaml::text(node, "a name", &mut self.problems));
-        let fates = [("delivered", Fate::Delivered), ("lost", Fate::Lost)];
+        let fates = [("delivered", Fate::Delivered), ("lost", Fate::Lost), ("revoked", Fate::Revoked)];
         let fate = fields.get("all").and_then(|node| yaml::word(node, &fates, &mut self.problems));
         let (ports, from, to) = (ports?, from?, to?);
         if fate.is_some() && ports.clone().count() > 1 {
             self.wrong(node.span, "what becomes of a flood is seen where it has one port");
+        }
+        if fate == Some(Fate::Revoked) && name.is_none() {
+            self.wrong(node.span, "what is revoked goes on meanwhile: give it a name, by `meanwhile: NAME`");
         }
         let family = self.family_of(&fields, |_| true, fold.state.families(&from, &to))?;
         let (rate, name) = (rate.map(Into::into), name.map(|name| name.as_str().to_owned()));
