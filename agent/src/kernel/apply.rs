@@ -3,7 +3,7 @@ use agent_core::Ruleset;
 use nft::{Batch, Counted, Error, Socket, read_counters};
 
 use super::egress::{self, Senders};
-use super::maps::Bank;
+use super::maps::{InForce, MAPS};
 use super::rules::table;
 use super::skeleton::{self, COUNTERS};
 
@@ -14,8 +14,8 @@ pub struct Kernel {
     /// What marks a packet as judged.
     pub(super) stamp: u32,
     senders: Senders,
-    /// The maps into which the rules look.
-    pub(super) bank: Bank,
+    /// The sets into which the rules look.
+    pub(super) in_force: InForce,
     /// The kernel's number of the ruleset as we left it, and whether others have changed it since the last look.
     left_at: u32,
     disturbed: bool,
@@ -33,7 +33,7 @@ impl Kernel {
     pub fn open(stamp: u32) -> Result<Self, Error> {
         let mut socket = Socket::open()?;
         let mut batch = Batch::new();
-        let bank = skeleton::bank_in_force(&mut socket)?;
+        let in_force = skeleton::in_force(&mut socket)?;
         skeleton::lay(&mut batch, stamp);
         let mut guarded = batch.clone();
         egress::lay(&mut guarded, stamp);
@@ -43,9 +43,9 @@ impl Kernel {
         }
         let left_at = socket.generation()?;
         let senders = Senders::here();
-        let mut kernel = Self { socket, stamp, senders, bank, left_at, disturbed: false, unguarded };
-        // A former life may have ended while it filled the other bank.
-        kernel.empty(bank.other())?;
+        let mut kernel = Self { socket, stamp, senders, in_force, left_at, disturbed: false, unguarded };
+        // A former life may have ended while it filled sets into which nobody looks.
+        kernel.empty(MAPS)?;
         Ok(kernel)
     }
 
@@ -76,10 +76,8 @@ impl Kernel {
     /// # Errors
     /// When the kernel refuses even to begin from nothing.
     pub fn repair(&mut self, ruleset: &Ruleset) -> Result<(), Error> {
-        if let Err(error) = self
-            .apply(ruleset, None)
-            .and_then(|()| self.remove_strangers())
-            .and_then(|()| self.empty(self.bank.other()))
+        if let Err(error) =
+            self.apply(ruleset, None).and_then(|()| self.remove_strangers()).and_then(|()| self.empty(MAPS))
         {
             tracing::warn!("cannot repair the tables, and begin from nothing: {error}");
             self.remove_tables()?;
@@ -109,11 +107,11 @@ impl Kernel {
         self.commit(&batch)
     }
 
-    /// Empties a bank into which no rule looks.
-    pub(super) fn empty(&mut self, bank: Bank) -> Result<(), Error> {
+    /// Empties the sets of maps into which no rule looks.
+    pub(super) fn empty(&mut self, maps: impl IntoIterator<Item = &'static str>) -> Result<(), Error> {
         let mut batch = Batch::new();
-        for map in skeleton::maps(bank) {
-            batch.flush_set(&table(), &map.name);
+        for map in maps {
+            batch.flush_set(&table(), &self.in_force.bank(map).other().name(map));
         }
         self.commit(&batch)
     }

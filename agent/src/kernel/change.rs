@@ -1,13 +1,13 @@
 //! From a ruleset to transactions: what differs from what the kernel holds, and the epoch.
 //!
-//! What changes exact entries alone, and fits one batch, is one transaction, made in the bank in force. All else fills the other
-//! bank, and takes effect with the batch that turns the rules to it: never a part of it. Each batch fits the send buffer that an
-//! ordinary user gets.
+//! What changes exact entries alone, and fits one batch, is one transaction, made in the sets in force. Maps of ranges that change,
+//! and exact maps of which more changes than a batch can carry, are filled anew beside them; one last batch turns the rules to
+//! these, and changes all else: never a part of it. Each batch fits the send buffer that an ordinary user gets.
 //!
 //! A map of ranges is filled while nobody looks into it, in transactions before the one that turns the rules: within one
 //! transaction the kernel turns to the new rules and elements first, and lets a map of ranges find the new ones last (measured
 //! on 6.18: some packets in a hundred changes found nothing, and got the default).
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use agent_core::{Ruleset, Word};
@@ -16,9 +16,9 @@ use nft::{Batch, Element, Error, read_counters};
 use super::apply::Kernel;
 use super::egress;
 use super::living;
-use super::maps::{Bank, Difference, Entry, Map, maps};
+use super::maps::{Difference, Entry, InForce, Map, maps};
 use super::rules::table;
-use super::skeleton::{self, COUNTERS};
+use super::skeleton::COUNTERS;
 
 /// The most bytes of a batch: by default the kernel lets an ordinary user send 416 KiB at once.
 const MOST_BYTES: usize = 400_000;
@@ -35,6 +35,8 @@ struct Change<'a> {
     /// Whether chains and rules are to be laid again.
     anew: bool,
     maps: Vec<(Map, Difference)>,
+    /// The maps whose other sets are to be filled and turned to.
+    fresh: BTreeSet<&'static str>,
     counters: Vec<Counters>,
 }
 
@@ -69,16 +71,28 @@ impl Counters {
 }
 
 impl Change<'_> {
-    /// Whether no map of ranges changes.
-    fn is_exact(&self) -> bool {
-        self.maps.iter().all(|(map, difference)| !map.is_of_ranges() || difference.len() == 0)
+    /// The maps that are changed in place, with what changes.
+    fn in_place(&self) -> impl Iterator<Item = &(Map, Difference)> {
+        self.maps.iter().filter(|(map, _)| !self.fresh.contains(map.name))
     }
 
-    /// No less than the bytes of its differences.
-    fn bytes(&self) -> usize {
-        let entries: usize = self.maps.iter().map(|(_, difference)| difference.len()).sum();
+    /// No less than the bytes of what changes in place.
+    fn entry_bytes(&self) -> usize {
+        self.in_place().map(|(_, difference)| difference.len()).sum::<usize>() * ENTRY_BYTES
+    }
+
+    /// Whether it is one transaction.
+    fn is_one(&self, room: usize) -> bool {
         let counters: usize = self.counters.iter().map(Counters::len).sum();
-        entries * ENTRY_BYTES + counters * COUNTER_BYTES
+        self.fresh.is_empty() && self.entry_bytes() + counters * COUNTER_BYTES <= room
+    }
+
+    /// Leaves in place what one batch can carry.
+    fn fit(&mut self, room: usize) {
+        while self.entry_bytes() > room {
+            let largest = self.in_place().max_by_key(|(_, difference)| difference.len()).map(|(map, _)| map.name);
+            self.fresh.extend(largest);
+        }
     }
 }
 
@@ -91,31 +105,33 @@ impl Kernel {
     /// When the kernel refuses; then everything is as before. When it then holds something else, which others' doing alone
     /// can explain.
     pub fn apply(&mut self, ruleset: &Ruleset, previous: Option<&Ruleset>) -> Result<(), Error> {
-        let change = self.change(ruleset, previous)?;
-        if !(change.is_exact() && self.apply_in_place(&change)?) {
-            let former = self.bank;
+        let mut change = self.change(ruleset, previous)?;
+        let room = self.room(&change)?;
+        if change.is_one(room) {
+            self.change_in_place(&change)?;
+        } else {
+            change.fit(room);
             self.turn(&change)?;
-            self.leave(&change, former)?;
+            self.leave(&change)?;
         }
         self.verify(&change)
     }
 
-    /// Changes what differs where it stands, if one batch can carry it.
-    fn apply_in_place(&mut self, change: &Change<'_>) -> Result<bool, Error> {
+    /// The bytes that a batch has room for beside what every change needs.
+    fn room(&self, change: &Change<'_>) -> Result<usize, Error> {
         let mut batch = Batch::new();
-        self.head(&mut batch, change, self.bank);
-        if batch.size() + change.bytes() > self.most_bytes()? {
-            return Ok(false);
-        }
-        for (map, Difference { gone, come }) in &change.maps {
-            map.delete(&mut batch, self.bank, gone);
-            map.add(&mut batch, self.bank, come);
-        }
+        self.head(&mut batch, change, &self.in_force);
+        Ok(self.most_bytes()?.saturating_sub(batch.size()))
+    }
+
+    fn change_in_place(&mut self, change: &Change<'_>) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        self.body(&mut batch, change, &self.in_force);
         for Counters { set, retired, renamed, come } in &change.counters {
             batch.delete_elements(&table(), set, retired).delete_elements(&table(), set, renamed);
             batch.add_elements(&table(), set, come);
         }
-        self.commit(&batch).map(|()| true)
+        self.commit(&batch)
     }
 
     fn most_bytes(&self) -> Result<usize, Error> {
@@ -128,13 +144,18 @@ impl Kernel {
         let held = match previous {
             Some(previous) => maps(previous).into_iter().map(|map| map.entries).collect(),
             None if unread => vec![Vec::new(); wanted.len()],
-            None => wanted.iter().map(|map| map.held(&mut self.socket, self.bank)).collect::<Result<Vec<_>, _>>()?,
+            None => wanted
+                .iter()
+                .map(|map| map.held(&mut self.socket, self.in_force.bank(map.name)))
+                .collect::<Result<Vec<_>, _>>()?,
         };
         let differing = |(map, held): (Map, Vec<Entry>)| {
             let difference = map.difference(&held);
             (map, difference)
         };
-        let differing = wanted.into_iter().zip(held).map(differing).collect();
+        let differing: Vec<(Map, Difference)> = wanted.into_iter().zip(held).map(differing).collect();
+        let is_fresh = |(map, difference): &&(Map, Difference)| unread || map.is_of_ranges() && difference.len() > 0;
+        let fresh = differing.iter().filter(is_fresh).map(|(map, _)| map.name).collect();
         let mut counters = Vec::new();
         for (set, new, old) in [
             (COUNTERS[0], &ruleset.outcomes_in, previous.map(|previous| &previous.outcomes_in)),
@@ -146,7 +167,7 @@ impl Kernel {
             });
         }
         let own = previous.map(|previous| previous.own.as_slice());
-        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, counters })
+        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, fresh, counters })
     }
 
     fn words(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
@@ -157,45 +178,45 @@ impl Kernel {
         }
     }
 
-    /// All but maps and counters.
-    fn head(&self, batch: &mut Batch, change: &Change<'_>, bank: Bank) {
+    /// The rules, and what every change needs beside them.
+    fn head(&self, batch: &mut Batch, change: &Change<'_>, in_force: &InForce) {
         if change.anew {
             self.lay(batch);
         }
         if self.unguarded().is_none() {
             egress::apply(batch, change.ruleset, change.own);
         }
-        living::lay(batch, change.ruleset, bank);
+        living::lay(batch, change.ruleset, in_force);
     }
 
-    /// Fills the bank into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.
+    /// All but counters, and sets that are filled anew.
+    fn body(&self, batch: &mut Batch, change: &Change<'_>, in_force: &InForce) {
+        self.head(batch, change, in_force);
+        for (map, Difference { gone, come }) in change.in_place() {
+            map.delete(batch, in_force.bank(map.name), gone);
+            map.add(batch, in_force.bank(map.name), come);
+        }
+    }
+
+    /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.
     fn turn(&mut self, change: &Change<'_>) -> Result<(), Error> {
-        let bank = self.bank.other();
-        let mut batch = Batch::new();
-        if change.anew {
-            // Whatever others did is undone first.
-            self.lay(&mut batch);
-        }
-        for map in skeleton::maps(bank) {
-            batch.flush_set(&table(), &map.name);
-        }
-        let turned = self.fill(&mut batch, change, bank).and_then(|()| {
-            self.commit(&batch)?;
+        let next = self.in_force.turned(&change.fresh);
+        let turned = self.fill(change, &next).and_then(|()| {
             let mut batch = Batch::new();
-            self.head(&mut batch, change, bank);
+            self.body(&mut batch, change, &next);
             self.commit(&batch)
         });
         match turned {
-            Ok(()) => self.bank = bank,
-            Err(_) => self.leave_empty(bank),
+            Ok(()) => self.in_force = next,
+            Err(_) => self.leave_empty(&change.fresh),
         }
         turned
     }
 
-    /// Removes what nobody uses since the rules were turned: the former bank's entries, and the counters of words that no packet
-    /// bears. A packet under way that misses them is judged again.
-    fn leave(&mut self, change: &Change<'_>, former: Bank) -> Result<(), Error> {
-        self.leave_empty(former);
+    /// Removes what nobody uses since the rules were turned: the entries of the former sets, and the counters of words that no
+    /// packet bears. A packet under way that misses them is judged again.
+    fn leave(&mut self, change: &Change<'_>) -> Result<(), Error> {
+        self.leave_empty(&change.fresh);
         let mut batch = Batch::new();
         for counters in &change.counters {
             self.in_parts(&mut batch, &counters.retired, COUNTER_BYTES, |batch, part| {
@@ -205,24 +226,31 @@ impl Kernel {
         self.commit(&batch)
     }
 
-    /// A bank is left as it is where it cannot be emptied: nobody looks into it, and the next to use it empties it first.
-    fn leave_empty(&mut self, bank: Bank) {
-        if let Err(error) = self.empty(bank) {
+    /// A set is left as it is where it cannot be emptied: nobody looks into it, and the next to use it empties it first.
+    fn leave_empty(&mut self, maps: &BTreeSet<&'static str>) {
+        if let Err(error) = self.empty(maps.iter().copied()) {
             tracing::warn!("cannot empty maps that nobody uses: {error}");
         }
     }
 
-    fn fill(&mut self, batch: &mut Batch, change: &Change<'_>, bank: Bank) -> Result<(), Error> {
-        for (map, _) in &change.maps {
-            self.in_parts(batch, &map.entries, ENTRY_BYTES, |batch, part| map.add(batch, bank, part))?;
+    fn fill(&mut self, change: &Change<'_>, next: &InForce) -> Result<(), Error> {
+        let mut batch = Batch::new();
+        if change.anew {
+            // Whatever others did is undone first.
+            self.lay(&mut batch);
+        }
+        for (map, _) in change.maps.iter().filter(|(map, _)| change.fresh.contains(map.name)) {
+            let bank = next.bank(map.name);
+            batch.flush_set(&table(), &bank.name(map.name));
+            self.in_parts(&mut batch, &map.entries, ENTRY_BYTES, |batch, part| map.add(batch, bank, part))?;
         }
         for Counters { set, renamed, come, .. } in &change.counters {
             let delete = |batch: &mut Batch, part: &[_]| drop_in(batch.delete_elements(&table(), set, part));
             let add = |batch: &mut Batch, part: &[_]| drop_in(batch.add_elements(&table(), set, part));
-            self.in_parts(batch, renamed, COUNTER_BYTES, delete)?;
-            self.in_parts(batch, come, COUNTER_BYTES, add)?;
+            self.in_parts(&mut batch, renamed, COUNTER_BYTES, delete)?;
+            self.in_parts(&mut batch, come, COUNTER_BYTES, add)?;
         }
-        Ok(())
+        self.commit(&batch)
     }
 
     /// Puts all into a batch, which is committed and begun anew wherever it can carry no more.
@@ -251,7 +279,10 @@ impl Kernel {
     /// Reads back what was changed, where that can be read in a short time.
     fn verify(&mut self, change: &Change<'_>) -> Result<(), Error> {
         for (map, difference) in &change.maps {
-            if difference.len() > 0 && !map.is_large() && map.held(&mut self.socket, self.bank)? != map.entries {
+            if difference.len() > 0
+                && !map.is_large()
+                && map.held(&mut self.socket, self.in_force.bank(map.name))? != map.entries
+            {
                 return Err(Error::Unheld(map.name.to_owned()));
             }
         }

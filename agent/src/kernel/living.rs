@@ -4,26 +4,25 @@
 //! for several changes. But it finds each map as it is at the time of the look-up. So all from the first look-up to the verdict
 //! stands in one chain, and ends with the question whether the epoch that these rules were written for is in force. Where it is
 //! not, the packet may have met parts of several rulesets. It is judged again then, in chains that never change and take all
-//! from maps: which chains, a map says; the default, a map says.
+//! from maps: which set of each map is in force, and the default.
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
 use nft::{Batch, CtKey, Direction, Element};
 
-use super::maps::Bank;
+use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{BANK, IN_FORCE, LIVING, Side, look_ups};
+use super::skeleton::{BANKS, IN_FORCE, LIVING, Side, look_ups};
 
 /// The chains that carry the epoch, the defaults, the center, and the names of the maps.
-pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, bank: Bank) {
+pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce) {
     let table = table();
     for chain in LIVING {
         batch.flush_chain(&table, chain);
     }
-    let in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
-    batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &in_force);
-    let number = [Element::key(0_u32.to_ne_bytes()).value((bank as u32).to_ne_bytes())];
-    batch.flush_set(&table, BANK).add_elements(&table, BANK, &number);
+    let epoch_in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
+    batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &epoch_in_force);
+    batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers());
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     let current = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
     let cut = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
@@ -35,7 +34,7 @@ pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, bank: Bank) {
         // Of an error about a flow, it is the kind that is asked first.
         let of_itself = current().ct_bits(CtKey::State, RELATED, 0);
         add(&chain, side.pass(of_itself.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));
-        judge(ruleset, side, bank).into_iter().for_each(|rule| add(&side.name("judge"), rule));
+        judge(ruleset, side, maps).into_iter().for_each(|rule| add(&side.name("judge"), rule));
     }
     add("shut", cut().goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
@@ -46,12 +45,12 @@ pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, bank: Bank) {
 }
 
 /// Finds the outcome and adds the epoch, if that is in force.
-fn judge(ruleset: &Ruleset, side: Side, bank: Bank) -> Vec<Rule> {
+fn judge(ruleset: &Ruleset, side: Side, maps: &InForce) -> Vec<Rule> {
     let default = match side {
         Side::In => ruleset.default_in,
         Side::Out => ruleset.default_out,
     };
-    let mut rules = look_ups(side, bank);
+    let mut rules = look_ups(side, |map| vec![(Rule::new(), maps.bank(map).name(map))]);
     rules.extend([
         Rule::new().unless_in_force(ruleset.epoch, IN_FORCE).goto(&side.name("again")),
         Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),

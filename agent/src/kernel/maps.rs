@@ -1,15 +1,32 @@
 //! The maps by which the kernel finds an outcome: what they shall hold, what they hold, and the difference.
+use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use agent_core::{Class, IpRange, Ruleset, Service, Word};
-use nft::{Batch, Element, Error, Socket};
+use nft::{Batch, Element, ElementInfo, Error, Socket};
 
 use super::rules::{CLASSED, FOUND, table};
 use super::skeleton::Side;
 
-/// There are two sets of each map. Rules look into one bank; a change that cannot be made there fills the other, into which
-/// nobody looks, and then turns the rules to it.
+/// The maps, each of which has two sets. Their places here are the keys of the map that says which set is in force.
+pub(crate) const MAPS: [&str; 12] = [
+    "defaults",
+    "peers4",
+    "peers6",
+    "inbound",
+    "outbound",
+    "networks4",
+    "networks6",
+    "tcp",
+    "udp",
+    "icmp",
+    "icmpv6",
+    "protocols",
+];
+
+/// One of a map's two sets. Rules look into one; a change that cannot be made there fills the other, into which nobody looks,
+/// and then turns the rules to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(crate) enum Bank {
     #[default]
@@ -17,11 +34,45 @@ pub(crate) enum Bank {
     Second,
 }
 
+/// Which sets are in force: the second of the maps that are named here, the first of all others.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub(crate) struct InForce(BTreeSet<&'static str>);
+
+impl InForce {
+    /// As the kernel's map of a number for each map says.
+    pub(crate) fn read(numbers: &[ElementInfo]) -> Self {
+        let second = |place: &u32| numbers.iter().any(|one| number_of(one) == Some((*place, Bank::Second as u32)));
+        Self((0_u32..).zip(MAPS).filter(|(place, _)| second(place)).map(|(_, map)| map).collect())
+    }
+
+    /// The elements of that map.
+    pub(crate) fn numbers(&self) -> Vec<Element> {
+        let number =
+            |(place, map): (u32, &str)| Element::key(place.to_ne_bytes()).value((self.bank(map) as u32).to_ne_bytes());
+        (0_u32..).zip(MAPS).map(number).collect()
+    }
+
+    /// That of a map which is in force.
+    pub(crate) fn bank(&self, map: &str) -> Bank {
+        if self.0.contains(map) { Bank::Second } else { Bank::First }
+    }
+
+    /// With these maps turned to their other sets.
+    pub(crate) fn turned(&self, maps: &BTreeSet<&'static str>) -> Self {
+        Self(self.0.symmetric_difference(maps).copied().collect())
+    }
+}
+
+fn number_of(element: &ElementInfo) -> Option<(u32, u32)> {
+    let value = element.value.as_deref()?.try_into().ok()?;
+    Some((u32::from_ne_bytes(element.key.as_slice().try_into().ok()?), u32::from_ne_bytes(value)))
+}
+
 impl Bank {
     /// Both.
     pub(crate) const BOTH: [Self; 2] = [Self::First, Self::Second];
 
-    /// The name of a map's set or of a chain in this bank.
+    /// The name of a map's set.
     pub(crate) fn name(self, map: &str) -> String {
         match self {
             Self::First => map.to_owned(),

@@ -213,10 +213,15 @@ impl Rule {
         ])
     }
 
-    /// A map that has this value for its only key, 0.
-    pub(crate) fn says(self, map: &str, value: u32) -> Self {
+    /// All of another rule behind it.
+    pub(crate) fn and(self, other: Self) -> Self {
+        self.with(other.0)
+    }
+
+    /// A map that has this value for a key.
+    pub(crate) fn says(self, map: &str, key: u32, value: u32) -> Self {
         self.with([
-            Expr::Immediate(0, 0_u32.to_ne_bytes().to_vec()),
+            Expr::Immediate(0, key.to_ne_bytes().to_vec()),
             Expr::Map { set: map.to_owned(), key: 0, into: 0 },
             Expr::word(0, Test::Equal, value),
         ])

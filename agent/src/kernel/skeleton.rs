@@ -10,7 +10,7 @@ use nft::{
     Type,
 };
 
-use super::maps::Bank;
+use super::maps::{Bank, InForce, MAPS};
 use super::rules::{
     ALLOW, BARRIER_PORT, CLASSED, CUT, FOUND, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED,
     Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
@@ -29,8 +29,8 @@ pub(crate) const LIVING: [&str; 8] =
     ["epoch_in", "epoch_out", "shut", "stamp", "judge_in", "judge_out", "center_in", "center_out"];
 /// The set that holds the epoch in force, and no other.
 pub(crate) const IN_FORCE: &str = "living";
-/// The map that says which bank is in force.
-pub(crate) const BANK: &str = "bank";
+/// The map that says which of a map's sets is in force.
+pub(crate) const BANKS: &str = "banks";
 
 /// The sets that count outcomes.
 pub(crate) const COUNTERS: [&str; 2] = ["outcomes_in", "outcomes_out"];
@@ -87,20 +87,18 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
 fn sets() -> Vec<SetSpec> {
     let mut sets: Vec<SetSpec> = Bank::BOTH.into_iter().flat_map(maps).collect();
     sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
-    sets.push(SetSpec::map(BANK, &[Type::Mark], Type::Mark));
+    sets.push(SetSpec::map(BANKS, &[Type::Mark], Type::Mark));
     sets.push(SetSpec { name: IN_FORCE.to_owned(), key: vec![Type::Mark], kind: SetKind::Plain, interval: false });
     sets
 }
 
-/// The bank into which the rules look.
-pub(crate) fn bank_in_force(socket: &mut Socket) -> Result<Bank, Error> {
-    let rules = match socket.rules(&table()) {
-        Err(error) if error.is_absent() => Vec::new(),
-        other => other?,
-    };
-    let second = Bank::Second.name("peers4");
-    let looks = rules.iter().any(|rule| rule.chain == "judge_in" && rule.sets.contains(&second));
-    Ok(if looks { Bank::Second } else { Bank::First })
+/// The sets into which the rules look.
+pub(crate) fn in_force(socket: &mut Socket) -> Result<InForce, Error> {
+    match socket.elements(&table(), BANKS) {
+        Ok(numbers) => Ok(InForce::read(&numbers)),
+        Err(error) if error.is_absent() => Ok(InForce::default()),
+        Err(error) => Err(error),
+    }
 }
 
 /// Lays table, sets and chains. What stands of them is kept: base chains, elements, the changing chains' rules.
@@ -164,9 +162,8 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
             (side.name("decide"), decide(side)),
             (side.name("admit"), admit(side)),
             (side.name("cut"), cut(side)),
-            (side.name("again"), Bank::BOTH.map(|bank| to_bank(side, bank)).into()),
+            (side.name("again"), again(side)),
         ]);
-        all.extend(Bank::BOTH.map(|bank| (again_in(side, bank), again(side, bank))));
     }
     all
 }
@@ -307,44 +304,48 @@ fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
 }
 
 /// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
-pub(crate) fn look_ups(side: Side, bank: Bank) -> Vec<Rule> {
+/// `sets` gives the sets of a map, each behind the condition that it is in force.
+pub(crate) fn look_ups(side: Side, sets: impl Fn(&'static str) -> Vec<(Rule, String)>) -> Vec<Rule> {
     let (four, six, pairs) = match side {
         Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
         Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
     };
-    let unknown = || Rule::new().mark_bits(u32::MAX, 0);
-    let pairs = bank.name(pairs);
-    let service = |protocol, map| Rule::new().protocol(protocol).judge(CtKey::DestinationPort, &bank.name(map), &pairs);
-    let others = Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]);
-    vec![
-        Rule::new().set_mark(0),
-        Rule::new().classify(four, &bank.name("peers4")),
-        Rule::new().classify(six, &bank.name("peers6")),
-        unknown().classify(four, &bank.name("networks4")),
-        unknown().classify(six, &bank.name("networks6")),
-        service(TCP, "tcp"),
-        service(UDP, "udp"),
-        service(ICMP, "icmp"),
-        service(ICMPV6, "icmpv6"),
-        others.judge(CtKey::Protocol, &bank.name("protocols"), &pairs),
-    ]
-}
-
-fn again_in(side: Side, bank: Bank) -> String {
-    bank.name(&side.name("again_at"))
-}
-
-fn to_bank(side: Side, bank: Bank) -> Rule {
-    Rule::new().says(BANK, bank as u32).goto(&again_in(side, bank))
+    let mut rules = vec![Rule::new().set_mark(0)];
+    for (key, map) in [(four, "peers4"), (six, "peers6")] {
+        rules.extend(sets(map).into_iter().map(|(when, set)| when.classify(key, &set)));
+    }
+    for (key, map) in [(four, "networks4"), (six, "networks6")] {
+        rules.extend(sets(map).into_iter().map(|(when, set)| when.mark_bits(u32::MAX, 0).classify(key, &set)));
+    }
+    let of = |protocol| Rule::new().protocol(protocol);
+    for (protocol, key, map) in [
+        (of(TCP), CtKey::DestinationPort, "tcp"),
+        (of(UDP), CtKey::DestinationPort, "udp"),
+        (of(ICMP), CtKey::DestinationPort, "icmp"),
+        (of(ICMPV6), CtKey::DestinationPort, "icmpv6"),
+        (Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]), CtKey::Protocol, "protocols"),
+    ] {
+        for (when, services) in sets(map) {
+            let both =
+                sets(pairs).into_iter().map(|(also, pairs)| when.clone().and(also).judge(key, &services, &pairs));
+            rules.extend(both.map(|rule| protocol.clone().and(rule)));
+        }
+    }
+    rules
 }
 
 /// What is judged again, by maps alone (see `living`).
-fn again(side: Side, bank: Bank) -> Vec<Rule> {
+fn again(side: Side) -> Vec<Rule> {
+    let sets = |map: &str| {
+        let place = (0_u32..).zip(MAPS).find_map(|(place, one)| (one == map).then_some(place)).unwrap_or(u32::MAX);
+        Bank::BOTH.map(|bank| (Rule::new().says(BANKS, place, bank as u32), bank.name(map))).into()
+    };
     let mut rules = vec![Rule::new().counter()];
-    rules.extend(look_ups(side, bank));
+    rules.extend(look_ups(side, sets));
+    rules.push(Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop());
+    let default = |(when, set): (Rule, String)| Rule::new().mark_bits(FOUND, 0).and(when).default_of(side as u32, &set);
+    rules.extend(sets("defaults").into_iter().map(default));
     rules.extend([
-        Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),
-        Rule::new().mark_bits(FOUND, 0).default_of(side as u32, &bank.name("defaults")),
         Rule::new().mark_bits(FOUND, 0).counter().drop(),
         Rule::new().jump("stamp"),
         Rule::new().goto(&side.name("decide")),

@@ -13,9 +13,9 @@ type Deed = (&'static str, fn(&mut Batch), &'static str);
 const DEEDS: [Deed; 11] = [
     ("flush a chain", |batch| drop_in(batch.flush_chain(&table(), "decide_in")), "delete rule in decide_in"),
     ("insert an accept", |batch| accept(batch, "judge_in"), "add rule in judge_in"),
-    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "inbound_b")), "delete elements in inbound_b"),
-    ("add an element", |batch| element(batch, "peers4_b"), "add elements in peers4_b"),
-    ("add an element where nobody looks", |batch| element(batch, "peers4"), "add elements in peers4"),
+    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "inbound")), "delete elements in inbound"),
+    ("add an element", |batch| element(batch, "peers4"), "add elements in peers4"),
+    ("add an element where nobody looks", |batch| element(batch, "peers4_b"), "add elements in peers4_b"),
     ("add a chain", |batch| chain(batch, Policy::Drop), "add chain strange"),
     ("add a set", |batch| set(batch), "add set strange"),
     ("open the last look", |batch| look(batch), "add rule in judged"),
@@ -60,7 +60,7 @@ fn held(socket: &mut Socket) -> BTreeSet<String> {
         all.extend(socket.chains(&table).unwrap_or_default().iter().map(|chain| format!("{chain:?}")));
         for set in socket.sets(&table).unwrap_or_default() {
             let elements = socket.elements(&table, &set.name).unwrap();
-            let elements = elements.iter().filter(|_| set.name != "bank");
+            let elements = elements.iter().filter(|_| set.name != "banks");
             let map = set.name.trim_end_matches("_b");
             all.extend(elements.map(|one| format!("{map} {:?} {:?} {}", one.key, one.value, one.end)));
             all.insert(format!("{set:?}"));

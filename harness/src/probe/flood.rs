@@ -6,6 +6,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::SyncSender;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -53,7 +54,8 @@ pub(crate) struct Flood {
 }
 
 impl Flood {
-    /// Begins to send so many datagrams, and so many a second, to one port after another, out of a station.
+    /// Begins to send so many datagrams, and so many a second, to one port after another, out of a station. The first has left
+    /// when this returns.
     pub(crate) fn begin(
         station: &Station,
         (from, to): (IpAddr, IpAddr),
@@ -71,8 +73,12 @@ impl Flood {
         let tuples = targets.iter().map(|target| Tuple::datagram(own, *target)).collect();
         let stop = Arc::new(AtomicBool::new(false));
         let order = Order { targets, packets, rate, stop: Arc::clone(&stop) };
-        let thread = std::thread::Builder::new().name("flood".into()).spawn(move || send(&socket, &order));
-        Ok(Self { thread: thread.map_err(|error| format!("start a thread: {error}"))?, stop, tuples })
+        let (began, begun) = std::sync::mpsc::sync_channel(1);
+        let thread = std::thread::Builder::new().name("flood".into()).spawn(move || send(&socket, &order, &began));
+        let thread = thread.map_err(|error| format!("start a thread: {error}"))?;
+        // Until it has begun, nothing is done meanwhile; a thread that fails before says so at its end.
+        let _ = begun.recv();
+        Ok(Self { thread, stop, tuples })
     }
 
     /// Asks it to end before its number is sent.
@@ -100,7 +106,7 @@ struct Order {
     stop: Arc<AtomicBool>,
 }
 
-fn send(socket: &UdpSocket, order: &Order) -> io::Result<Flooded> {
+fn send(socket: &UdpSocket, order: &Order, began: &SyncSender<()>) -> io::Result<Flooded> {
     let begun = Instant::now();
     let mut sent = 0;
     for (number, target) in (0..order.packets).zip(order.targets.iter().cycle()) {
@@ -120,6 +126,7 @@ fn send(socket: &UdpSocket, order: &Order) -> io::Result<Flooded> {
             Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
             Err(error) => return Err(error),
         }
+        let _ = began.try_send(());
     }
     Ok(Flooded { packets: sent, begun, seconds: begun.elapsed().as_secs_f64() })
 }
