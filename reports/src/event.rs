@@ -251,6 +251,9 @@ pub struct Figures {
     /// How long it took to send them.
     #[serde(default)]
     pub flood_seconds: f64,
+    /// The share of one processor that the busiest agent used meanwhile.
+    #[serde(default)]
+    pub busiest_agent: f64,
     /// How long flows outlived the change that revoked them.
     #[serde(default)]
     pub outlived: Option<Delays>,

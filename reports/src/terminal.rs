@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 
 use crate::delays::Delays;
-use crate::event::{Event, Finding, ScenarioId, ScenarioOutcome, Side};
+use crate::event::{Event, Figures, Finding, ScenarioId, ScenarioOutcome, Side};
 use crate::run::{Run, Scenario, Step, Totals};
 use crate::table::Table;
 
@@ -112,13 +112,24 @@ impl<W: Write> Terminal<W> {
         let scope = format!("{scope}{between}{cause}");
         let file = self.tint(Tint::Faint, &format!("({}: {scope})", scenario.id.file));
         writeln!(self.writer, "{word} {:>8.3} s  {} {file}", scenario.seconds, scenario.id.name)?;
-        for Delays { count, median_ms, p99_ms, most_ms } in
-            scenario.steps.iter().filter_map(|step| step.figures.outlived.as_ref())
-        {
-            let delays = format!("{median_ms:.1} ms (median), {p99_ms:.1} ms (p99), {most_ms:.1} ms (most)");
-            writeln!(self.writer, "      {count} flows outlived what revoked them by {delays}")?;
+        for figures in scenario.steps.iter().map(|step| &step.figures) {
+            self.figures(figures)?;
         }
         self.writer.flush()
+    }
+
+    /// What floods and revocations came to.
+    fn figures(&mut self, figures: &Figures) -> io::Result<()> {
+        let Figures { flooded, flood_seconds, busiest_agent, outlived, .. } = figures;
+        if let Some(Delays { count, median_ms, p99_ms, most_ms }) = outlived {
+            let delays = format!("{median_ms:.1} ms (median), {p99_ms:.1} ms (p99), {most_ms:.1} ms (most)");
+            writeln!(self.writer, "      {count} flows outlived what revoked them by {delays}")?;
+        } else if *flooded > 0 {
+            let rate = *flooded as f64 / flood_seconds.max(0.001);
+            let effort = format!("the busiest agent took {:.0} % of a processor", 100.0 * busiest_agent);
+            writeln!(self.writer, "      {flooded} datagrams in {flood_seconds:.1} s, {rate:.0} a second; {effort}")?;
+        }
+        Ok(())
     }
 
     fn failure(&mut self, scenario: &Scenario) -> io::Result<()> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use lab::Station;
 
 use super::World;
+use super::effort::Efforts;
 use crate::evidence::Fence;
 use crate::probe::flood::{Delivered, Flood, Flooded, Sink};
 use crate::scenario::{Doing, Fate, Flooding};
@@ -20,6 +21,8 @@ pub(crate) struct OnTheWay {
     flood: Flood,
     /// Where what is delivered is counted, if that is asked for.
     sink: Option<Sink>,
+    /// What agents had used of the processors when it began.
+    efforts: Efforts,
 }
 
 /// The last change of policy or topology: from when it was asked for until every agent had acknowledged it.
@@ -38,9 +41,10 @@ impl World {
         };
         let ends = (address(from)?, address(to)?);
         let sink = fate.map(|_| Sink::open(self.station(to)?, (ends.1, *ports.start()).into())).transpose()?;
+        let efforts = self.efforts();
         let flood = Flood::begin(self.station(from)?, ends, ports.clone(), (u64::from(*packets), *rate))?;
         self.known.extend(&flood.tuples);
-        let begun = OnTheWay { doing: doing.clone(), flooding: flooding.clone(), flood, sink };
+        let begun = OnTheWay { doing: doing.clone(), flooding: flooding.clone(), flood, sink, efforts };
         match name {
             Some(name) => drop(self.floods.insert(name.clone(), begun)),
             None => self.finish_flood(begun)?,
@@ -56,13 +60,14 @@ impl World {
     }
 
     fn finish_flood(&mut self, begun: OnTheWay) -> Result<(), String> {
-        let OnTheWay { doing, flooding: Flooding { from, to, fate, .. }, flood, sink } = begun;
+        let OnTheWay { doing, flooding: Flooding { from, to, fate, .. }, flood, sink, efforts } = begun;
         if !self.await_word(LONGEST, |_| flood.is_over()) {
             return Err(format!("end a flood in {} s", LONGEST.as_secs()));
         }
         let flooded = flood.end()?;
         tracing::info!(packets = flooded.packets, seconds = flooded.seconds, "a flood was sent");
         self.flooded = Some(flooded);
+        self.busiest = self.busiest(&efforts, flooded.seconds);
         if let (Some(fate), Some(sink)) = (fate, sink) {
             // Behind the fence nothing of it is under way.
             let fence = self.prober.fences.run(&self.lab, from.as_str(), to.as_str());

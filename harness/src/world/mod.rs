@@ -4,6 +4,7 @@ mod act;
 mod balance;
 mod connections;
 mod copy;
+mod effort;
 mod floods;
 mod observe;
 mod pending;
@@ -87,6 +88,8 @@ pub(crate) struct World {
     floods: BTreeMap<String, OnTheWay>,
     /// The step's last flood.
     flooded: Option<Flooded>,
+    /// The share of a processor that the busiest agent used meanwhile.
+    busiest: f64,
     /// The last change that agents had to acknowledge.
     changed: Option<Changed>,
     /// How long each flow of the step outlived the change that revoked it.

@@ -36,6 +36,7 @@ impl World {
         self.account.turn();
         self.undone.clear();
         self.flooded = None;
+        self.busiest = 0.0;
         self.outlived.clear();
         self.taps.clear().map_err(|error| error.to_string())?;
         self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
@@ -239,6 +240,7 @@ impl World {
             invalid: invalid.map(|record| record.packets).sum(),
             flooded: self.flooded.map_or(0, |flooded| flooded.packets),
             flood_seconds: self.flooded.map_or(0.0, |flooded| flooded.seconds),
+            busiest_agent: self.busiest,
             outlived: Delays::of(&self.outlived),
         }
     }

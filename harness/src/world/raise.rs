@@ -50,6 +50,7 @@ impl World {
             foreign: std::collections::BTreeMap::new(),
             floods: std::collections::BTreeMap::new(),
             flooded: None,
+            busiest: 0.0,
             changed: None,
             outlived: Vec::new(),
             generation: 0,
