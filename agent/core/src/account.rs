@@ -73,13 +73,13 @@ impl Account {
     /// A record tells of packets.
     pub(crate) fn tell(&mut self, record: &Record) {
         if is_of_packets(record) {
-            self.ledger(record.direction).sum(record).told += signed(record.packets);
+            self.ledger(record.direction).told(record, signed(record.packets));
         }
     }
 
     /// A record that was reckoned as told is not yet.
     pub(crate) fn take_back(&mut self, record: &Record) {
-        self.ledger(record.direction).sum(record).told -= signed(record.packets);
+        self.ledger(record.direction).told(record, -signed(record.packets));
     }
 
     /// Takes in a reading of all counters; gives a record for each rule of which more was counted, up to the reading
@@ -94,7 +94,7 @@ impl Account {
             // A counter that fell was made anew, and counts from nothing.
             let rise = if *packets >= before { packets - before } else { *packets };
             if rise > 0 {
-                ledger.sum_of(&outcome.rule, outcome.verdict).counted += signed(rise);
+                ledger.change(&outcome.rule, outcome.verdict, |sum| sum.counted += signed(rise));
             }
         }
         self.stirred = false;
@@ -113,12 +113,20 @@ impl Account {
 }
 
 impl Ledger {
-    fn sum(&mut self, record: &Record) -> &mut Sum {
-        self.sum_of(&record.rule, record.verdict)
+    /// Changes a rule's sum. In a storm the rule is known: its name is not copied for each record.
+    fn change(&mut self, rule: &str, verdict: Verdict, change: impl FnOnce(&mut Sum)) {
+        match self.rules.get_mut(rule) {
+            Some(sum) => change(sum),
+            None => {
+                let fresh = Sum { verdict, counted: 0, told: 0, due: 0 };
+                change(self.rules.entry(rule.to_owned()).or_insert(fresh));
+            }
+        }
     }
 
-    fn sum_of(&mut self, rule: &str, verdict: Verdict) -> &mut Sum {
-        self.rules.entry(rule.to_owned()).or_insert(Sum { verdict, counted: 0, told: 0, due: 0 })
+    /// More, or less, was told.
+    fn told(&mut self, record: &Record, packets: i64) {
+        self.change(&record.rule, record.verdict, |sum| sum.told += packets);
     }
 
     /// What is due and was not told; it counts as told from here on.

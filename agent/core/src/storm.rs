@@ -26,10 +26,9 @@ const MOST_PAIRS: usize = 4_096;
 /// Spans of ports that are told.
 const MOST_SPANS: usize = 24;
 
-/// What records alike have in common; a rule's bucket has no pair.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// What a rule's records alike have in common; the bucket of the rule as a whole has no pair.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Alike {
-    rule: String,
     kind: Kind,
     verdict: Verdict,
     direction: Direction,
@@ -56,38 +55,58 @@ struct Storm {
     more: bool,
 }
 
-/// All buckets.
+/// All buckets, by rule: in a storm a rule's name is looked up, and not copied for each record.
 #[derive(Debug, Default)]
-pub(crate) struct Storms(BTreeMap<Alike, Bucket>);
+pub(crate) struct Storms {
+    rules: BTreeMap<String, BTreeMap<Alike, Bucket>>,
+    /// How many buckets there are.
+    count: usize,
+}
 
 impl Storms {
     /// Whether a record is to be told by itself; else it is counted into a storm. Its stamp tells the time.
     pub(crate) fn tells(&mut self, record: &Record) -> bool {
-        let mut alike = Alike {
-            rule: record.rule.clone(),
+        let alike = Alike {
             kind: record.kind,
             verdict: record.verdict,
             direction: record.direction,
             end: record.end,
             pair: Some((record.source.address, record.destination.address, record.protocol.number())),
         };
-        if self.0.len() >= MOST_PAIRS {
-            self.0
-                .retain(|_, bucket| bucket.storm.is_some() || bucket.spent > record.stamp.saturating_sub(bucket.stamp));
+        if self.count >= MOST_PAIRS {
+            self.forget(record.stamp);
         }
-        let is_one_by_one = self.0.len() >= MOST_PAIRS && !self.0.contains_key(&alike)
-            || self.bucket(alike.clone(), record.stamp).takes(record, &OF_A_PAIR);
-        alike.pair = None;
-        is_one_by_one && self.bucket(alike, record.stamp).takes(record, &OF_A_RULE)
+        let full = self.count >= MOST_PAIRS;
+        if !self.rules.contains_key(&record.rule) {
+            self.rules.insert(record.rule.clone(), BTreeMap::new());
+        }
+        let Some(buckets) = self.rules.get_mut(&record.rule) else { return true };
+        let before = buckets.len();
+        let fresh = || Bucket { spent: 0, stamp: record.stamp, storm: None };
+        let is_one_by_one = full && !buckets.contains_key(&alike)
+            || buckets.entry(alike).or_insert_with(fresh).takes(record, &OF_A_PAIR);
+        let whole = Alike { pair: None, ..alike };
+        let told = is_one_by_one && buckets.entry(whole).or_insert_with(fresh).takes(record, &OF_A_RULE);
+        self.count += buckets.len() - before;
+        told
     }
 
-    fn bucket(&mut self, alike: Alike, stamp: u64) -> &mut Bucket {
-        self.0.entry(alike).or_insert(Bucket { spent: 0, stamp, storm: None })
+    /// Forgets buckets that are full again, and rules that have none.
+    fn forget(&mut self, stamp: u64) {
+        self.rules.retain(|_, buckets| {
+            buckets.retain(|_, bucket| bucket.storm.is_some() || bucket.spent > stamp.saturating_sub(bucket.stamp));
+            !buckets.is_empty()
+        });
+        self.count = self.rules.values().map(BTreeMap::len).sum();
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = (&Alike, &Bucket)> {
+        self.rules.values().flatten()
     }
 
     /// When the next storm may be over, in microseconds.
     pub(crate) fn next(&self) -> Option<u64> {
-        self.0.values().filter_map(|bucket| bucket.storm.as_ref()).map(Storm::end).min()
+        self.buckets().filter_map(|(_, bucket)| bucket.storm.as_ref()).map(Storm::end).min()
     }
 
     /// What storms are to be told by now.
@@ -102,12 +121,12 @@ impl Storms {
 
     /// What storms have counted and not told.
     pub(crate) fn untold(&self) -> impl Iterator<Item = Record> {
-        self.0.iter().filter_map(|(alike, bucket)| Some(bucket.storm.as_ref()?.record(alike)))
+        self.buckets().filter_map(|(alike, bucket)| Some(bucket.storm.as_ref()?.record(alike)))
     }
 
     fn told(&mut self, is_due: impl Fn(&Storm) -> bool) -> Vec<Record> {
         let mut records = Vec::new();
-        for (alike, bucket) in &mut self.0 {
+        for (alike, bucket) in self.rules.values_mut().flatten() {
             if let Some(storm) = bucket.storm.take_if(|storm| is_due(storm)) {
                 records.push(storm.record(alike));
             }
