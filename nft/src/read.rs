@@ -182,11 +182,11 @@ impl Socket {
     }
 }
 
-fn head(kind: u16, family: u8) -> Head {
+pub(crate) fn head(kind: u16, family: u8) -> Head {
     Head { kind: SUBSYS_TABLES << 8 | kind, flags: 0, sequence: 0, family, resource: 0 }
 }
 
-fn text_of(attrs: Attrs<'_>, kind: u16) -> String {
+pub(crate) fn text_of(attrs: Attrs<'_>, kind: u16) -> String {
     attrs.find(kind).map(Attr::text).unwrap_or_default()
 }
 

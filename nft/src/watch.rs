@@ -134,7 +134,8 @@ fn change(kind: u16) -> Option<(&'static str, Option<u16>)> {
     })
 }
 
-fn family_name(family: u8) -> &'static str {
+/// A family as people write it.
+pub(crate) fn family_name(family: u8) -> &'static str {
     let known = [Family::Inet, Family::Netdev, Family::Bridge].into_iter().find(|one| *one as u8 == family);
     match known {
         Some(Family::Inet) => "inet",

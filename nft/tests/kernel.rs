@@ -5,14 +5,15 @@ use std::process::Command;
 
 use nft::{
     Batch, Connection, ConnectionUpdate, CtKey, Direction, Edge, Element, Error, Expr, Family, Header, Hook, HookPoint,
-    Log, LogOptions, LogReader, MetaKey, Policy, Reject, SetKind, SetSpec, Socket, Table, Test, Type, Verdict,
+    Log, LogOptions, LogReader, Meddling, MetaKey, Policy, Reject, SetKind, SetSpec, Socket, Table, Test, Type,
+    Verdict,
 };
 use nix::errno::Errno;
 use nix::sched::{CloneFlags, unshare};
 
 type Case = (&'static str, fn(&mut Socket));
 
-const CASES: [Case; 9] = [
+const CASES: [Case; 10] = [
     ("a table with every expression is taken, and listed as given", every_expression),
     ("every kind of element comes back as it went", elements),
     ("a refused batch names the operation and changes nothing", refused),
@@ -21,6 +22,7 @@ const CASES: [Case; 9] = [
     ("a log message carries mark, prefix and packet, and gaps add up", logged),
     ("a connection's mark is set under a mask, and the connection forgotten", connections),
     ("a fence drops frames of one edge, and ends", fences),
+    ("what the rules of other tables do to marks and addresses is told, and nothing else", others),
     ("the program nft lists the same", listing),
 ];
 
@@ -312,6 +314,35 @@ fn fences(socket: &mut Socket) {
     nft::fence_macs(socket, "split", &[[2, 0, 0, 0, 0, 1]], &[[2, 0, 0, 0, 0, 2], [2, 0, 0, 0, 0, 3]]).unwrap();
     nft::unfence(socket, "split").unwrap();
     assert_eq!(arrives().1, 200);
+}
+
+fn others(socket: &mut Socket) {
+    let (ours, theirs) = (fresh(socket, "ours"), fresh(socket, "theirs"));
+    let mut batch = Batch::new();
+    output(&mut batch, &ours);
+    output(&mut batch, &theirs);
+    let read = [Expr::Ct(CtKey::Mark, None, 0), Expr::Meta(MetaKey::Mark, 0), Expr::Counter];
+    batch.add_rule(&theirs, "out", &read).add_rule(&ours, "out", &[Expr::Meta(MetaKey::Mark, 0), Expr::SetCtMark(0)]);
+    batch.commit(socket).unwrap();
+    assert_eq!(socket.others(std::slice::from_ref(&ours)).unwrap(), [], "who reads marks does nobody harm");
+    let mut batch = Batch::new();
+    let write = [Expr::Meta(MetaKey::Mark, 0), Expr::SetCtMark(0), Expr::SetMeta(MetaKey::Mark, 0)];
+    batch.add_rule(&theirs, "out", &write).add_rule(&theirs, "out", &write);
+    batch.commit(socket).unwrap();
+    let mut expected =
+        vec![("inet theirs".to_owned(), Meddling::ConnectionMark), ("inet theirs".to_owned(), Meddling::PacketMark)];
+    assert_eq!(socket.others(std::slice::from_ref(&ours)).unwrap(), expected);
+    let nft = |command: &str| Command::new("nft").arg(command).status().is_ok_and(|status| status.success());
+    let table = "table ip nat { chain out { type nat hook output priority -100; tcp dport 81 redirect to :80; }; }";
+    if nft(&format!("add {table}")) {
+        expected.push(("ip nat".to_owned(), Meddling::Translation));
+        assert_eq!(socket.others(std::slice::from_ref(&ours)).unwrap(), expected);
+        assert!(nft("delete table ip nat"));
+    } else {
+        println!("   skipped: the program nft is not here, or the kernel translates nothing");
+    }
+    remove(socket, &ours);
+    remove(socket, &theirs);
 }
 
 fn listing(socket: &mut Socket) {

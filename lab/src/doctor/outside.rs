@@ -18,7 +18,7 @@ type Row = (&'static str, fn() -> Found, &'static str);
 
 /// Reads everything.
 pub(super) fn checks() -> Vec<Check> {
-    let rows: [Row; 5] = [
+    let rows: [Row; 6] = [
         ("user namespaces", user_namespaces, "as root: sysctl -w user.max_user_namespaces=10000"),
         (
             "user namespaces for ordinary users",
@@ -32,6 +32,7 @@ pub(super) fn checks() -> Vec<Check> {
              eastwest program an AppArmor profile with the rule `userns`, or run it as root",
         ),
         ("open files", descriptors, "raise the hard limit: ulimit -Hn 65536, or LimitNOFILE= of the service"),
+        ("marks and translation by other tables here", others, ""),
         ("free memory", memory, "free at least 512 MiB; a VM takes about 2 MiB with its agent"),
     ];
     rows.into_iter().map(|(name, look, remedy)| Check::of(name, look(), remedy)).collect()
@@ -70,6 +71,22 @@ fn descriptors() -> Found {
     let (_, hard) = getrlimit(Resource::RLIMIT_NOFILE).map_err(|error| error.to_string())?;
     let told = format!("up to {hard}");
     if hard >= DESCRIPTORS { Ok(told) } else { Err(told) }
+}
+
+/// Of no concern to a lab, which has namespaces of its own; but an agent on this machine would meet them.
+fn others() -> Found {
+    let ours = [nft::Family::Inet, nft::Family::Netdev].map(|family| nft::Table::new(family, "eastwest"));
+    let found = match nft::Socket::open().and_then(|mut socket| socket.others(&ours)) {
+        Ok(found) => found,
+        Err(error) => return Ok(format!("not looked at: cannot {error}")),
+    };
+    let word = |deed| match deed {
+        nft::Meddling::ConnectionMark => "writes connection marks",
+        nft::Meddling::PacketMark => "writes packet marks",
+        nft::Meddling::Translation => "translates addresses",
+    };
+    let told: Vec<String> = found.into_iter().map(|(table, deed)| format!("{table} {}", word(deed))).collect();
+    Ok(if told.is_empty() { "none".to_owned() } else { format!("an agent here would meet: {}", told.join(", ")) })
 }
 
 fn memory() -> Found {
