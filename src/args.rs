@@ -221,6 +221,42 @@ Examples:
         #[arg(long, default_value = "human")]
         format: Format,
     },
+    /// Have the policy's rules at this VM only record for a time; built-in rules and quarantines stay in force
+    #[command(after_help = "\
+Examples:
+  eastwest agent suspend --for 10m
+  eastwest agent suspend --end
+
+The center is told at once by whom and for how long. A suspension ends by itself, also while the agent does not run, and with a restart
+of the VM.")]
+    Suspend {
+        /// How long, such as 90s, 10m or 2h; a day at most
+        #[arg(long = "for", value_name = "TIME", required_unless_present = "end", value_parser = seconds)]
+        time: Option<u64>,
+        /// End it before its time
+        #[arg(long, conflicts_with = "time")]
+        end: bool,
+        /// The agent's state folder
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/eastwest/agent")]
+        state: PathBuf,
+    },
+    /// Take the agent away: its rules, its key and all that it kept; the VM passes everything then
+    Uninstall {
+        /// Yes, this VM is to be without a firewall
+        #[arg(long, required = true)]
+        yes: bool,
+        /// The agent's state folder
+        #[arg(long, value_name = "DIR", default_value = "/var/lib/eastwest/agent")]
+        state: PathBuf,
+    },
+}
+
+/// `90s`, `10m`, `2h` as seconds.
+fn seconds(text: &str) -> Result<u64, String> {
+    let units = [("s", 1), ("m", 60), ("h", 3600)];
+    let parts = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
+    let found = parts.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));
+    found.filter(|found| (1..=86_400).contains(found)).ok_or_else(|| "a time from 1s to 24h, such as 10m".to_owned())
 }
 
 #[derive(Debug, Subcommand)]

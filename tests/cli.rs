@@ -80,7 +80,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 38] = [
+    let rows: [(&str, i32, &[&str]); 44] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -119,6 +119,12 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("reach good/small.yaml --services tcp/80,tcp/23", 0, &["hr -> web tcp/80 v4: allow by hr-web", "at source"]),
         ("report render absent", 2, &["cannot open the recording", "absent/events.jsonl"]),
         ("agent status --state absent", 3, &["cannot "]),
+        ("agent suspend --for 10m --state absent", 3, &["cannot ask the agent at absent/control.sock"]),
+        ("agent suspend --for 25h --state absent", 2, &["a time from 1s to 24h"]),
+        ("agent suspend --for 10m --end", 2, &["cannot be used with"]),
+        ("agent suspend", 2, &["--for <TIME>"]),
+        ("agent uninstall --state absent", 2, &["--yes"]),
+        ("agent uninstall --yes --state absent", 3, &["cannot "]),
     ];
     for row in rows {
         check(folder.path(), row);

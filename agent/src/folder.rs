@@ -9,6 +9,7 @@ use agent_core::State;
 use nix::fcntl::{Flock, FlockArg};
 use wire::channel::{Credentials, Enrolled};
 
+use crate::control;
 use crate::error::Error;
 use crate::kept::{self, Kept};
 use crate::status::Status;
@@ -19,6 +20,7 @@ const AUTHORITY: &str = "authority.der";
 const VM: &str = "vm";
 const STATE: &str = "state.json";
 const HEARD: &str = "heard";
+const SUSPENDED: &str = "suspended";
 const SPOOL: &str = "spool";
 const STATUS: &str = "status.json";
 const STAMP: &str = "stamp";
@@ -51,6 +53,36 @@ impl Folder {
         let lock = private(&path.join(LOCK)).map_err(failed("lock the state folder"))?;
         let lock = Flock::lock(lock, FlockArg::LockExclusiveNonblock).map_err(|_| Error::Busy(path.to_owned()))?;
         Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Waits until no agent holds the folder, which must be there, and holds it.
+    pub(crate) fn wait_for(path: &Path) -> Result<Self, Error> {
+        let failed = |error| Error::File { what: "lock the state folder", path: path.to_owned(), error };
+        let lock = OpenOptions::new().read(true).write(true).open(path.join(LOCK)).map_err(failed)?;
+        let lock = Flock::lock(lock, FlockArg::LockExclusive).map_err(|(_, errno)| failed(errno.into()))?;
+        Ok(Self { path: path.to_owned(), _lock: lock })
+    }
+
+    /// Removes all that an agent keeps, and the folder, if nothing of others is in it.
+    pub(crate) fn wipe(self) -> Result<(), Error> {
+        let files = [KEY, CERTIFICATE, AUTHORITY, VM, STATE, SUSPENDED, HEARD, STATUS, STAMP, control::SOCKET, LOCK];
+        for name in files {
+            self.remove(name)?;
+            self.remove(&format!("{name}.new"))?;
+        }
+        let spool = self.spool();
+        match fs::remove_dir_all(&spool) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                return Err(Error::File { what: "remove", path: spool, error });
+            }
+            Ok(()) | Err(_) => {}
+        }
+        match fs::remove_dir(&self.path) {
+            Err(error) if error.kind() != std::io::ErrorKind::DirectoryNotEmpty => {
+                Err(Error::File { what: "remove", path: self.path, error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     /// Who this agent is, if it was enrolled.
@@ -96,6 +128,26 @@ impl Folder {
         self.write(STATE, &self.json(STATE, state)?)
     }
 
+    /// Forgets the state: the next life begins closed.
+    pub(crate) fn forget_state(&self) -> Result<(), Error> {
+        self.remove(STATE)
+    }
+
+    /// A suspension, as it was kept.
+    pub(crate) fn suspended(&self) -> Option<String> {
+        String::from_utf8(self.read(SUSPENDED).ok()??).ok()
+    }
+
+    /// Keeps a suspension.
+    pub(crate) fn keep_suspended(&self, text: &str) -> Result<(), Error> {
+        self.write(SUSPENDED, text.as_bytes())
+    }
+
+    /// Forgets a suspension.
+    pub(crate) fn forget_suspended(&self) -> Result<(), Error> {
+        self.remove(SUSPENDED)
+    }
+
     /// When the center was last heard, as it was kept.
     pub(crate) fn heard(&self) -> Option<String> {
         String::from_utf8(self.read(HEARD).ok()??).ok()
@@ -129,6 +181,16 @@ impl Folder {
     fn json<T: serde::Serialize>(&self, name: &str, value: &T) -> Result<Vec<u8>, Error> {
         serde_json::to_vec(value)
             .map_err(|error| Error::Content { path: self.path.join(name), reason: error.to_string() })
+    }
+
+    fn remove(&self, name: &str) -> Result<(), Error> {
+        let path = self.path.join(name);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                Err(Error::File { what: "remove", path, error })
+            }
+            Ok(()) | Err(_) => Ok(()),
+        }
     }
 
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, Error> {

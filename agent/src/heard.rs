@@ -30,12 +30,13 @@ pub(crate) fn keep(folder: &Folder, ago: u64) {
     }
 }
 
-fn boot_id() -> Option<String> {
+/// This life of the kernel.
+pub(crate) fn boot_id() -> Option<String> {
     Some(fs::read_to_string(BOOT).ok()?.trim().to_owned())
 }
 
-/// In milliseconds.
-fn uptime() -> Option<u64> {
+/// How long it lasts, in milliseconds.
+pub(crate) fn uptime() -> Option<u64> {
     let text = fs::read_to_string(UPTIME).ok()?;
     let (seconds, hundredths) = text.split_whitespace().next()?.split_once('.')?;
     Some(seconds.parse::<u64>().ok()? * 1000 + hundredths.parse::<u64>().ok()? * 10)

@@ -24,6 +24,9 @@ pub struct Options {
     /// By how many seconds this machine's wall clock is wrong, for tests.
     #[arg(long, value_name = "SECONDS", default_value_t = 0, hide = true, allow_hyphen_values = true)]
     pub clock_offset: i64,
+    /// The version of the protocol that this agent speaks, for tests of older builds.
+    #[arg(long, value_name = "VERSION", default_value_t = wire::PROTOCOL, hide = true)]
+    pub protocol: u32,
     /// How many records wait for the center at most, while it is away; what is beyond is counted, and said.
     #[arg(long, value_name = "N", default_value_t = 65_536,
           value_parser = clap::value_parser!(u32).range(1..=1_000_000))]

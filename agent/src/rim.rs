@@ -8,15 +8,20 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use wire::{FromAgent, FromCenter, SealedView, View};
 
+use crate::control::Answer;
 use crate::edge::Edge;
 use crate::error::Error;
 use crate::folder::Folder;
 use crate::heard;
+use crate::interfaces::addresses;
+use crate::keeper::{Keeper, Kept};
 use crate::kernel::{Kernel, KernelBatch, KernelLog};
 use crate::link::LinkEvent;
 use crate::spool::Disk;
-use crate::status::{Connection, Status};
+use crate::status::{Connection, Ease, Status};
 use crate::totals::Totals;
+
+mod orders;
 
 /// The agent but for its waiting.
 pub(crate) struct Rim<E> {
@@ -29,6 +34,9 @@ pub(crate) struct Rim<E> {
     held: Option<Ruleset>,
     queue: Option<mpsc::Sender<FromAgent>>,
     totals: Totals,
+    keeper: Keeper,
+    /// Who waits for the rules to be removed; then the agent ends.
+    leaving: Option<Answer>,
     started: Instant,
     pub(crate) status: Status,
     written: Status,
@@ -45,6 +53,8 @@ impl<E: Edge> Rim<E> {
             held: None,
             queue: None,
             totals: Totals::read(),
+            keeper: Keeper::default(),
+            leaving: None,
             started: Instant::now(),
             status: Status { pid: std::process::id(), ..Status::default() },
             written: Status::default(),
@@ -129,6 +139,9 @@ impl<E: Edge> Rim<E> {
         let mut told: Vec<String> = changes.iter().chain(tables).cloned().collect();
         told.extend((more > 0).then(|| format!("{more} more changes")));
         told.extend(overrun.then(|| "changes that the kernel had no room to tell".to_owned()));
+        if !tables.is_empty() {
+            self.look_at_others();
+        }
         if !told.is_empty() {
             let detail = told.join(", ");
             tracing::warn!(detail, "the kernel's tables were changed by others");
@@ -186,7 +199,10 @@ impl<E: Edge> Rim<E> {
         }
         loop {
             if let Some(state) = self.machine.poll_persist() {
-                self.folder.keep_state(&state)?;
+                self.keeper.keep(&self.folder, state);
+            }
+            if self.keeper.kept() == Kept::Older {
+                break;
             }
             match self.machine.poll_kernel() {
                 None => break,
@@ -197,7 +213,7 @@ impl<E: Edge> Rim<E> {
             heard::keep(&self.folder, self.now().saturating_sub(heard));
         }
         let waits = self.speak();
-        self.show()?;
+        self.show();
         Ok(waits)
     }
 
@@ -288,24 +304,38 @@ impl<E: Edge> Rim<E> {
     }
 
     /// Writes the status, if anything but counts changed.
-    fn show(&mut self) -> Result<(), Error> {
-        self.status.facts = self.machine.facts();
+    fn show(&mut self) {
+        self.look_at_facts();
         let told = |status: &Status| {
             let facts = &status.facts;
             let force = (facts.generation, facts.epoch, facts.over, facts.looked);
-            (status.connection.clone(), status.vm.clone(), force, facts.refused.clone())
+            (status.connection.clone(), status.vm.clone(), force, facts.refused.clone(), facts.suspended.clone())
         };
-        if told(&self.status) == told(&self.written) { Ok(()) } else { self.write_status() }
+        if told(&self.status) != told(&self.written) {
+            self.write_status();
+        }
     }
 
     /// Writes the status, if anything changed.
-    pub(crate) fn write_status(&mut self) -> Result<(), Error> {
-        self.status.facts = self.machine.facts();
+    pub(crate) fn write_status(&mut self) {
+        self.look_at_facts();
         if self.status != self.written {
-            self.folder.keep_status(&self.status)?;
+            // It is for people: an agent goes on without it.
+            if let Err(error) = self.folder.keep_status(&self.status) {
+                tracing::warn!("cannot {error}");
+            }
             self.written = self.status.clone();
         }
-        Ok(())
+    }
+
+    fn look_at_facts(&mut self) {
+        let (before, now) = (self.status.facts.suspended.take(), self.now());
+        self.status.facts = self.machine.facts();
+        self.status.unkept = self.keeper.kept() != Kept::Whole;
+        let suspended = &self.status.facts.suspended;
+        if *suspended != before {
+            self.status.suspended = suspended.as_ref().map(|one| Ease::of(one, now));
+        }
     }
 }
 
@@ -313,18 +343,3 @@ impl<E: Edge> Rim<E> {
 const MOST_BATCHES: usize = 64;
 /// How much room the queue to the center must have before the core is asked for the next word.
 const ROOM: usize = 8;
-
-/// The addresses of this machine's interfaces, but for loopback and link-local ones.
-pub(crate) fn addresses() -> Vec<IpAddr> {
-    let Ok(all) = nix::ifaddrs::getifaddrs() else { return Vec::new() };
-    let address = |one: nix::ifaddrs::InterfaceAddress| {
-        let storage = one.address?;
-        let v4 = storage.as_sockaddr_in().map(|address| IpAddr::V4(address.ip()));
-        v4.or_else(|| storage.as_sockaddr_in6().map(|address| IpAddr::V6(address.ip())))
-    };
-    let wanted = |address: &IpAddr| match address {
-        IpAddr::V4(v4) => !v4.is_loopback() && !v4.is_link_local(),
-        IpAddr::V6(v6) => !v6.is_loopback() && !v6.is_unicast_link_local(),
-    };
-    all.filter_map(address).filter(wanted).collect()
-}

@@ -13,23 +13,28 @@ use wire::channel::WallClock;
 use wire::{FromAgent, View};
 
 use crate::backoff::Backoff;
+use crate::control::{self, Asked};
 use crate::edge::Edge;
 use crate::enrol;
 use crate::error::Error;
 use crate::folder::{Folder, Identity};
 use crate::heard;
+use crate::interfaces::addresses;
 use crate::kept::Kept;
 use crate::kernel::{self, InterfaceWatch, Kernel, KernelLog, KernelWatch};
 use crate::link::{self, LinkEvent, QUEUE};
 use crate::options::Options;
-use crate::rim::{Rim, addresses};
+use crate::rim::Rim;
 use crate::spool::Disk;
 use crate::status::Connection;
+use crate::suspended;
 
 /// How long a farewell may take.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// How often counts are written to the status.
 const STATUS: Duration = Duration::from_secs(1);
+/// How often other tables' rules are looked at; a new table is at once.
+const OTHERS: Duration = Duration::from_secs(30);
 /// An instant that never comes.
 const NEVER: Duration = Duration::from_secs(86_400 * 365);
 
@@ -69,7 +74,7 @@ async fn agent(options: &Options, edge: impl Edge, ready: impl FnOnce()) -> Resu
     let identity = match (identity, &token, options.center) {
         (None, Some(token), Some(center)) => {
             rim.status.connection = Connection::Enrolling;
-            rim.write_status()?;
+            rim.write_status();
             let enrolled = tokio::select! {
                 identity = enrol::enrol((center, clock), token, &rim.folder, &mut backoff) => Some(identity?),
                 () = signals.next() => None,
@@ -93,6 +98,7 @@ struct Ears {
     log: KernelLog,
     tables: KernelWatch,
     interfaces: InterfaceWatch,
+    orders: mpsc::Receiver<Asked>,
 }
 
 /// What is known of this life before it begins.
@@ -124,17 +130,20 @@ fn start<E: Edge>(
         vm: vm.clone(),
         boot: format!("{:016x}", life.boot),
         version: env!("CARGO_PKG_VERSION").to_owned(),
+        protocol: options.protocol,
         center: options.center,
         heard_before: heard::before(&folder),
+        suspended: suspended::before(&folder),
         addresses: addresses(),
         spool: Limits { records: usize::try_from(options.spool).unwrap_or(usize::MAX), ..Limits::default() },
         max_epoch: options.epochs,
     };
     let (boot, (kept, refused)) = (config.boot.clone(), kept(&folder, &mut edge, life)?);
+    let orders = control::listen(&options.state)?;
     let (disk, former) = Disk::open(folder.spool());
     let mut rim = Rim::new(Machine::new(config, kept, former), (folder, disk), kernel, edge);
     (rim.status.vm, rim.status.boot, rim.status.refused_kept) = (vm, boot, refused);
-    Ok((rim, Ears { log, tables, interfaces }))
+    Ok((rim, Ears { log, tables, interfaces, orders }))
 }
 
 /// What the last life kept and this one may begin with, or why it may not.
@@ -163,6 +172,8 @@ async fn serve<E: Edge>(
 ) -> Result<(), Error> {
     let mut counts = interval(STATUS);
     counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    let mut others = interval(OTHERS);
+    others.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         let waits = rim.pump()?;
         let room = rim.queue().filter(|_| waits);
@@ -174,18 +185,27 @@ async fn serve<E: Edge>(
                 changed?;
                 rim.look();
             }
+            Some(asked) = ears.orders.recv() => {
+                rim.ordered(asked)?;
+                if rim.is_leaving() {
+                    break;
+                }
+            }
             Some(event) = heard.recv() => rim.linked(event),
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
             _ = counts.tick() => {
+                rim.keep_again();
                 rim.count();
                 rim.settle(&mut ears.log)?;
-                rim.write_status()?;
+                rim.write_status();
             }
+            _ = others.tick() => rim.look_at_others(),
             () = signals.next() => break,
         }
     }
-    farewell(rim, &mut ears.log, &mut heard).await
+    farewell(rim, &mut ears.log, &mut heard).await?;
+    rim.take_away().await
 }
 
 /// Waits until the queue to the center is empty enough; for ever without a queue.
@@ -216,7 +236,8 @@ async fn farewell<E: Edge>(
         }
         rim.pump()?;
     }
-    rim.write_status()
+    rim.write_status();
+    Ok(())
 }
 
 /// SIGTERM and SIGINT.

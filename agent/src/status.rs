@@ -1,8 +1,9 @@
 //! What `eastwest agent status` shows.
 
 use std::path::Path;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use agent_core::Facts;
+use agent_core::{Facts, Suspended};
 use serde::{Deserialize, Serialize};
 
 use crate::error::Error;
@@ -28,6 +29,24 @@ pub enum Connection {
     },
 }
 
+/// A local suspension.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ease {
+    /// Its end by this machine's wall clock, in milliseconds since the Unix epoch.
+    pub until: i64,
+    /// Who asked for it.
+    pub by: String,
+}
+
+impl Ease {
+    /// A suspension as people read it; `now` is the agent's own clock.
+    pub(crate) fn of(Suspended { until, by }: &Suspended, now: u64) -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let end = since + Duration::from_millis(until.saturating_sub(now));
+        Self { until: i64::try_from(end.as_millis()).unwrap_or(i64::MAX), by: by.clone() }
+    }
+}
+
 /// An agent's status.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Status {
@@ -45,6 +64,15 @@ pub struct Status {
     /// Why this life did not begin with the policy that the last one kept: it was altered, torn, or another VM's.
     #[serde(default)]
     pub refused_kept: Option<String>,
+    /// The policy's rules only record until then.
+    #[serde(default)]
+    pub suspended: Option<Ease>,
+    /// What other tables' rules in this machine do to what ours rely on.
+    #[serde(default)]
+    pub others: Vec<String>,
+    /// The newest state could not be written to the disk.
+    #[serde(default)]
+    pub unkept: bool,
     /// Generation, epoch, counts of records, the last refusal.
     pub facts: Facts,
 }

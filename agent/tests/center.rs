@@ -15,7 +15,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use agent::{Connection, Honest, Options};
+use agent::{Connection, Honest, Options, Order};
 use center::{ServeOptions, serve};
 use nix::sched::{CloneFlags, unshare};
 use rtnetlink::{LinkUnspec, LinkVeth};
@@ -111,6 +111,7 @@ fn options(center: SocketAddr, state: PathBuf, token: Option<String>) -> Options
         token_file: None,
         policy: None,
         clock_offset: 0,
+        protocol: wire::PROTOCOL,
         spool: 65_536,
         epochs: 2047,
     }
@@ -203,6 +204,7 @@ fn life(runtime: &Runtime, folder: &Path) {
     center.stop();
     killed(runtime, (&center_state, &agent_state), address);
     without_a_center(address, &agent_state, second);
+    by_its_own_socket(runtime, (&center_state, &agent_state), address);
 }
 
 /// The center is away, two lives of the agent are killed, and a third one lives: all records arrive, once and in order.
@@ -271,6 +273,53 @@ fn without_a_center(address: SocketAddr, state: &Path, generation: u64) {
         assert!(said.map_or(refused.is_none(), |said| refused.unwrap().contains(said)), "{name}: {refused:?}");
         assert_eq!(leaves(53), expected != 0, "{name}");
         end(running);
+    }
+}
+
+/// Suspended, through a death too; resumed; and taken away, while it runs and while it does not.
+fn by_its_own_socket(runtime: &Runtime, (center_state, state): (&Path, &Path), address: SocketAddr) {
+    let center = Center::start(center_state.to_owned(), address);
+    let mut admin = operator(runtime, center_state);
+    let mut events = runtime.block_on(admin.watch()).unwrap();
+    let newest = runtime.block_on(admin.publish(&policy("third"))).unwrap();
+    let mut child = process(address, state);
+    runtime.block_on(acked(&mut events, newest));
+    assert!(!leaves(54));
+    assert_eq!(agent::order(state, Order::Suspend { seconds: 600 }).unwrap(), "suspended\n");
+    assert!(leaves(54));
+    let told = runtime.block_on(alert(&mut events));
+    assert!(told.starts_with("suspended locally for 600 s by uid ") || told.contains("for 599 s"), "{told}");
+    child.kill().unwrap();
+    child.wait().unwrap();
+    assert!(agent::order(state, Order::Resume).is_err(), "nobody is there");
+    let running = agent(address, state.to_owned(), None);
+    assert!(leaves(54), "a death ends no suspension");
+    let status = agent::status(state).unwrap();
+    assert!(status.suspended.is_some_and(|ease| ease.by.starts_with("uid ")));
+    assert_eq!(agent::order(state, Order::Resume).unwrap(), "not suspended\n");
+    assert!(!leaves(54));
+    assert_eq!(runtime.block_on(alert(&mut events)), "its local suspension has ended");
+    assert!(agent::uninstall(state).unwrap());
+    running.join().unwrap().unwrap();
+    assert!(leaves(54), "its rules are gone");
+    assert!(!state.exists(), "something of it stays");
+    while runtime.block_on(record(&mut events)).rule != "eastwest/uninstalled" {}
+    assert!(agent::uninstall(state).is_err(), "there is nothing to take away");
+    let token = runtime.block_on(admin.token("web", Duration::from_secs(60))).unwrap();
+    end(agent(address, state.to_owned(), Some(token)));
+    assert!(!leaves(54));
+    assert!(!agent::uninstall(state).unwrap(), "none ran");
+    assert!(leaves(54) && !state.exists());
+    drop((events, admin));
+    center.stop();
+}
+
+/// What the center tells its watchers to look at next.
+async fn alert(events: &mut (impl Stream<Item = Event> + Unpin)) -> String {
+    loop {
+        if let CenterEvent::Alert { detail, .. } = next(events).await {
+            return detail;
+        }
     }
 }
 

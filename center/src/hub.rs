@@ -4,9 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::Name;
+use policy::{Mode, Name};
 use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
-use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Record};
+use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Record, Suspension};
 
 use crate::live::{Registry, Seat};
 use crate::model::{Asked, Change, Model, Snapshot, faults, prefixes};
@@ -93,6 +93,43 @@ impl<S: Store> Hub<S> {
         let vm = self.managed(vm).await?;
         self.audit(vm.as_str(), if on { "quarantined" } else { "released from quarantine" }).await?;
         self.change(Change::Quarantine(vm, on), None).await
+    }
+
+    /// Has the rules at a VM act, or only record.
+    pub(crate) async fn set_mode(&self, vm: &str, mode: Mode) -> Result<u64, HubError> {
+        let vm = self.managed(vm).await?;
+        let mut model = self.model.lock().await;
+        let told = if mode == Mode::Monitor { "set to monitor" } else { "set to enforce" };
+        self.audit(vm.as_str(), told).await?;
+        let change = Change::Inventory(model.with_mode(&vm, mode));
+        self.advance(&mut model, change, None).await?;
+        self.release(&mut model).await?;
+        Ok(model.generation())
+    }
+
+    /// An agent observes other addresses than before.
+    pub(crate) async fn observes(&self, vm: &Name, addresses: &[IpAddr]) -> Result<(), StoreError> {
+        let mut model = self.model.lock().await;
+        self.observed(&mut model, vm, addresses).await?;
+        self.release(&mut model).await
+    }
+
+    /// An agent's VM was suspended locally, or that has ended.
+    pub(crate) async fn suspended(&self, vm: &Name, suspension: &Suspension) -> Result<(), StoreError> {
+        let Suspension { left, by } = suspension;
+        let mut model = self.model.lock().await;
+        let until =
+            (!left.is_zero()).then(|| now().saturating_add(i64::try_from(left.as_millis()).unwrap_or(i64::MAX)));
+        let mut news = false;
+        self.presence(&mut model, vm, |model| news = model.suspended(vm, until));
+        if !news {
+            return Ok(());
+        }
+        let detail = match until {
+            Some(_) => format!("suspended locally for {} s by {by}: its rules only record", left.as_secs()),
+            None => "its local suspension has ended".to_owned(),
+        };
+        self.alert(vm.as_str(), detail).await
     }
 
     /// A managed VM by its name.

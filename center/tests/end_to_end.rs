@@ -12,7 +12,7 @@ use std::path::Path;
 use std::time::{Duration, Instant};
 
 use center::{CenterError, ServeOptions, serve};
-use policy::{End, Family, Protocol};
+use policy::{End, Family, Mode, Protocol};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpSocket;
 use tokio::sync::oneshot;
@@ -22,7 +22,7 @@ use wire::admin::{self, AdminClient, AdminError};
 use wire::channel::{self, ChannelError, Credentials, Session};
 use wire::{
     Ack, AckResult, CenterEvent, Direction, FlowEnd, FromAgent, FromCenter, Hello, InventoryFile, JoinToken, Kind,
-    PROTOCOL, Presence, Record, RecordKey, RecordQuery, SEALS, View,
+    PROTOCOL, Presence, Record, RecordKey, RecordQuery, SEALS, Suspension, View,
 };
 
 const HEARTBEAT: Duration = Duration::from_millis(200);
@@ -606,6 +606,133 @@ async fn what_an_agent_says_of_itself_is_checked() {
     old.sender.send(FromAgent::Hello(Hello { protocol: PROTOCOL + 1, ..hello(&[]) })).await.unwrap();
     assert!(matches!(next(&mut old).await, FromCenter::Refused { .. }));
     drop((session, old, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn addresses_that_change_between_hellos_are_taken_at_once_where_they_may() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let (db, web) = (center.credentials("db").await, center.credentials("web").await);
+    let mut events = center.admin.watch().await.unwrap();
+    let (mut db, mut web) = (join(center.address, &db).await, join(center.address, &web).await);
+    let own = |view: &View| view.addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    let peer = |view: &View| view.peers[0].addresses.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
+    assert_eq!((own(&view(&mut db).await), peer(&view(&mut web).await)), ("10.98.0.2".into(), "10.98.0.2".into()));
+    let tell = |all: &[&str]| FromAgent::Addresses(all.iter().map(|address| address.parse().unwrap()).collect());
+    // One of the inventory's, a late one, one of another's, one outside what is allowed.
+    db.sender.send(tell(&["10.98.0.2", "10.98.0.77", "10.98.0.1", "10.99.0.1"])).await.unwrap();
+    let both = "10.98.0.2 10.98.0.77";
+    assert_eq!((own(&view(&mut db).await), peer(&view(&mut web).await)), (both.into(), both.into()));
+    let alert = |event| match event {
+        CenterEvent::Alert { vm, detail } => Some((vm, detail)),
+        _ => None,
+    };
+    let expected = ("db".into(), "it observes 10.98.0.1, which belongs to `web`".into());
+    assert_eq!(until(&mut events, alert).await, expected);
+    db.sender.send(tell(&["10.98.0.2"])).await.unwrap();
+    let after = (view(&mut db).await, view(&mut web).await);
+    assert_eq!((own(&after.0), peer(&after.1)), ("10.98.0.2".into(), "10.98.0.2".into()));
+    assert_eq!(center.admin.status().await.unwrap().held.len(), 1, "nobody has it before all have let go of it");
+    ack(&db, after.0.generation).await;
+    ack(&web, after.1.generation).await;
+    let released = |event| match event {
+        CenterEvent::Agent(agent) => (agent.vm == "web" && agent.acked == after.1.generation).then_some(()),
+        _ => None,
+    };
+    until(&mut events, released).await;
+    assert_eq!(center.admin.status().await.unwrap().held.len(), 0);
+    drop((db, web, events));
+    center.stop().await;
+}
+
+#[tokio::test]
+async fn a_center_speaks_with_agents_one_version_older_and_with_none_older_still() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let credentials = center.credentials("db").await;
+    for (protocol, word) in
+        [(PROTOCOL - 1, None), (PROTOCOL - 2, Some("no longer")), (PROTOCOL + 1, Some("update the center"))]
+    {
+        let mut session = channel::connect(center.address, &credentials).await.unwrap();
+        session.sender.send(FromAgent::Hello(Hello { protocol, ..hello(&[]) })).await.unwrap();
+        match (next(&mut session).await, word) {
+            (FromCenter::Welcome { protocol: spoken, .. }, None) => {
+                assert_eq!(spoken, protocol);
+                let view = view(&mut session).await;
+                ack(&session, view.generation).await;
+            }
+            (FromCenter::Refused { reason }, Some(word)) => assert!(reason.contains(word), "{reason}"),
+            (other, _) => panic!("{protocol}: {other:?}"),
+        }
+        drop(session);
+        tokio::time::timeout(PATIENCE, left(&mut center)).await.expect("the session ends");
+    }
+    center.stop().await;
+}
+
+/// Waits until the center's only agent is not there.
+async fn left(center: &mut Center) {
+    while center.admin.status().await.unwrap().agents[0].presence == Presence::Online {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn a_suspension_is_told_once_and_shown_until_it_ends_and_lifts_no_quarantine() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    center.admin.quarantine("db").await.unwrap();
+    let credentials = center.credentials("db").await;
+    let mut events = center.admin.watch().await.unwrap();
+    let mut session = join(center.address, &credentials).await;
+    assert!(view(&mut session).await.quarantined);
+    let tell = |seconds| FromAgent::Suspension(Suspension { left: Duration::from_secs(seconds), by: "uid 7".into() });
+    let alert = |event| match event {
+        CenterEvent::Alert { vm, detail } => Some(format!("{vm} {detail}")),
+        _ => None,
+    };
+    let begun = jiff::Timestamp::now().as_millisecond();
+    session.sender.send(tell(600)).await.unwrap();
+    assert_eq!(until(&mut events, alert).await, "db suspended locally for 600 s by uid 7: its rules only record");
+    let agent = center.admin.status().await.unwrap().agents.remove(0);
+    let until_then = agent.suspended_until.unwrap();
+    assert!((begun + 600_000..begun + 600_000 + 20_000).contains(&until_then), "{begun} {until_then}");
+    assert!(agent.quarantined);
+    // Told again at the next session, and then its end.
+    session.sender.send(tell(500)).await.unwrap();
+    session.sender.send(tell(0)).await.unwrap();
+    assert_eq!(until(&mut events, alert).await, "db its local suspension has ended");
+    assert_eq!(center.admin.status().await.unwrap().agents.remove(0).suspended_until, None);
+    drop((session, events));
+    center.stop().await;
+    assert_eq!(audited(state.path(), "suspended locally%").await, 1);
+}
+
+#[tokio::test]
+async fn a_vm_in_monitor_gets_a_view_that_only_records() {
+    let state = tempfile::tempdir().unwrap();
+    let mut center = start(state.path()).await;
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    center.admin.publish(POLICY).await.unwrap();
+    let (db, web) = (center.credentials("db").await, center.credentials("web").await);
+    let (mut db, mut web) = (join(center.address, &db).await, join(center.address, &web).await);
+    let modes = |view: &View| (view.mode, view.rules[0].mode);
+    let acting = (Mode::Enforce, Mode::Enforce);
+    assert_eq!((modes(&view(&mut db).await), modes(&view(&mut web).await)), (acting, acting));
+    center.admin.set_mode("db", Mode::Monitor).await.unwrap();
+    assert_eq!(modes(&view(&mut db).await), (Mode::Monitor, Mode::Monitor));
+    assert_eq!(modes(&view(&mut web).await), acting);
+    let Err(AdminError::Refused(_)) = center.admin.set_mode("nobody", Mode::Monitor).await else { panic!("accepted") };
+    center.admin.apply_inventory(ordinary()).await.unwrap();
+    assert_eq!(modes(&view(&mut db).await), acting, "what the inventory does not say is revoked");
+    drop((db, web));
     center.stop().await;
 }
 

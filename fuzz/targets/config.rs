@@ -10,6 +10,8 @@ pub fn config() -> Config {
         version: "0".into(),
         center: None,
         heard_before: None,
+        suspended: None,
+        protocol: wire::PROTOCOL,
         addresses: Vec::new(),
         spool: Limits::default(),
         max_epoch: 2047,

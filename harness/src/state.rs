@@ -1,6 +1,8 @@
 //! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
 
+mod faults;
 mod floods;
+mod local;
 mod published;
 mod transition;
 
@@ -11,9 +13,7 @@ use std::sync::Arc;
 use ipnet::IpNet;
 use policy::{Family, Inventory, Name, Timestamp, Vm};
 
-use crate::scenario::{
-    Act, Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
-};
+use crate::scenario::{Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec};
 
 pub use published::Published;
 pub use transition::Transition;
@@ -33,6 +33,10 @@ pub struct State {
     pub policy: Option<Arc<PolicyText>>,
     /// The quarantined VMs.
     pub quarantined: BTreeSet<Name>,
+    /// The VMs whose agents are suspended.
+    pub suspended: BTreeSet<Name>,
+    /// The VMs whose policy is over, since their agents do not reach the center.
+    pub over: BTreeSet<Name>,
     /// The processes that do not run.
     pub down: BTreeSet<Process>,
     /// Pairs of parties that the lab has cut off from each other.
@@ -66,6 +70,8 @@ impl State {
             managed: topology.managed.clone(),
             policy,
             quarantined: BTreeSet::new(),
+            suspended: BTreeSet::new(),
+            over: BTreeSet::new(),
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),
             sessions: BTreeMap::new(),
@@ -87,6 +93,7 @@ impl State {
                 addresses: spec.addresses.clone(),
                 managed: spec.agent == AgentKind::Eastwest,
                 quarantined: self.quarantined.contains(name),
+                mode: spec.mode,
             };
             (name.clone(), vm)
         };
@@ -204,6 +211,12 @@ impl State {
             // What is refused changes nothing, and what another process does to a ruleset is undone.
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,
+            Action::Address { vm, address, add } => self.readdress(vm, *address, *add)?,
+            Action::Mode { vm, mode } => self.set_mode(vm, *mode)?,
+            Action::Suspend { vm, .. } => self.suspend(vm)?,
+            Action::Resume { vm, .. } => self.resume(vm)?,
+            Action::Upgrade { vm } => self.upgrade(vm)?,
+            Action::Lapse { vm } => self.lapse(vm)?,
             Action::Quarantine { vm } => self.quarantine(vm, true)?,
             Action::Release { vm } => self.quarantine(vm, false)?,
             Action::Process { act, process } => self.process(*act, process)?,
@@ -271,6 +284,8 @@ impl State {
             return Err(format!("session `{session}` is open on `{vm}`: close it first"));
         }
         self.quarantined.remove(vm);
+        self.suspended.remove(vm);
+        self.over.remove(vm);
         self.down.remove(&Process::Agent(vm.clone()));
         self.held.remove(vm);
         self.timeless.remove(vm);
@@ -325,57 +340,6 @@ impl State {
         }
     }
 
-    fn process(&mut self, act: Act, process: &Process) -> Result<(), String> {
-        let (name, exists) = match process {
-            Process::Agent(vm) => (format!("the agent of `{vm}`"), self.is_managed(vm)),
-            Process::Center => ("the center".to_owned(), true),
-        };
-        if !exists {
-            return Err(format!("there is no VM with an agent of that name at this point, so {name} is not there"));
-        }
-        let running = !self.down.contains(process);
-        match (act, running) {
-            (Act::Kill | Act::Stop, true) => drop(self.down.insert(process.clone())),
-            (Act::Start, false) => drop(self.down.remove(process)),
-            (Act::Restart, _) => drop(self.down.remove(process)),
-            (Act::Kill | Act::Stop, false) => return Err(format!("{name} does not run at this point")),
-            (Act::Start, true) => return Err(format!("{name} runs at this point")),
-        }
-        if let (Act::Start | Act::Restart, Process::Agent(vm)) = (act, process) {
-            self.timeless.insert(vm.clone());
-        }
-        Ok(())
-    }
-
-    fn partition(&mut self, a: &[Party], b: &[Party]) -> Result<(), String> {
-        for party in a.iter().chain(b) {
-            let (known, name) = match party {
-                Party::Host(host) => (self.hosts.contains(host), host.as_str()),
-                Party::Station(name) => (self.endpoints().any(|other| other == name), name.as_str()),
-                Party::Center => (true, "center"),
-            };
-            if !known {
-                return Err(format!("there is no `{name}` at this point"));
-            }
-        }
-        if let Some(both) = a.iter().find(|party| b.contains(party)) {
-            return Err(format!("a partition has two sides, and {both:?} stands on both"));
-        }
-        let pairs = a.iter().flat_map(|x| b.iter().map(move |y| (x.min(y).clone(), x.max(y).clone())));
-        self.cuts.extend(pairs);
-        Ok(())
-    }
-
-    fn reset(&mut self, to: &Self) -> Result<(), String> {
-        let gone: Vec<Name> = self.vms.keys().filter(|vm| !to.vms.contains_key(*vm)).cloned().collect();
-        gone.iter().try_for_each(|vm| self.forget(vm))?;
-        self.vms.clone_from(&to.vms);
-        self.policy.clone_from(&to.policy);
-        self.now = to.now;
-        self.quarantined.clone_from(&to.quarantined);
-        Ok(())
-    }
-
     /// A center that does not run cannot be told anything.
     fn center_must_run_for(&self, action: &Action, before: &Self) -> Result<(), String> {
         let told = self.policy != before.policy || self.inventory() != before.inventory();
@@ -391,6 +355,7 @@ impl State {
         let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         let reached: Vec<Name> = self.vms.keys().filter(|vm| self.is_connected(vm)).cloned().collect();
         self.timeless.retain(|vm| !reached.contains(vm));
+        self.over.retain(|vm| !reached.contains(vm));
         self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));
     }
 }

@@ -147,7 +147,7 @@ impl<'a> Case<'a> {
                 Some(reason) => passed.push(Passed { rule: rule.name.clone(), line: rule.line, reason }),
             }
         }
-        Some(if self.policy.mode == Mode::Monitor && !live {
+        Some(if self.records_only(end) && !live {
             Decision::new(Action::Allow, Builtin::Monitor, None, passed)
         } else {
             Decision::new(self.policy.default, "default", None, passed)
@@ -173,6 +173,12 @@ impl<'a> Case<'a> {
         }
     }
 
+    /// Whether everything only records at an end: by the policy, or by the VM's own mode.
+    fn records_only(&self, end: End) -> bool {
+        let vm = self.endpoint(end).managed();
+        self.policy.mode == Mode::Monitor || vm.is_some_and(|(_, vm)| vm.mode == Mode::Monitor)
+    }
+
     /// Whether a VM speaks to itself.
     fn to_itself(&self) -> bool {
         let own = match (self.source, self.destination) {
@@ -194,7 +200,7 @@ impl<'a> Case<'a> {
                 self.source.label(key).is_some() && self.source.label(key) == self.destination.label(key)
             })
         };
-        let monitors = rule.mode == Mode::Monitor || self.policy.mode == Mode::Monitor;
+        let monitors = rule.mode == Mode::Monitor || self.records_only(end);
         // Each is asked only where those before it hold: a group may have a hundred thousand entries.
         let tests: [(&dyn Fn() -> bool, Reason); 7] = [
             (&|| rule.until.is_none_or(|until| self.now < until), Reason::Expired),

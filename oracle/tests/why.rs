@@ -23,7 +23,7 @@ default: deny
 fn world() -> (Policy, Inventory) {
     let vm = |address: &str, dept: &str, managed| {
         let labels = BTreeMap::from([("dept".to_owned(), dept.to_owned())]);
-        Vm { labels, addresses: vec![address.parse().unwrap()], managed, quarantined: false }
+        Vm { labels, addresses: vec![address.parse().unwrap()], managed, ..Vm::default() }
     };
     let vms = [
         ("fin", vm("10.98.0.1", "finance", true)),

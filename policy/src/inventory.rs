@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
-use crate::{Key, Name};
+use crate::{Key, Mode, Name};
 
 /// One VM of the inventory.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +19,9 @@ pub struct Vm {
     pub managed: bool,
     /// Whether it is quarantined: every flow of it but the center's channel is denied at its own end.
     pub quarantined: bool,
+    /// Monitor: every rule at this end only records, and no match ends in allow by `eastwest/monitor`.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 /// All VMs, and the networks within which an unbound address is unknown (semantics 1).

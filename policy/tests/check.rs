@@ -1,7 +1,7 @@
 //! What `check` doubts, and what lies beside it and is fine.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use policy::{Inventory, Vm, parse, render_plain};
+use policy::{Inventory, Mode, Vm, parse, render_plain};
 
 fn inventory() -> Inventory {
     let vm = |labels: &[(&str, &str)], address: &str, managed| Vm {
@@ -9,6 +9,7 @@ fn inventory() -> Inventory {
         addresses: vec![address.parse().unwrap()],
         managed,
         quarantined: false,
+        mode: Mode::Enforce,
     };
     let vms = [
         ("web", vm(&[("app", "web")], "10.98.0.1", true)),

@@ -120,7 +120,11 @@ impl Edge for Liar {
             FromAgent::Records(records) => {
                 vec![FromAgent::Records(records.into_iter().flat_map(|record| self.records(record)).collect())]
             }
-            FromAgent::Hello(_) | FromAgent::Ack(_) | FromAgent::Heartbeat => vec![message],
+            FromAgent::Hello(_)
+            | FromAgent::Ack(_)
+            | FromAgent::Heartbeat
+            | FromAgent::Addresses(_)
+            | FromAgent::Suspension(_) => vec![message],
         }
     }
 }

@@ -78,10 +78,17 @@ A file:
   managed: [10.98.0.0/16]
   vms:
     fin-db: {labels: {dept: finance, app: db}, addresses: [10.98.0.1]}
-    hr-1:   {labels: {dept: hr}, allowed: [10.98.0.0/24]}")]
+    hr-1:   {labels: {dept: hr}, allowed: [10.98.0.0/24], mode: monitor}")]
     Apply {
         /// The inventory
         file: PathBuf,
+    },
+    /// Have the rules at one VM's end act, or only record; the next inventory says it anew
+    Mode {
+        /// The VM
+        vm: String,
+        /// Whether they act
+        mode: ModeName,
     },
     /// Every VM, whether its agent is there, and what it acknowledged
     List {
@@ -109,6 +116,15 @@ pub(crate) enum PolicyCommand {
         /// The version that was in force at this generation [default: the newest]
         generation: Option<u64>,
     },
+}
+
+/// Whether rules act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ModeName {
+    /// They do
+    Enforce,
+    /// They only record
+    Monitor,
 }
 
 /// Kinds of records.

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use center::{CenterError, ServeOptions, serve};
+use policy::Mode;
 use tokio::runtime::{Builder, Runtime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_stream::StreamExt;
@@ -14,7 +15,7 @@ use wire::admin::{AdminClient, AdminError, connect};
 use wire::{CenterEvent, InventoryFile, RecordQuery};
 
 pub(crate) use self::args::CenterArgs;
-use self::args::{CenterCommand, EventsArgs, PolicyCommand, ServeArgs, VmCommand};
+use self::args::{CenterCommand, EventsArgs, ModeName, PolicyCommand, ServeArgs, VmCommand};
 use crate::args::Format;
 use crate::check::read_text;
 use crate::ending::{Ending, Failure, Outcome};
@@ -75,6 +76,14 @@ async fn vm(client: &mut AdminClient, command: VmCommand) -> Outcome {
             let inventory: InventoryFile = serde_saphyr::from_str(&text)
                 .map_err(|error| Failure::Input(format!("read the inventory {}: {error}", file.display())))?;
             let generation = client.apply_inventory(inventory).await.map_err(failure)?;
+            output::say(&show::generation(generation));
+        }
+        VmCommand::Mode { vm, mode } => {
+            let mode = match mode {
+                ModeName::Enforce => Mode::Enforce,
+                ModeName::Monitor => Mode::Monitor,
+            };
+            let generation = client.set_mode(&vm, mode).await.map_err(failure)?;
             output::say(&show::generation(generation));
         }
         VmCommand::List { format } => {

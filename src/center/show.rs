@@ -24,7 +24,7 @@ pub(crate) fn status(status: &CenterStatus) -> String {
 }
 
 fn agent(state: &AgentState) -> String {
-    let AgentState { vm, presence, acked, refused, quarantined, clones, stale_since } = state;
+    let AgentState { vm, presence, acked, refused, quarantined, clones, stale_since, suspended_until } = state;
     let presence = match (presence, stale_since) {
         (Presence::Unenrolled, _) => "unenrolled".to_owned(),
         (Presence::Online, _) => "online".to_owned(),
@@ -39,7 +39,8 @@ fn agent(state: &AgentState) -> String {
         0 => String::new(),
         times => format!("  key in two places: {times} sessions of copies, enrol it anew"),
     };
-    format!("{vm:<24} {presence:<10} acknowledged {acked}{quarantined}{refused}{cloned}\n")
+    let suspended = suspended_until.map(|end| format!("  suspended until {}", instant(end))).unwrap_or_default();
+    format!("{vm:<24} {presence:<10} acknowledged {acked}{quarantined}{suspended}{refused}{cloned}\n")
 }
 
 pub(crate) fn event(event: &CenterEvent) -> String {
@@ -104,6 +105,9 @@ pub(crate) fn record(record: &Record) -> String {
 }
 
 fn alert(record: &Record) -> String {
+    if record.source.address.is_unspecified() {
+        return format!("{} alert: {} {}\n", record.key.vm, record.rule, record.detail);
+    }
     let (source, destination) = (end(&record.source), end(&record.destination));
     format!("{} alert {source} -> {destination}: {}, {}\n", record.key.vm, record.rule, record.detail)
 }

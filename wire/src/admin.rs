@@ -4,6 +4,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use policy::Mode;
 use tokio::net::UnixStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::transport::{Channel, Endpoint};
@@ -142,6 +143,16 @@ impl AdminClient {
     /// `Refused` where the inventory has no such managed VM.
     pub async fn release(&mut self, vm: &str) -> Result<u64, AdminError> {
         generation(self.stub.release(proto::VmName { vm: vm.to_owned() }).await?.into_inner())
+    }
+
+    /// Has the rules at one VM's end act, or only record; gives the generation that this made. The next inventory says
+    /// it anew.
+    ///
+    /// # Errors
+    /// `Refused` where the inventory has no such managed VM.
+    pub async fn set_mode(&mut self, vm: &str, mode: Mode) -> Result<u64, AdminError> {
+        let request = proto::VmMode { vm: vm.to_owned(), monitor: mode == Mode::Monitor };
+        generation(self.stub.set_mode(request).await?.into_inner())
     }
 
     /// The stored records that match, oldest first.

@@ -30,12 +30,12 @@ pub use operator::{CenterStatus, InventoryFile, InventoryVm, PolicyVersion, Reco
 pub use pulse::{HEARTBEAT, MISSED, Pulse};
 pub use record::{Direction, FlowEnd, Kind, MAX_PAYLOAD, MAX_TEXT, Record, RecordKey};
 pub use seal::{SEALS, Seal, SealedView};
-pub use session::{FromAgent, FromCenter, MAX_ADDRESSES, MAX_BATCH, MAX_FROM_AGENT};
+pub use session::{FromAgent, FromCenter, MAX_ADDRESSES, MAX_BATCH, MAX_FROM_AGENT, Suspension};
 pub use status::{Ack, AckResult, AgentState, CenterEvent, Hello, Presence};
 pub use token::{JoinToken, TokenError};
 pub use view::{Outside, Peer, Set, View, ViewRule};
 
 /// The version of the protocol that this build speaks; a center also speaks with agents one version older.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 /// The name in a center's certificate, whatever its addresses.
 pub const CENTER_NAME: &str = "center.eastwest";

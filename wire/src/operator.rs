@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use policy::{Key, Name};
+use policy::{Key, Mode, Name};
 use serde::{Deserialize, Serialize};
 
 use crate::{AgentState, Kind, Record};
@@ -39,6 +39,9 @@ pub struct InventoryVm {
     /// Whether an agent enforces at this VM.
     #[serde(default = "managed_by_default")]
     pub managed: bool,
+    /// Monitor: every rule at this end only records; the built-in ones stay in force.
+    #[serde(default)]
+    pub mode: Mode,
 }
 
 fn managed_by_default() -> bool {

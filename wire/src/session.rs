@@ -1,12 +1,13 @@
 //! The messages of one agent's session.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use crate::{Ack, Hello, Record, SealedView, View};
 
 /// The most records that one message may carry.
 pub const MAX_BATCH: usize = 1000;
-/// The most addresses that a hello may carry.
+/// The most addresses that an agent may name at once.
 pub const MAX_ADDRESSES: usize = 1024;
 /// The most bytes of one message of an agent: a whole batch of records, each as long as it may be.
 pub const MAX_FROM_AGENT: usize = 6 * 1024 * 1024;
@@ -22,6 +23,19 @@ pub enum FromAgent {
     Records(Vec<Record>),
     /// It lives.
     Heartbeat,
+    /// The addresses that it observes have changed: all of them, at most [`MAX_ADDRESSES`]. Since protocol 2.
+    Addresses(Vec<IpAddr>),
+    /// Its VM was suspended locally, or that has ended. Since protocol 2.
+    Suspension(Suspension),
+}
+
+/// A local suspension: the policy's rules only record meanwhile.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Suspension {
+    /// How long it still lasts; zero: it has ended.
+    pub left: Duration,
+    /// Who asked for it, in the agent's words.
+    pub by: String,
 }
 
 /// What a center says to one agent.

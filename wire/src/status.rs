@@ -78,6 +78,9 @@ pub struct AgentState {
     /// Of a stale agent: when it was last heard, in milliseconds since the Unix epoch.
     #[serde(default)]
     pub stale_since: Option<i64>,
+    /// Until when its VM is suspended locally, in milliseconds since the Unix epoch.
+    #[serde(default)]
+    pub suspended_until: Option<i64>,
 }
 
 /// One thing that the center tells its watchers, in the order in which it learned it.

@@ -41,4 +41,4 @@ pub use party::Party;
 pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
 pub use spool::{CAPACITY, CAPACITY_BYTES, Former, Limits, Spool, SpoolChange, Tail};
-pub use terms::{Config, Facts, KernelRequest, State};
+pub use terms::{Config, Facts, KernelRequest, State, Suspended};

@@ -22,16 +22,29 @@ pub struct Config {
     pub boot: String,
     /// This build.
     pub version: String,
+    /// The version of the protocol that it speaks.
+    pub protocol: u32,
     /// The center's address as this agent dials it; without it, the view's.
     pub center: Option<SocketAddr>,
     /// How long before this life's start the center was last heard, in milliseconds; `None` where that is not known.
     pub heard_before: Option<u64>,
     /// The addresses of this machine's interfaces.
     pub addresses: Vec<IpAddr>,
+    /// A suspension that an earlier life left, by this life's clock.
+    pub suspended: Option<Suspended>,
     /// How many records wait for the center at most.
     pub spool: Limits,
     /// The highest epoch; lower than [`MAX_EPOCH`] in tests alone.
     pub max_epoch: u16,
+}
+
+/// A local suspension: the policy's rules only record until it ends.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Suspended {
+    /// When it ends, by the agent's own clock in milliseconds.
+    pub until: u64,
+    /// Who asked for it.
+    pub by: String,
 }
 
 /// What must outlive the process: written before the commit that relies on it.
@@ -105,4 +118,7 @@ pub struct Facts {
     pub uncounted: u64,
     /// The last generation that was refused, and why.
     pub refused: Option<(u64, String)>,
+    /// The local suspension, if there is one.
+    #[serde(default)]
+    pub suspended: Option<Suspended>,
 }

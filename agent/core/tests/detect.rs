@@ -53,6 +53,8 @@ impl World {
             center: None,
             max_epoch: 2047,
             heard_before: None,
+            suspended: None,
+            protocol: wire::PROTOCOL,
             addresses: Vec::new(),
             spool: Limits::default(),
         };

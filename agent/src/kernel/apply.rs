@@ -1,11 +1,38 @@
 //! The tables of one network namespace: laid, looked after, repaired.
 use agent_core::Ruleset;
-use nft::{Batch, Counted, Error, Socket, read_counters};
+use nft::{Batch, Counted, Error, Meddling, Socket, read_counters};
 
 use super::egress::{self, Senders};
 use super::maps::{InForce, MAPS};
 use super::rules::table;
 use super::skeleton::{self, COUNTERS};
+
+/// What another table's rules do, and what follows.
+fn described(table: &str, deed: Meddling) -> String {
+    match deed {
+        Meddling::ConnectionMark => {
+            format!("table {table} writes connection marks: what a flow was judged by is lost, or forged by chance")
+        }
+        Meddling::PacketMark => {
+            format!("table {table} writes packet marks: what it touches is denied by eastwest/bypass")
+        }
+        Meddling::Translation => format!("table {table} translates addresses: such flows are denied by eastwest/nat"),
+    }
+}
+
+/// Removes all that is in force in the calling thread's network namespace: nothing is judged there any more.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn remove() -> Result<(), Error> {
+    let mut socket = Socket::open()?;
+    for table in [table(), egress::devices()] {
+        let mut batch = Batch::new();
+        batch.add_table(&table).delete_table(&table);
+        batch.commit(&mut socket)?;
+    }
+    Ok(())
+}
 
 /// The tables of one network namespace.
 #[derive(Debug)]
@@ -167,6 +194,15 @@ impl Kernel {
         let disturbed = std::mem::take(&mut self.disturbed) || now != self.left_at;
         self.left_at = now;
         Ok(disturbed)
+    }
+
+    /// What other tables' rules do to what ours rely on, as people read it.
+    ///
+    /// # Errors
+    /// When the listing fails.
+    pub fn others(&mut self) -> Result<Vec<String>, Error> {
+        let found = self.socket.others(&[table(), egress::devices()])?;
+        Ok(found.into_iter().map(|(table, deed)| described(&table, deed)).collect())
     }
 
     /// The number of the kernel's ruleset in this namespace: it rises with every change, ours or another's.

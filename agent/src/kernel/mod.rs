@@ -14,7 +14,7 @@ mod skeleton;
 mod sysctls;
 mod watch;
 
-pub use apply::Kernel;
+pub use apply::{Kernel, remove};
 pub use egress::devices;
 pub use log::{KernelBatch, KernelLog};
 pub use rules::{BARRIER_PORT, GROUP, table};

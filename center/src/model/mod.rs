@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy::{Name, Policy};
+use policy::{Mode, Name, Policy};
 use wire::{Ack, AckResult, AgentState, InventoryFile, InventoryVm, Presence};
 
 mod binding;
@@ -61,6 +61,8 @@ struct Agent {
     refused: Option<(u64, String)>,
     /// Sessions of copies: another with the same key lived.
     clones: u64,
+    /// Its VM is suspended locally until then, in milliseconds since the Unix epoch.
+    suspended_until: Option<i64>,
 }
 
 /// Everything that holds.
@@ -230,6 +232,23 @@ impl Model {
         }
     }
 
+    /// An agent's VM is suspended until then, or no longer. Whether that is news.
+    pub(crate) fn suspended(&mut self, vm: &Name, until: Option<i64>) -> bool {
+        let Some(agent) = self.agents.get_mut(vm) else { return false };
+        let before = std::mem::replace(&mut agent.suspended_until, until);
+        // Told again at each session, the end differs by what the word was under way.
+        before.is_some() != until.is_some()
+    }
+
+    /// The inventory with one VM's mode.
+    pub(crate) fn with_mode(&self, vm: &Name, mode: Mode) -> InventoryFile {
+        let mut file = self.inventory.clone();
+        if let Some(vm) = file.vms.get_mut(vm) {
+            vm.mode = mode;
+        }
+        file
+    }
+
     /// An agent answered a generation.
     pub(crate) fn acked(&mut self, vm: &Name, ack: &Ack) -> Result<(), FalseAck> {
         if ack.generation > self.generation {
@@ -279,6 +298,7 @@ impl Model {
             quarantined: self.standing.quarantined.contains(vm),
             clones: agent.clones.max(self.standing.copies.get(vm).map_or(0, |boots| boots.len() as u64)),
             stale_since: agent.stale_since,
+            suspended_until: agent.suspended_until,
         })
     }
 

@@ -27,6 +27,7 @@ struct Member {
     addresses: Vec<IpAddr>,
     managed: bool,
     quarantined: bool,
+    mode: Mode,
 }
 
 /// A policy with its selectors resolved; equal sets stand once.
@@ -64,6 +65,7 @@ impl Snapshot {
             addresses: addresses.remove(name).unwrap_or_default(),
             managed: vm.managed,
             quarantined: standing.quarantined.contains(name),
+            mode: vm.mode,
         };
         let labels: Vec<Labels> = inventory.vms.values().map(|vm| vm.labels.clone()).collect();
         Self {
@@ -81,7 +83,8 @@ impl Snapshot {
         let table = self.table.as_ref()?;
         let own = self.members.binary_search_by(|member| member.name.as_str().cmp(vm)).ok()?;
         let member = self.members.get(own).filter(|member| member.managed)?;
-        let mut cut = Cut { snapshot: self, table, own, known: HashMap::new(), sets: Distinct::new(alike) };
+        let mode = if member.mode == Mode::Monitor { Mode::Monitor } else { table.mode };
+        let mut cut = Cut { snapshot: self, table, own, mode, known: HashMap::new(), sets: Distinct::new(alike) };
         let rules = table.rules.iter().filter_map(|resolved| cut.rule(resolved)).collect();
         let detectors = table.detectors.iter().filter_map(|resolved| cut.detector(resolved)).collect();
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != own);
@@ -98,7 +101,7 @@ impl Snapshot {
             rules,
             detectors,
             default: table.default,
-            mode: table.mode,
+            mode,
             quarantined: member.quarantined,
             record_all: self.record_all,
             now,
@@ -124,6 +127,8 @@ struct Cut<'a> {
     snapshot: &'a Snapshot,
     table: &'a Table,
     own: usize,
+    /// Whether anything acts at this VM.
+    mode: Mode,
     known: HashMap<(usize, Option<Key>), Option<u32>>,
     sets: Distinct<(Vec<u32>, Vec<Name>), Set>,
 }
@@ -148,7 +153,7 @@ impl Cut<'_> {
         if outbound.is_none() && inbound.is_none() {
             return None;
         }
-        let mode = if self.table.mode == Mode::Monitor { Mode::Monitor } else { rule.mode };
+        let mode = if self.mode == Mode::Monitor { Mode::Monitor } else { rule.mode };
         Some(ViewRule {
             name: rule.name.to_string(),
             action: rule.action,

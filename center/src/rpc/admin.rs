@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use futures::StreamExt;
+use policy::Mode;
 use rand::Rng;
 use tokio::sync::watch;
 use tokio_stream::Stream;
@@ -63,6 +64,11 @@ impl<S: Store> Admin for AdminService<S> {
 
     async fn release(&self, request: Request<proto::VmName>) -> Reply<proto::Generation> {
         generation(self.hub.quarantine(&request.into_inner().vm, false).await)
+    }
+
+    async fn set_mode(&self, request: Request<proto::VmMode>) -> Reply<proto::Generation> {
+        let proto::VmMode { vm, monitor } = request.into_inner();
+        generation(self.hub.set_mode(&vm, if monitor { Mode::Monitor } else { Mode::Enforce }).await)
     }
 
     async fn records(&self, request: Request<proto::RecordQuery>) -> Reply<proto::RecordsReply> {

@@ -1,7 +1,7 @@
 //! One agent's session: its answers and records in, the newest view out.
 
 use std::collections::BTreeMap;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use tokio_stream::Stream;
 use tonic::transport::server::{TcpConnectInfo, TlsConnectInfo};
 use tonic::{Request, Response, Status, Streaming};
 use wire::proto::{self, session_server::Session};
-use wire::{FromAgent, FromCenter, PROTOCOL, Pulse, Record, SEALS};
+use wire::{FromAgent, FromCenter, PROTOCOL, Pulse, Record, SEALS, Suspension};
 
 use super::outgoing::{Due, Outgoing};
 use crate::hub::{Hub, HubError, now};
@@ -43,7 +43,8 @@ impl<S: Store> Session for SessionService<S> {
         let (due, views) = watch::channel(None);
         let (hub, incoming) = (self.hub.clone(), request.into_inner());
         let outgoing = Outgoing { hub: hub.clone(), words: receiver, views, center };
-        let talk = Talk { hub, incoming, sender, due, key, protocol: PROTOCOL, seals: false };
+        let told = Told { left: MOST_TOLD, addresses: None, suspension: None };
+        let talk = Talk { hub, incoming, sender, due, key, protocol: PROTOCOL, seals: false, told };
         tokio::spawn(talk.run(vm, self.closing.clone()));
         Ok(Response::new(Box::pin(outgoing.stream())))
     }
@@ -95,6 +96,18 @@ struct Talk<S> {
     protocol: u32,
     /// The agent takes its views under seal.
     seals: bool,
+    told: Told,
+}
+
+/// What an agent tells of its machine may each time change what all others see: of more than so many changes between two
+/// heartbeats, the newest is taken in at the next.
+const MOST_TOLD: u32 = 8;
+
+/// What an agent told of its machine and was not taken in yet.
+struct Told {
+    left: u32,
+    addresses: Option<Vec<IpAddr>>,
+    suspension: Option<Suspension>,
 }
 
 impl<S: Store> Talk<S> {
@@ -171,7 +184,11 @@ impl<S: Store> Talk<S> {
                 }
                 _ = beat.tick() => {
                     pulse.beat();
-                    self.beat()
+                    self.told.left = MOST_TOLD;
+                    match self.heed(seat).await {
+                        Ok(()) => self.beat(),
+                        Err(ending) => Err(ending),
+                    }
                 }
             };
             if let Err(ending) = step {
@@ -203,7 +220,33 @@ impl<S: Store> Talk<S> {
             FromAgent::Ack(ack) => Ok(self.hub.acked(seat.vm(), &ack).await?),
             FromAgent::Records(records) => self.store(seat, records).await,
             FromAgent::Heartbeat => Ok(()),
+            // A copy's addresses and state are not the VM's.
+            FromAgent::Addresses(_) | FromAgent::Suspension(_) if seat.is_copy() => Ok(()),
+            FromAgent::Addresses(addresses) => {
+                self.told.addresses = Some(addresses);
+                self.heed(seat).await
+            }
+            FromAgent::Suspension(suspension) => {
+                self.told.suspension = Some(suspension);
+                self.heed(seat).await
+            }
         }
+    }
+
+    /// Takes in what the agent told of its machine, unless it has told too much since the last heartbeat.
+    async fn heed(&mut self, seat: &Seat) -> Result<(), Ending> {
+        if self.told.left == 0 {
+            return Ok(());
+        }
+        if let Some(addresses) = self.told.addresses.take() {
+            self.told.left -= 1;
+            self.hub.observes(seat.vm(), &addresses).await?;
+        }
+        if let Some(suspension) = self.told.suspension.take() {
+            self.told.left = self.told.left.saturating_sub(1);
+            self.hub.suspended(seat.vm(), &suspension).await?;
+        }
+        Ok(())
     }
 
     /// Stores a batch, and says so; an agent sends no faster than this.

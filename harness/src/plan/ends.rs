@@ -1,8 +1,9 @@
 //! What the oracle says at each end: every agent judges by what it holds, which is older where its center cannot reach it.
 
+use std::borrow::Cow;
 use std::net::IpAddr;
 
-use policy::{Builtin, End, Flow, FlowService, Inventory, Name, Ruling, Timestamp, Verdict, Would};
+use policy::{Builtin, End, Flow, FlowService, Inventory, Mode, Name, Ruling, Timestamp, Verdict, Would};
 use reports::event::{Side, Word};
 
 use super::{Decision, Ends};
@@ -30,9 +31,16 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
         let rule = Builtin::Quarantine.to_string();
         return Decision { verdict: Verdict::Deny, rule, would: None };
     }
+    if state.over.contains(vm) {
+        return closed();
+    }
     let Some(held) = state.held.get(vm) else { return closed() };
     let Some(policy) = &held.policy else { return closed() };
-    let inventory: &Inventory = &held.inventory;
+    let inventory: Cow<'_, Inventory> = match state.suspended.contains(vm) {
+        true => Cow::Owned(eased(&held.inventory, vm)),
+        false => Cow::Borrowed(&held.inventory),
+    };
+    let inventory: &Inventory = &inventory;
     let now = state.now.unwrap_or(now);
     let judgement = match state.timeless.contains(vm) {
         true => oracle::judge(&soon::timeless(&policy.policy), inventory, flow, now),
@@ -45,6 +53,15 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
     let Some(verdict) = verdict else { return closed() };
     let would = verdict.would.and_then(|would| would.rule.map(|rule| (would.verdict, rule)));
     Decision { verdict: verdict.verdict, rule: verdict.rule, would }
+}
+
+/// An inventory in which a VM's rules only record.
+fn eased(inventory: &Inventory, vm: &Name) -> Inventory {
+    let mut eased = inventory.clone();
+    if let Some(vm) = eased.vms.get_mut(vm) {
+        vm.mode = Mode::Monitor;
+    }
+    eased
 }
 
 /// Both ends together, in the form of semantics 35.

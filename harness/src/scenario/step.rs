@@ -1,11 +1,12 @@
 //! Steps: what is done, and what is expected then.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Family, FlowService, Key, Name};
+use policy::{Family, FlowService, Key, Mode, Name};
 
 use super::topology::VmSpec;
 use super::{Crafted, Expectation, Flooding, PolicyText};
@@ -132,6 +133,46 @@ pub enum Action {
         /// What is done.
         how: Tampering,
     },
+    /// Wait until the policy of a VM is over whose agent does not reach its center.
+    Lapse {
+        /// The VM.
+        vm: Name,
+    },
+    /// Give a VM an address late, or take one that it got so.
+    Address {
+        /// The VM.
+        vm: Name,
+        /// The address.
+        address: IpAddr,
+        /// It is given; else taken.
+        add: bool,
+    },
+    /// Have the rules at a VM's end act, or only record.
+    Mode {
+        /// The VM.
+        vm: Name,
+        /// Whether they act.
+        mode: Mode,
+    },
+    /// Suspend a VM's agent, by its own command.
+    Suspend {
+        /// The VM.
+        vm: Name,
+        /// For how long.
+        seconds: u64,
+    },
+    /// End a suspension.
+    Resume {
+        /// The VM.
+        vm: Name,
+        /// By what it ends.
+        by: Ending,
+    },
+    /// Replace an agent of an older build by one of the newest, while all goes on.
+    Upgrade {
+        /// The VM.
+        vm: Name,
+    },
     /// Quarantine a VM at the center.
     Quarantine {
         /// The VM.
@@ -207,6 +248,15 @@ pub enum Refuser {
     Center,
     /// Every agent that the center reaches; each keeps what it has.
     Agents,
+}
+
+/// By what a suspension ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ending {
+    /// By the agent's own command.
+    Order,
+    /// By itself, when its time is over.
+    Time,
 }
 
 /// What another process does to an agent's table.

@@ -1,10 +1,10 @@
 //! The topology: hosts, VMs, outside endpoints.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use policy::{FlowService, Key, Name};
+use policy::{FlowService, Key, Mode, Name};
 
 /// The name of a host.
 pub type Host = Name;
@@ -43,6 +43,14 @@ pub struct VmSpec {
     pub clock: i64,
     /// How many records its agent keeps for the center, if not as many as by default.
     pub spool: Option<u32>,
+    /// The prefixes within which the center takes addresses that the agent observes.
+    pub allowed: Vec<IpNet>,
+    /// Those of its addresses that it got late: the inventory does not list them.
+    pub late: BTreeSet<IpAddr>,
+    /// Whether the rules at its end act.
+    pub mode: Mode,
+    /// Its agent is of an older build, which speaks this version of the protocol.
+    pub protocol: Option<u32>,
 }
 
 /// Who enforces at a VM.

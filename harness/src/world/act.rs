@@ -26,6 +26,7 @@ impl World {
             | Action::Add { .. }
             | Action::Clone { .. }
             | Action::Remove { .. }
+            | Action::Mode { .. }
             | Action::Quarantine { .. }
             | Action::Release { .. }
             | Action::Reset { .. } => {
@@ -42,6 +43,11 @@ impl World {
             Action::Flood(flooding) => self.flood(&act.doing, flooding),
             Action::EndFlood { name } => self.end_flood(name),
             Action::Publish(publication) => self.publish_refused(&act.doing, publication),
+            Action::Address { vm, .. } => self.readdress(vm),
+            Action::Suspend { vm, seconds } => self.suspend(vm, *seconds),
+            Action::Resume { vm, by } => self.resume(vm, *by),
+            Action::Lapse { vm } => self.lapse(vm),
+            Action::Upgrade { vm } => self.upgrade(vm, &before),
             Action::Tamper { vm, how } => self.tamper(&act.doing, vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
@@ -169,7 +175,7 @@ impl World {
     }
 
     /// `connected`: whether it reaches the center, where it runs.
-    fn agent_process(&mut self, act: Act, vm: &Name, connected: Option<bool>) -> Result<(), String> {
+    pub(super) fn agent_process(&mut self, act: Act, vm: &Name, connected: Option<bool>) -> Result<(), String> {
         if let (Act::Kill | Act::Stop | Act::Restart, Some(connected)) = (act, connected) {
             let agent = self.agents.get_mut(vm).ok_or_else(|| format!("find the agent of {vm}"))?;
             let ended = if act == Act::Kill { agent.kill() } else { agent.stop().map(drop) };

@@ -41,9 +41,12 @@ fn copied(from: &Path, to: &Path) -> io::Result<()> {
     for entry in fs::read_dir(from)? {
         let entry = entry?;
         let target = to.join(entry.file_name());
-        match entry.file_type()?.is_dir() {
-            true => copied(&entry.path(), &target)?,
-            false => fs::copy(entry.path(), target).map(drop)?,
+        let kind = entry.file_type()?;
+        if kind.is_dir() {
+            copied(&entry.path(), &target)?;
+        } else if kind.is_file() {
+            // A socket is no part of what was kept.
+            fs::copy(entry.path(), target)?;
         }
     }
     Ok(())

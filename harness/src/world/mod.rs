@@ -6,7 +6,9 @@ mod connections;
 mod copy;
 mod effort;
 mod floods;
+mod local;
 mod observe;
+mod outage;
 mod pending;
 mod programs;
 mod publish;
@@ -23,7 +25,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name, Timestamp};
@@ -84,6 +86,8 @@ pub(crate) struct World {
     tampered: BTreeSet<String>,
     /// The VMs that were given a foreign table in this step, and by which item.
     foreign: BTreeMap<Name, Doing>,
+    /// The suspended VMs, and when each suspension ends by itself.
+    suspended: BTreeMap<Name, Instant>,
     /// The floods that go on.
     floods: BTreeMap<String, OnTheWay>,
     /// The step's last flood.

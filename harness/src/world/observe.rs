@@ -69,6 +69,8 @@ impl World {
         let mut made = self.settle(probes)?;
         let again = self.settle_again(&mut made)?;
         self.in_time()?;
+        self.still_suspended()?;
+        self.still_in_force()?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
         self.look_at_foreign()?;

@@ -48,6 +48,7 @@ impl World {
             undone: Vec::new(),
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
+            suspended: std::collections::BTreeMap::new(),
             floods: std::collections::BTreeMap::new(),
             flooded: None,
             busiest: 0.0,
@@ -107,12 +108,16 @@ impl World {
 
     /// Tells the center the inventory as the state has it.
     pub(super) fn tell_inventory(&mut self) -> Result<(), String> {
+        let state = std::sync::Arc::clone(&self.state);
         let vm = |(name, vm): (&Name, &policy::Vm)| {
+            let spec = state.vms.get(name);
+            let is_late = |address: &std::net::IpAddr| spec.is_some_and(|spec| spec.late.contains(address));
             let vm = InventoryVm {
                 labels: vm.labels.clone(),
-                addresses: vm.addresses.clone(),
-                allowed: Vec::new(),
+                addresses: vm.addresses.iter().copied().filter(|address| !is_late(address)).collect(),
+                allowed: spec.map(|spec| spec.allowed.clone()).unwrap_or_default(),
                 managed: vm.managed,
+                mode: vm.mode,
             };
             (name.clone(), vm)
         };
@@ -147,6 +152,8 @@ impl World {
         }
         let spool = self.state.vms.get(vm).and_then(|spec| spec.spool).map(|records| records.to_string());
         options.extend(spool.iter().flat_map(|records| ["--spool", records]));
+        let protocol = self.state.vms.get(vm).and_then(|spec| spec.protocol).map(|version| version.to_string());
+        options.extend(protocol.iter().flat_map(|version| ["--protocol", version]));
         let command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::Name;
+use policy::{Mode, Name};
 
 use super::record::kind_in;
 use super::{At, DecodeError, Decoded, address_in, address_out, addresses_in, addresses_out, each, out};
@@ -26,16 +26,17 @@ impl TryFrom<proto::InventoryFile> for InventoryFile {
 }
 
 fn vm_out((name, vm): (Name, InventoryVm)) -> proto::InventoryVm {
-    let InventoryVm { labels, addresses, allowed, managed } = vm;
-    let addresses = addresses_out(addresses);
-    proto::InventoryVm { name: name.into(), labels, addresses, allowed: out(allowed), managed }
+    let InventoryVm { labels, addresses, allowed, managed, mode } = vm;
+    let (addresses, monitor) = (addresses_out(addresses), mode == Mode::Monitor);
+    proto::InventoryVm { name: name.into(), labels, addresses, allowed: out(allowed), managed, monitor }
 }
 
 fn vm_in(vm: proto::InventoryVm) -> Decoded<(Name, InventoryVm)> {
-    let proto::InventoryVm { name, labels, addresses, allowed, managed } = vm;
+    let proto::InventoryVm { name, labels, addresses, allowed, managed, monitor } = vm;
     let addresses = addresses_in(&addresses, "addresses")?;
     let allowed = prefixes_in(&allowed, "allowed")?;
-    Ok((Name::try_from(name).at("name")?, InventoryVm { labels, addresses, allowed, managed }))
+    let mode = if monitor { Mode::Monitor } else { Mode::Enforce };
+    Ok((Name::try_from(name).at("name")?, InventoryVm { labels, addresses, allowed, managed, mode }))
 }
 
 impl From<PolicyVersion> for proto::PolicyVersion {

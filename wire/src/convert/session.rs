@@ -1,5 +1,6 @@
 //! The messages of a session.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use prost::Message;
@@ -8,6 +9,7 @@ use super::{At, DecodeError, Decoded, Fault, addresses_in, addresses_out, at_mos
 use crate::proto::{self, ack::Result as Outcome, from_agent::Message as Agent, from_center::Message as Center};
 use crate::{
     Ack, AckResult, FromAgent, FromCenter, HEARTBEAT, Hello, MAX_ADDRESSES, MAX_BATCH, Record, Seal, SealedView,
+    Suspension,
 };
 
 /// No heartbeat is quicker …
@@ -23,6 +25,11 @@ impl From<FromAgent> for proto::FromAgent {
                 FromAgent::Ack(ack) => Agent::Ack(ack.into()),
                 FromAgent::Records(records) => Agent::Records(batch_out(records)),
                 FromAgent::Heartbeat => Agent::Heartbeat(proto::Empty {}),
+                FromAgent::Addresses(all) => Agent::Addresses(proto::Addresses { addresses: addresses_out(all) }),
+                FromAgent::Suspension(Suspension { left, by }) => {
+                    let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+                    Agent::Suspension(proto::Suspension { left_ms, by })
+                }
             }),
         }
     }
@@ -37,8 +44,18 @@ impl TryFrom<proto::FromAgent> for FromAgent {
             Agent::Ack(ack) => Self::Ack(ack.try_into()?),
             Agent::Records(batch) => Self::Records(batch_in(batch)?),
             Agent::Heartbeat(proto::Empty {}) => Self::Heartbeat,
+            Agent::Addresses(proto::Addresses { addresses }) => Self::Addresses(observed_in(&addresses)?),
+            Agent::Suspension(proto::Suspension { left_ms, by }) => {
+                Self::Suspension(Suspension { left: Duration::from_millis(left_ms), by: text_in(by, "by")? })
+            }
         })
     }
+}
+
+/// The addresses that an agent observes.
+fn observed_in(addresses: &[Vec<u8>]) -> Decoded<Vec<IpAddr>> {
+    at_most(addresses.len(), MAX_ADDRESSES, "addresses")?;
+    addresses_in(addresses, "addresses")
 }
 
 fn batch_out(records: Vec<Record>) -> proto::RecordBatch {
@@ -127,8 +144,7 @@ impl TryFrom<proto::Hello> for Hello {
 
     fn try_from(hello: proto::Hello) -> Decoded<Self> {
         let proto::Hello { protocol, capabilities, version, boot, addresses, generation } = hello;
-        at_most(addresses.len(), MAX_ADDRESSES, "addresses")?;
-        let addresses = addresses_in(&addresses, "addresses")?;
+        let addresses = observed_in(&addresses)?;
         let (version, boot) = (text_in(version, "version")?, text_in(boot, "boot")?);
         Ok(Self { protocol, capabilities, version, boot, addresses, generation })
     }

@@ -26,9 +26,11 @@ fn presence_in(value: i32) -> Decoded<Presence> {
 }
 
 impl From<AgentState> for proto::AgentState {
-    fn from(AgentState { vm, presence, acked, refused, quarantined, clones, stale_since }: AgentState) -> Self {
+    fn from(state: AgentState) -> Self {
+        let AgentState { vm, presence, acked, refused, quarantined, clones, stale_since, suspended_until } = state;
         let refused = refused.map(|(generation, reason)| proto::RefusedGeneration { generation, reason });
-        Self { vm, presence: proto::Presence::from(presence).into(), acked, refused, quarantined, clones, stale_since }
+        let presence = proto::Presence::from(presence).into();
+        Self { vm, presence, acked, refused, quarantined, clones, stale_since, suspended_until }
     }
 }
 
@@ -36,9 +38,11 @@ impl TryFrom<proto::AgentState> for AgentState {
     type Error = DecodeError;
 
     fn try_from(state: proto::AgentState) -> Decoded<Self> {
-        let proto::AgentState { vm, presence, acked, refused, quarantined, clones, stale_since } = state;
+        let proto::AgentState { vm, presence, acked, refused, quarantined, clones, stale_since, suspended_until } =
+            state;
+        let presence = presence_in(presence)?;
         let refused = refused.map(|proto::RefusedGeneration { generation, reason }| (generation, reason));
-        Ok(Self { vm, presence: presence_in(presence)?, acked, refused, quarantined, clones, stale_since })
+        Ok(Self { vm, presence, acked, refused, quarantined, clones, stale_since, suspended_until })
     }
 }
 

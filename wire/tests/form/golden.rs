@@ -46,6 +46,8 @@ fn what_an_agent_says_keeps_its_bytes() {
     let batch = vec![samples::record(), samples::record()];
     check::<_, proto::FromAgent>("records", FromAgent::Records(batch));
     check::<_, proto::FromAgent>("agent-heartbeat", FromAgent::Heartbeat);
+    check::<_, proto::FromAgent>("addresses", FromAgent::Addresses(samples::hello().addresses));
+    check::<_, proto::FromAgent>("suspension", FromAgent::Suspension(samples::suspension()));
     check::<_, proto::Record>("record", samples::record());
     check::<_, proto::Record>("alert", samples::alert());
 }

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, Response, ServiceMatch, Watch, Would};
 use wire::{
     Ack, AckResult, AgentState, CenterStatus, Direction, FlowEnd, Hello, InventoryFile, InventoryVm, Kind, Outside,
-    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, View, ViewDetector, ViewRule,
+    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, Suspension, View, ViewDetector,
+    ViewRule,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -167,12 +168,17 @@ pub(crate) fn refused() -> Ack {
     Ack { generation: 8, result: AckResult::Refused { reason: "no room".into() } }
 }
 
+pub(crate) fn suspension() -> Suspension {
+    Suspension { left: Duration::from_secs(600), by: "uid 0".into() }
+}
+
 pub(crate) fn inventory() -> InventoryFile {
     let vm = |managed, addresses: &[&str], allowed: &[&str]| InventoryVm {
         labels: [("app", "db"), ("env", "prod")].map(|(key, value)| (key.into(), value.into())).into(),
         addresses: addresses.iter().map(|address| ip(address)).collect(),
         allowed: allowed.iter().map(|prefix| net(prefix)).collect(),
         managed,
+        mode: if managed { Mode::Monitor } else { Mode::Enforce },
     };
     let db = vm(true, &["10.98.0.2", "fd98::2"], &["10.98.0.0/24"]);
     let vms = [("db", db), ("printer", vm(false, &["10.98.0.9"], &[]))];
@@ -201,6 +207,7 @@ pub(crate) fn agent() -> AgentState {
         quarantined: true,
         clones: 0,
         stale_since: None,
+        suspended_until: Some(1_795_000_600_000),
     }
 }
 

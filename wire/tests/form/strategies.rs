@@ -12,7 +12,7 @@ use proptest::sample::select;
 use wire::{
     Ack, AckResult, AgentState, CenterEvent, CenterStatus, Direction, FlowEnd, FromAgent, FromCenter, Hello,
     InventoryFile, InventoryVm, Kind, Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery,
-    SealedView, Set, StoredRecord, View, ViewDetector, ViewRule,
+    SealedView, Set, StoredRecord, Suspension, View, ViewDetector, ViewRule,
 };
 
 fn text() -> BoxedStrategy<String> {
@@ -231,6 +231,9 @@ pub(crate) fn from_agent() -> impl Strategy<Value = FromAgent> {
         ack().prop_map(FromAgent::Ack),
         vec(record(), 0..4).prop_map(FromAgent::Records),
         Just(FromAgent::Heartbeat),
+        vec(any::<IpAddr>(), 0..4).prop_map(FromAgent::Addresses),
+        (any::<u64>(), text())
+            .prop_map(|(millis, by)| { FromAgent::Suspension(Suspension { left: Duration::from_millis(millis), by }) }),
     ]
 }
 
@@ -252,8 +255,14 @@ pub(crate) fn from_center() -> impl Strategy<Value = FromCenter> {
 
 pub(crate) fn inventory() -> impl Strategy<Value = InventoryFile> {
     let labels = btree_map(text(), text(), 0..3);
-    let vm = (labels, vec(any::<IpAddr>(), 0..3), vec(prefix(), 0..3), any::<bool>());
-    let vm = vm.prop_map(|(labels, addresses, allowed, managed)| InventoryVm { labels, addresses, allowed, managed });
+    let vm = (labels, vec(any::<IpAddr>(), 0..3), vec(prefix(), 0..3), (any::<bool>(), mode()));
+    let vm = vm.prop_map(|(labels, addresses, allowed, (managed, mode))| InventoryVm {
+        labels,
+        addresses,
+        allowed,
+        managed,
+        mode,
+    });
     (vec(prefix(), 0..3), btree_map(name(), vm, 0..4), any::<bool>())
         .prop_map(|(managed, vms, record_all)| InventoryFile { managed, vms, record_all })
 }
@@ -268,8 +277,8 @@ pub(crate) fn query() -> impl Strategy<Value = RecordQuery> {
 
 fn agent() -> impl Strategy<Value = AgentState> {
     let presence = select(vec![Presence::Unenrolled, Presence::Online, Presence::Stale, Presence::Offline]);
-    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<(bool, u64, Option<i64>)>()).prop_map(
-        |(vm, presence, acked, refused, (quarantined, clones, stale_since))| AgentState {
+    (text(), presence, any::<u64>(), of((any::<u64>(), text())), any::<(bool, u64, Option<i64>, Option<i64>)>())
+        .prop_map(|(vm, presence, acked, refused, (quarantined, clones, stale_since, suspended_until))| AgentState {
             vm,
             presence,
             acked,
@@ -277,8 +286,8 @@ fn agent() -> impl Strategy<Value = AgentState> {
             quarantined,
             clones,
             stale_since,
-        },
-    )
+            suspended_until,
+        })
 }
 
 pub(crate) fn status() -> impl Strategy<Value = CenterStatus> {

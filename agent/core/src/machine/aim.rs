@@ -32,7 +32,7 @@ impl Machine {
         let strange = self.is_anothers(&view);
         let program = match aim.over || strange {
             true => compile::over(&view, &mut self.numbering),
-            false => compile::compile(&self.interceptions.within(&view), time, &mut self.numbering),
+            false => compile::compile(&self.eased(self.interceptions.within(&view)), time, &mut self.numbering),
         };
         let program = program.map(|mut program| {
             program.ruleset.center = self.config.center.or(view.center);

@@ -7,7 +7,7 @@ use std::collections::{BTreeSet, VecDeque};
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use wire::{AckResult, FromAgent, Hello, Kind, PROTOCOL, SEALS, Seal, SealedView, View};
+use wire::{AckResult, FromAgent, Hello, Kind, MAX_ADDRESSES, SEALS, Seal, SealedView, View};
 
 use crate::compile::{self, Program};
 use crate::deed::{Aim, Deed, Job};
@@ -20,13 +20,17 @@ use crate::journal::Journal;
 use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::spool::{Former, SpoolChange, notice};
-use crate::terms::{Config, Facts, KernelRequest, State};
+use crate::terms::{Config, Facts, KernelRequest, State, Suspended};
 
 mod aim;
 mod detection;
 mod repair;
+mod suspend;
 
 use repair::Retry;
+
+/// The protocol's version since which an agent tells of its addresses and of suspensions as they change.
+const SINCE: u32 = 2;
 
 /// The agent's core.
 #[derive(Debug)]
@@ -60,6 +64,7 @@ pub struct Machine {
     connected: bool,
     outbox: VecDeque<FromAgent>,
     refused: Option<(u64, String)>,
+    suspended: Option<Suspended>,
 }
 
 impl Machine {
@@ -71,6 +76,7 @@ impl Machine {
         let wish = Aim { view, seal, ack: false, over: over && config.center.is_some() };
         let watch = Watch::new(config.center.is_some(), config.heard_before);
         let journal = Journal::new(config.vm.clone(), config.boot.clone(), config.spool, former);
+        let suspended = config.suspended.clone();
         let mut machine = Self {
             config,
             epochs,
@@ -94,6 +100,7 @@ impl Machine {
             connected: false,
             outbox: VecDeque::new(),
             refused: None,
+            suspended,
         };
         machine.proceed(0);
         machine
@@ -176,13 +183,19 @@ impl Machine {
     pub fn handle_addresses(&mut self, addresses: Vec<IpAddr>, now: u64) {
         if addresses != self.config.addresses {
             self.config.addresses = addresses;
+            if self.connected && self.config.protocol >= SINCE {
+                self.outbox.retain(|word| !matches!(word, FromAgent::Addresses(_)));
+                let told = self.config.addresses.iter().copied().take(MAX_ADDRESSES).collect();
+                self.outbox.push_back(FromAgent::Addresses(told));
+            }
             self.look_again(now);
         }
     }
 
     /// A session with the center stands; `addresses` are those of this machine's interfaces.
-    pub fn handle_connected(&mut self, addresses: Vec<IpAddr>) {
+    pub fn handle_connected(&mut self, mut addresses: Vec<IpAddr>) {
         self.connected = true;
+        addresses.truncate(MAX_ADDRESSES);
         self.journal.spool.rewind();
         self.outbox.clear();
         self.outbox.push_back(FromAgent::Hello(self.hello(addresses)));
@@ -197,6 +210,8 @@ impl Machine {
     pub fn handle_time(&mut self, center_now: i64, now: u64) {
         self.clock = Some(center_now - signed(now));
         self.handle_tick(now);
+        // The center may have heard of one in an earlier session, and not of its end.
+        self.say_suspension(now);
     }
 
     /// The center said what time it is, and lives.
@@ -229,6 +244,7 @@ impl Machine {
         self.found(&found, now.saturating_mul(1000));
         self.journal.tick(now.saturating_mul(1000));
         self.repair_again(now);
+        self.end_suspension(now);
         self.look_again(now);
     }
 
@@ -242,7 +258,13 @@ impl Machine {
         let ends = [rule, self.interceptions.next(self.clock)].into_iter().flatten();
         let ends = ends.map(|end| u64::try_from(end).unwrap_or(0));
         let deadline = view.and_then(|view| self.watch.deadline(view.outage));
-        ends.chain(deadline).chain(self.detectors.next()).chain(self.journal.next()).chain(self.retry.due).min()
+        let ease = self.suspended.as_ref().map(|suspended| suspended.until);
+        ends.chain(deadline)
+            .chain(self.detectors.next())
+            .chain(self.journal.next())
+            .chain(self.retry.due)
+            .chain(ease)
+            .min()
     }
 
     /// When the center was last heard, by the agent's own clock, if that is to be kept for the next life.
@@ -313,6 +335,7 @@ impl Machine {
             lost: self.journal.spool.lost(),
             uncounted: self.detectors.dropped(),
             refused: self.refused.clone(),
+            suspended: self.suspended.clone(),
         }
     }
 
@@ -332,7 +355,7 @@ impl Machine {
 
     fn hello(&self, addresses: Vec<IpAddr>) -> Hello {
         Hello {
-            protocol: PROTOCOL,
+            protocol: self.config.protocol,
             capabilities: vec![SEALS.to_owned()],
             version: self.config.version.clone(),
             boot: self.journal.spool.boot().to_owned(),

@@ -26,6 +26,8 @@ pub fn config(max_epoch: u16) -> Config {
         version: "0".into(),
         center: None,
         heard_before: None,
+        suspended: None,
+        protocol: wire::PROTOCOL,
         addresses: Vec::new(),
         spool: Limits::default(),
         max_epoch,
@@ -115,6 +117,9 @@ impl World {
                 self.seen.push(format!("refused {generation}: {reason}"));
             }
             FromAgent::Records(records) => self.records.extend(records),
+            FromAgent::Addresses(addresses) => self.seen.push(format!("addresses {addresses:?}")),
+            FromAgent::Suspension(told) if told.left.is_zero() => {}
+            FromAgent::Suspension(told) => self.seen.push(format!("suspended {:?} by {}", told.left, told.by)),
             FromAgent::Heartbeat => {}
         }
     }

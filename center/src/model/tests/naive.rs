@@ -157,6 +157,7 @@ fn inventory() -> impl Strategy<Value = InventoryFile> {
         addresses: Vec::new(),
         allowed: Vec::new(),
         managed,
+        mode: Mode::Enforce,
     });
     let name = (0..20_u8).prop_map(|number| format!("vm{number}").parse().unwrap());
     btree_map(name, vm, 1..7).prop_map(|vms| InventoryFile { managed: Vec::new(), vms, record_all: false })

@@ -9,7 +9,7 @@ use super::super::{Act, Action, Doing, Party, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 23] = [
+const VERBS: [&str; 29] = [
     "policy",
     "label",
     "move",
@@ -33,6 +33,12 @@ const VERBS: [&str; 23] = [
     "reset",
     "publish",
     "tamper",
+    "address",
+    "mode",
+    "suspend",
+    "resume",
+    "upgrade",
+    "lapse",
 ];
 const LATER: [&str; 13] =
     ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "wait"];
@@ -173,6 +179,12 @@ impl Reader<'_> {
             "reset" => self.reset_item(item, fold).into_iter().collect(),
             "publish" => self.publication(item).into_iter().collect(),
             "tamper" => self.tamper_item(item, fold).into_iter().collect(),
+            "address" => self.address_item(item, fold).into_iter().collect(),
+            "mode" => self.mode_item(item, fold).into_iter().collect(),
+            "suspend" => self.suspend_item(item, fold).into_iter().collect(),
+            "resume" => self.resume_item(item, fold).into_iter().collect(),
+            "upgrade" => self.upgrade_item(item, fold).into_iter().collect(),
+            "lapse" => self.vm_of(item, fold).map(|vm| Action::Lapse { vm }).into_iter().collect(),
             other => {
                 self.no_such_verb(&item.verb, other);
                 Vec::new()
@@ -236,7 +248,7 @@ impl Reader<'_> {
         None
     }
 
-    fn vm_of(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Name> {
+    pub(super) fn vm_of(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Name> {
         let text = self.text_of(item, "the name of a VM")?;
         self.vm_named(&text, fold)
     }

@@ -5,6 +5,7 @@ mod flow;
 mod generated;
 mod hostile;
 mod lines;
+mod local;
 mod matrix;
 mod policies;
 mod sized;

@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
-use policy::{FlowService, Name, Problem, Span};
+use policy::{FlowService, Mode, Name, Problem, Span};
 
 use super::super::{AgentKind, Neighbours, Outside, Topology, VmSpec};
 use super::{Reader, generated};
@@ -18,7 +18,14 @@ const POOL_V6: u16 = 0xfd98;
 const LAST: u16 = 0xfdff;
 
 const KEYS: [&str; 5] = ["hosts", "vms", "outside", "neighbours", "managed"];
-const VM_KEYS: [&str; 6] = ["host", "labels", "serves", "addresses", "agent", "clock"];
+const VM_KEYS: [&str; 8] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock"];
+
+/// How a real agent is started.
+#[derive(Clone, Copy, Debug, Default)]
+struct AgentOptions {
+    spool: Option<u32>,
+    protocol: Option<u32>,
+}
 
 /// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
 #[derive(Debug, Default)]
@@ -102,7 +109,10 @@ impl Reader<'_> {
     }
 
     fn managed(&mut self, fields: &Fields<'_>) -> Vec<IpNet> {
-        let Some(node) = fields.get("managed") else { return Pool::networks() };
+        fields.get("managed").map_or_else(Pool::networks, |node| self.networks(node))
+    }
+
+    fn networks(&mut self, node: &Node) -> Vec<IpNet> {
         let mut networks = Vec::new();
         for item in yaml::items(node, "a list of networks", &mut self.problems).unwrap_or_default() {
             let network = yaml::parsed::<IpNet>(item, "a network such as 10.98.0.0/16", &mut self.problems);
@@ -160,7 +170,11 @@ impl Reader<'_> {
             }
             node => node.map(|node| self.addresses(node)),
         };
-        let (agent, spool) = fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        let (agent, AgentOptions { spool, protocol }) =
+            fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
+        let words = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
+        let mode = fields.get("mode").and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let mut vms = Vec::new();
         for name in names {
@@ -169,11 +183,12 @@ impl Reader<'_> {
                 break;
             };
             pool.taken.extend(&addresses);
-            let (labels, serves) = (labels.clone(), serves.clone());
-            vms.extend(
-                host.clone()
-                    .map(|host| (name, VmSpec { host, labels, serves, addresses, agent, copy_of: None, clock, spool })),
-            );
+            let Some(host) = host.clone() else { continue };
+            let (labels, serves, allowed, late) = (labels.clone(), serves.clone(), allowed.clone(), BTreeSet::new());
+            let copy_of = None;
+            let spec =
+                VmSpec { host, labels, serves, addresses, agent, copy_of, clock, spool, allowed, late, mode, protocol };
+            vms.push((name, spec));
         }
         vms
     }
@@ -241,22 +256,29 @@ impl Reader<'_> {
         addresses
     }
 
-    /// `eastwest`, `none`, or `{spool: 500}`: the real agent with an option of its own.
-    fn agent(&mut self, node: &Node) -> Option<(AgentKind, Option<u32>)> {
+    /// `eastwest`, `none`, or `{spool: 500, protocol: 1}`: the real agent with options of its own.
+    fn agent(&mut self, node: &Node) -> Option<(AgentKind, AgentOptions)> {
         if let Value::Mapping(entries) = &node.value {
             if entries.is_empty() {
                 self.wrong(node.span, "expected `eastwest`, `none` or `{spool: RECORDS}`");
             }
-            let fields = self.fields(node, "an agent", &["spool"], &["ruleset", "exec"])?;
-            let spool = fields.get("spool")?;
-            let records: u32 = yaml::parsed(spool, "a number of records", &mut self.problems)?;
-            if records == 0 {
-                self.wrong(spool.span, "an agent keeps at least one record");
+            let fields = self.fields(node, "an agent", &["spool", "protocol"], &["ruleset", "exec"])?;
+            let mut number = |key, what| {
+                let node = fields.get(key)?;
+                Some((node.span, yaml::parsed::<u32>(node, what, &mut self.problems)?))
+            };
+            let (spool, protocol) = (number("spool", "a number of records"), number("protocol", "a version"));
+            if let Some((span, 0)) = spool {
+                self.wrong(span, "an agent keeps at least one record");
             }
-            return Some((AgentKind::Eastwest, Some(records)));
+            if let Some((span, _)) = protocol.filter(|(_, version)| *version + 1 != wire::PROTOCOL) {
+                self.wrong(span, format!("an older build speaks version {}", wire::PROTOCOL - 1));
+            }
+            let options = AgentOptions { spool: spool.map(|(_, n)| n), protocol: protocol.map(|(_, n)| n) };
+            return Some((AgentKind::Eastwest, options));
         }
         let words = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
-        yaml::word(node, &words, &mut self.problems).map(|kind| (kind, None))
+        yaml::word(node, &words, &mut self.problems).map(|kind| (kind, AgentOptions::default()))
     }
 
     /// `-1d`, `+90s`.

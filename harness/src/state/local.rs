@@ -1,0 +1,84 @@
+//! What changes at one VM: its addresses, its mode, its suspension, its agent's build.
+
+use std::net::IpAddr;
+
+use policy::{Mode, Name};
+
+use super::State;
+use crate::scenario::Process;
+
+impl State {
+    /// Adds an address that the VM gets late, or takes one of those away. Only where the center hears of it at once is it
+    /// known what it knows.
+    pub(super) fn readdress(&mut self, vm: &Name, address: IpAddr, add: bool) -> Result<(), String> {
+        self.must_be_managed(vm)?;
+        if !self.is_connected(vm) {
+            return Err(format!("the agent of `{vm}` does not reach its center, which so learns of no address"));
+        }
+        let owner = self.endpoints().find(|name| self.addresses(name).contains(&address)).cloned();
+        let spec = self.vm(vm)?;
+        match (add, owner) {
+            (true, Some(owner)) => return Err(format!("{address} belongs to `{owner}` at this point")),
+            (true, None) if !spec.allowed.iter().any(|prefix| prefix.contains(&address)) => {
+                return Err(format!("`{vm}` may not have {address}: its `allowed` says which it may"));
+            }
+            (true, None) => {
+                spec.addresses.push(address);
+                spec.late.insert(address);
+            }
+            (false, _) if !spec.late.remove(&address) => {
+                return Err(format!("`{vm}` did not get {address} by `address`, so it cannot drop it"));
+            }
+            (false, _) => spec.addresses.retain(|other| *other != address),
+        }
+        Ok(())
+    }
+
+    pub(super) fn set_mode(&mut self, vm: &Name, mode: Mode) -> Result<(), String> {
+        self.must_be_managed(vm)?;
+        let spec = self.vm(vm)?;
+        if spec.mode == mode {
+            return Err(format!("`{vm}` is in that mode already"));
+        }
+        spec.mode = mode;
+        Ok(())
+    }
+
+    pub(super) fn suspend(&mut self, vm: &Name) -> Result<(), String> {
+        if !self.is_alive(vm) {
+            return Err(format!("no agent runs in `{vm}` that could be told"));
+        }
+        self.suspended.insert(vm.clone());
+        Ok(())
+    }
+
+    pub(super) fn resume(&mut self, vm: &Name) -> Result<(), String> {
+        if !self.is_connected(vm) {
+            return Err(format!("the agent of `{vm}` does not reach its center, by whose word the end is known"));
+        }
+        if self.suspended.remove(vm) { Ok(()) } else { Err(format!("`{vm}` is not suspended")) }
+    }
+
+    pub(super) fn upgrade(&mut self, vm: &Name) -> Result<(), String> {
+        if !self.is_connected(vm) || self.down.contains(&Process::Center) {
+            return Err(format!("the agent of `{vm}` does not run and reach its center"));
+        }
+        let spec = self.vm(vm)?;
+        spec.protocol.take().map(drop).ok_or_else(|| format!("the agent of `{vm}` is of the newest build"))
+    }
+
+    /// Restores topology, labels, policy and quarantines of an earlier state.
+    pub(super) fn reset(&mut self, to: &Self) -> Result<(), String> {
+        let late = |state: &Self, vm: &Name| state.vms.get(vm).map(|spec| spec.late.clone()).unwrap_or_default();
+        if let Some(vm) = self.vms.keys().chain(to.vms.keys()).find(|vm| late(self, vm) != late(to, vm)) {
+            return Err(format!("`{vm}` had other late addresses then: `address` brings them back"));
+        }
+        let gone: Vec<Name> = self.vms.keys().filter(|vm| !to.vms.contains_key(*vm)).cloned().collect();
+        gone.iter().try_for_each(|vm| self.forget(vm))?;
+        self.vms.clone_from(&to.vms);
+        self.policy.clone_from(&to.policy);
+        self.now = to.now;
+        self.quarantined.clone_from(&to.quarantined);
+        Ok(())
+    }
+}
