@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::{Deserialize, Serialize};
 
 use crate::error::{LabError, Result};
-use crate::filter::{Filters, Sides};
+use crate::filter::Filter;
 use crate::message::{Link, Mac};
 use crate::netlink::{Batch, How};
 use crate::raised::Lab;
@@ -51,7 +51,6 @@ pub struct CutId(u64);
 pub(crate) struct Cuts {
     next: u64,
     active: BTreeMap<u64, Cut>,
-    filters: Filters,
     down: BTreeSet<String>,
 }
 
@@ -103,20 +102,19 @@ impl Lab {
     /// Makes the kernel's state that of the cuts, after a change of these or of the stations.
     pub(crate) fn refresh_cuts(&mut self) -> Result<()> {
         self.refresh_links()?;
-        let wanted = self.wanted_sides();
-        self.cuts.filters.change(&self.hosts, wanted)
+        let wanted = self.dropped().chain(self.classed()).collect();
+        self.filters.change(&self.hosts, wanted)
     }
 
-    /// Who is on which side of each silent cut at this moment.
-    fn wanted_sides(&self) -> BTreeMap<u64, Sides> {
+    /// What each silent cut drops at this moment.
+    fn dropped(&self) -> impl Iterator<Item = (String, Filter)> {
         let members = |side: &[Place]| -> Vec<Mac> {
             self.stations().filter(|station| holds(side, station)).map(Station::mac).collect()
         };
-        let silent = self.cuts.active.iter().filter_map(|(&id, cut)| match cut {
-            Cut::Silent { one, other } => Some((id, (members(one), members(other)))),
+        self.cuts.active.iter().filter_map(move |(id, cut)| match cut {
+            Cut::Silent { one, other } => Some((format!("cut-{id}"), Filter::Drop(members(one), members(other)))),
             Cut::LinkDown(_) => None,
-        });
-        silent.collect()
+        })
     }
 
     fn refresh_links(&mut self) -> Result<()> {

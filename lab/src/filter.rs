@@ -1,4 +1,5 @@
-//! The hosts' packet filters for silent cuts: each bridge drops what would pass from one side to the other.
+//! The hosts' packet filters: for silent cuts each bridge drops what would pass from one side to the other, and for slow
+//! paths it tells the port that a frame leaves by which class it is of.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,29 +8,39 @@ use crate::error::{LabError, Result};
 use crate::host::Hosts;
 use crate::message::Mac;
 
-/// Who is on the one side of a cut, and who on the other.
-pub(crate) type Sides = (Vec<Mac>, Vec<Mac>);
+/// What every bridge does with frames that it passes on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Filter {
+    /// Drops them, from any of the one side to any of the other and back.
+    Drop(Vec<Mac>, Vec<Mac>),
+    /// Gives those from the one to the other this class.
+    Class(Mac, Mac, u32),
+}
 
-/// What stands in the bridges, by the cuts' numbers.
+/// What stands in the bridges, by name.
 #[derive(Default)]
 pub(crate) struct Filters {
     sockets: Vec<nft::Socket>,
-    standing: BTreeMap<u64, Sides>,
+    standing: BTreeMap<String, Filter>,
 }
 
 impl Filters {
-    /// Makes the dropped paths these, in all bridges: a frame is dropped in the first that it comes to.
-    pub(crate) fn change(&mut self, hosts: &Hosts, wanted: BTreeMap<u64, Sides>) -> Result<()> {
+    /// Makes these stand, in all bridges: a frame meets them in the first that it comes to.
+    pub(crate) fn change(&mut self, hosts: &Hosts, wanted: BTreeMap<String, Filter>) -> Result<()> {
         if self.standing == wanted {
             return Ok(());
         }
         self.open(hosts)?;
         for socket in &mut self.sockets {
-            for id in self.standing.keys().filter(|id| !wanted.contains_key(id)) {
-                nft::unfence(socket, &name(*id)).map_err(refused)?;
+            for name in self.standing.keys().filter(|name| !wanted.contains_key(*name)) {
+                nft::unfence(socket, name).map_err(refused)?;
             }
-            for (id, sides) in wanted.iter().filter(|(id, sides)| self.standing.get(id) != Some(sides)) {
-                nft::fence_macs(socket, &name(*id), &sides.0, &sides.1).map_err(refused)?;
+            for (name, filter) in wanted.iter().filter(|(name, filter)| self.standing.get(*name) != Some(filter)) {
+                let laid = match filter {
+                    Filter::Drop(one, other) => nft::fence_macs(socket, name, one, other),
+                    Filter::Class(from, to, class) => nft::rank_macs(socket, name, (*from, *to), *class),
+                };
+                laid.map_err(refused)?;
             }
         }
         self.standing = wanted;
@@ -49,10 +60,6 @@ impl fmt::Debug for Filters {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Filters").field("standing", &self.standing).finish_non_exhaustive()
     }
-}
-
-fn name(cut: u64) -> String {
-    format!("cut-{cut}")
 }
 
 fn refused(error: nft::Error) -> LabError {

@@ -8,6 +8,7 @@ use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
 
 use crate::cut::Cuts;
 use crate::error::{LabError, Result};
+use crate::filter::Filters;
 use crate::host::{BRIDGE, Hosts, Placed};
 use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
@@ -22,6 +23,8 @@ pub struct Lab {
     pub(crate) hosts: Hosts,
     pub(crate) stations: BTreeMap<String, Station>,
     pub(crate) cuts: Cuts,
+    pub(crate) slow: BTreeMap<(String, String), u64>,
+    pub(crate) filters: Filters,
     neighbours: Neighbours,
     spawner: Spawner,
     next_number: u32,
@@ -34,6 +37,8 @@ impl Lab {
             hosts: Hosts::raise(&plan.hosts)?,
             stations: BTreeMap::new(),
             cuts: Cuts::default(),
+            slow: BTreeMap::new(),
+            filters: Filters::default(),
             neighbours: plan.neighbours,
             spawner: Spawner::start()?,
             next_number: 0,
@@ -67,6 +72,7 @@ impl Lab {
         batch.push("take down a station's wire", How::Change, down);
         self.hosts.get(placed.host).namespace.submit(batch)?;
         self.stations.remove(name);
+        self.forget_slow(name)?;
         self.hosts.forget(placed)?;
         self.forget_neighbour(&station.addresses())?;
         self.refresh_cuts()
@@ -97,6 +103,7 @@ impl Lab {
         target.namespace.submit(batch)?;
         self.hosts.place(&[placed(&station)])?;
         self.settle(&station)?;
+        self.lay_queue(name)?;
         self.refresh_cuts()
     }
 

@@ -4,6 +4,7 @@
 
 mod jailed;
 mod killed;
+mod slowed;
 mod talk;
 
 use std::panic::AssertUnwindSafe;
@@ -25,6 +26,7 @@ const TESTS: &[Test] = &[
     ("a_moved_station_keeps_its_connection_and_its_tap", jailed::relocate),
     ("a_link_without_carrier_heals", jailed::link_down),
     ("silent_cuts_cut_what_they_name_and_heal", jailed::cut),
+    ("a_slow_path_holds_up_what_it_carries_and_nothing_else", slowed::slow),
     ("added_stations_talk_and_removed_ones_do_not", jailed::add_remove),
     ("addresses_change", jailed::set_addresses),
     ("programs_run_inside_their_station", jailed::spawn),

@@ -7,6 +7,8 @@ use crate::attr::Writer;
 pub enum MetaKey {
     /// The Ethernet protocol: 2 bytes.
     Protocol = 1,
+    /// The priority, by which a queueing discipline finds a packet's class: 4 bytes.
+    Priority = 2,
     /// The packet mark.
     Mark = 3,
     /// The index of the interface of arrival.

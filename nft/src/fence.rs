@@ -1,7 +1,7 @@
 //! Silent partitions for a laboratory: frames vanish, and no carrier changes.
 use crate::batch::{Batch, Family, Hook, HookPoint, Policy, Table};
 use crate::error::Error;
-use crate::expr::{Expr, Header, Verdict};
+use crate::expr::{Expr, Header, MetaKey, Verdict};
 use crate::sets::{Element, SetKind, SetSpec, Type};
 use crate::socket::Socket;
 
@@ -49,11 +49,8 @@ pub fn fence_device(socket: &mut Socket, name: &str, device: &str, edge: Edge, p
 /// # Errors
 /// When the kernel refuses.
 pub fn fence_macs(socket: &mut Socket, name: &str, left: &[[u8; 6]], right: &[[u8; 6]]) -> Result<(), Error> {
-    let table = Table::new(Family::Bridge, name);
     let mut batch = Batch::new();
-    batch.add_table(&table);
-    let hook = Hook { point: HookPoint::Forward, priority: 0, policy: Policy::Accept };
-    batch.add_base_chain(&table, "forward", &hook).flush_chain(&table, "forward");
+    let table = forwarding(&mut batch, name);
     for (set, all) in [("left", left), ("right", right)] {
         let spec = SetSpec { name: set.to_owned(), key: vec![Type::Mac], kind: SetKind::Plain, interval: false };
         let elements: Vec<_> = all.iter().map(|mac| Element::key(*mac)).collect();
@@ -71,7 +68,33 @@ pub fn fence_macs(socket: &mut Socket, name: &str, left: &[[u8; 6]], right: &[[u
     batch.commit(socket)
 }
 
-/// Ends what [`fence_device`] or [`fence_macs`] began under this name; nothing to end is no error.
+/// Gives the frames that a bridge passes from one address to another a priority, by which the queueing discipline of the
+/// port that they leave by finds their class; until [`unfence`] with the same name.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn rank_macs(socket: &mut Socket, name: &str, path: ([u8; 6], [u8; 6]), priority: u32) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    let table = forwarding(&mut batch, name);
+    let mut rule = Vec::new();
+    for (offset, mac) in [(6, path.0), (0, path.1)] {
+        rule.extend([Expr::Payload { base: Header::Link, offset, length: 6, into: 0 }, Expr::equal(0, mac)]);
+    }
+    rule.push(Expr::Immediate(0, priority.to_ne_bytes().to_vec()));
+    rule.extend([Expr::SetMeta(MetaKey::Priority, 0), Expr::Counter]);
+    batch.add_rule(&table, "forward", &rule);
+    batch.commit(socket)
+}
+
+/// A table of a bridge with an empty chain for the frames that it passes.
+fn forwarding(batch: &mut Batch, name: &str) -> Table {
+    let table = Table::new(Family::Bridge, name);
+    let hook = Hook { point: HookPoint::Forward, priority: 0, policy: Policy::Accept };
+    batch.add_table(&table).add_base_chain(&table, "forward", &hook).flush_chain(&table, "forward");
+    table
+}
+
+/// Ends what [`fence_device`], [`fence_macs`] or [`rank_macs`] began under this name; nothing to end is no error.
 ///
 /// # Errors
 /// When the kernel refuses.
