@@ -29,6 +29,8 @@ pub use crate::trust::WallClock;
 const QUEUE: usize = 64;
 /// The most bytes of one message: a view of thousands of VMs.
 const MAX_MESSAGE: usize = 64 * 1024 * 1024;
+/// As many bytes of a stream may be on their way: what is superseded before is not sent at all.
+const WINDOW: u32 = 16 * 1024;
 /// How long a connection may take to come up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -185,6 +187,7 @@ async fn open(center: SocketAddr, mut config: ClientConfig, received: Received) 
     });
     let unavailable = |error: tonic::transport::Error| ChannelError::Unavailable(chain(&error));
     let endpoint = Endpoint::try_from(format!("http://{CENTER_NAME}")).map_err(unavailable)?;
+    let endpoint = endpoint.initial_stream_window_size(WINDOW);
     endpoint.connect_timeout(PATIENCE).connect_with_connector(connector).await.map_err(unavailable)
 }
 
