@@ -102,6 +102,9 @@ pub(crate) struct RunArgs {
     /// Judge by the oracle alone: no packets, no privileges
     #[arg(long)]
     pub(crate) model: bool,
+    /// End a scenario behind its first step with findings
+    #[arg(long, conflicts_with = "model")]
+    pub(crate) fail_fast: bool,
     /// Another build of the agent to run in the VMs
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     pub(crate) agent: Option<PathBuf>,

@@ -52,6 +52,7 @@ fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Fail
             agent_only: None,
             sabotage: None,
         },
+        fail_fast: false,
     };
     let cells = reach_packets(job(found), services, &options).map_err(failure)?;
     Ok(cells.into_iter().map(Cell::observed).collect())

@@ -57,6 +57,7 @@ fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
             agent_only: args.agent_only.clone(),
             sabotage: args.sabotage,
         },
+        fail_fast: args.fail_fast,
     })
 }
 

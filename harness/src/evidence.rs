@@ -1,6 +1,6 @@
 //! Evidence: what the independent witnesses saw of one probe. The world gathers it, the judge reads it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use policy::{Family, FlowService};
@@ -166,8 +166,25 @@ pub struct Observation {
     pub published: u64,
     /// Items of `do` that came out otherwise than the scenario says, in their order.
     pub undone: Vec<Undone>,
+    /// What agents answered in this step, and how they stood meanwhile.
+    pub answers: Answers,
+    /// The most memory that the center held in this step, in bytes; looked at where the step asks for it.
+    pub center_peak: Option<u64>,
     /// Where kernels counted otherwise than records tell, in words; looked at where the step asks for it.
     pub imbalance: Vec<String>,
+}
+
+/// What agents answered in one step, in the order in which the center told of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Answers {
+    /// The newest generation when the step began.
+    pub from: u64,
+    /// VMs with the generations that they acknowledged.
+    pub acks: Vec<(String, u64)>,
+    /// The VMs whose agents the center did not call online at some time.
+    pub away: BTreeSet<String>,
+    /// Not all of it was heard.
+    pub incomplete: bool,
 }
 
 /// An item of `do` that came out otherwise than the scenario says.

@@ -2,6 +2,8 @@
 
 mod faults;
 mod floods;
+mod kept;
+mod links;
 mod local;
 mod published;
 mod transition;
@@ -41,6 +43,8 @@ pub struct State {
     pub down: BTreeSet<Process>,
     /// Pairs of parties that the lab has cut off from each other.
     pub cuts: BTreeSet<(Party, Party)>,
+    /// The VMs whose paths to the center are slow, with the bits a second that these carry.
+    pub slow: BTreeMap<Name, u64>,
     /// The open sessions by name.
     pub sessions: BTreeMap<String, Stream>,
     /// The floods that go on, by name.
@@ -74,6 +78,7 @@ impl State {
             over: BTreeSet::new(),
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),
+            slow: BTreeMap::new(),
             sessions: BTreeMap::new(),
             floods: BTreeSet::new(),
             now: None,
@@ -204,6 +209,7 @@ impl State {
             Action::SendOn { names } => names.iter().try_for_each(|name| self.must_be_open(name))?,
             Action::Send { stream, .. } => self.must_exist(stream)?,
             Action::SendRaw(sending) => {
+                sending.crafted.about.iter().try_for_each(|session| self.must_be_open(session))?;
                 [&sending.from, &sending.to].into_iter().try_for_each(|name| self.must_have(name, sending.family))?;
             }
             Action::Flood(flooding) => self.begin_flood(flooding)?,
@@ -217,12 +223,13 @@ impl State {
             Action::Resume { vm, .. } => self.resume(vm)?,
             Action::Upgrade { vm } => self.upgrade(vm)?,
             Action::Lapse { vm } => self.lapse(vm)?,
+            Action::Kept { vm, .. } => self.lose(vm)?,
             Action::Quarantine { vm } => self.quarantine(vm, true)?,
             Action::Release { vm } => self.quarantine(vm, false)?,
             Action::Process { act, process } => self.process(*act, process)?,
             Action::Partition { a, b } => self.partition(a, b)?,
-            Action::Heal if self.cuts.is_empty() => return Err("nothing is partitioned here".to_owned()),
-            Action::Heal => self.cuts.clear(),
+            Action::Slow { vm, rate } => self.slow(vm, *rate)?,
+            Action::Heal => self.heal()?,
             Action::Expire { rule, .. } => self.now = Some(self.end_of(rule).ok_or("no such rule ends here")?),
             Action::Reset { step } => self.reset(history.get(*step).ok_or("reset names no earlier step")?)?,
         }
@@ -289,6 +296,7 @@ impl State {
         self.down.remove(&Process::Agent(vm.clone()));
         self.held.remove(vm);
         self.timeless.remove(vm);
+        self.slow.remove(vm);
         let gone = Party::Station(vm.clone());
         self.cuts.retain(|(a, b)| *a != gone && *b != gone);
         Ok(())

@@ -98,6 +98,9 @@ impl Course<'_, '_> {
                 ended = Err(Stopped { reason, findings: never(at) });
                 break;
             }
+            if self.order.fail_fast && self.findings > 0 {
+                break;
+            }
         }
         self.finish(&mut world)?;
         if ended.is_err() || self.findings > 0 {

@@ -27,6 +27,8 @@ pub(crate) struct Order {
     pub(crate) report_dir: Option<PathBuf>,
     /// The programs under test.
     pub(crate) programs: Programs,
+    /// End behind the first step with findings.
+    pub(crate) fail_fast: bool,
     /// Only these services are probed between all endpoints, before the first step.
     pub(crate) reach: Option<Vec<FlowService>>,
 }

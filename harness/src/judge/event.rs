@@ -1,25 +1,26 @@
-//! Expectations about records, agents and generations.
+//! Expectations about records, agents, generations and the center.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
-use policy::{End, FlowService, Name, Verdict};
+use policy::{End, FlowService, Verdict};
 use reports::event::{Finding, FindingKind, Word};
-use wire::{AgentState, FlowEnd, Kind, Presence, Record};
+use wire::{FlowEnd, Kind, Record};
 
-use super::Fault;
 use super::step::bare;
+use super::{Fault, agents};
 use crate::evidence::Observation;
 use crate::plan::PlannedStep;
-use crate::scenario::{About, Claim, Expectation, Glob, ReportClaim, Standing};
+use crate::scenario::{About, Claim, Expectation, Glob, ReportClaim};
 use crate::state::State;
 
 /// Judges one such expectation.
 pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observation) -> Option<Finding> {
     let fault = match &expectation.claim {
         Claim::Report(claim) => report(&step.state, claim, seen),
-        Claim::Agent { vms, standing } => agent(&step.state, vms, *standing, seen),
-        Claim::AckedByAll { but } => acked(&step.state, but.as_ref(), seen),
+        Claim::Agent { vms, standing } => agents::standing(&step.state, vms, *standing, seen),
+        Claim::AckedByAll { but } => agents::acked(&step.state, but.as_ref(), seen),
+        Claim::CenterBelow { bytes } => agents::below(*bytes, seen),
         Claim::Balanced if seen.imbalance.is_empty() => None,
         Claim::Balanced => unmet(seen.imbalance.join("; ")),
         Claim::Flow(_) | Claim::Session { .. } => None,
@@ -28,47 +29,8 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
     Some(Finding { expectation: text, line, ..bare(step, fault.kind, fault.why) })
 }
 
-fn unmet(why: String) -> Option<Fault> {
+pub(super) fn unmet(why: String) -> Option<Fault> {
     Some(Fault::new(FindingKind::Unmet, why))
-}
-
-fn agent(state: &State, vms: &Glob, standing: Standing, seen: &Observation) -> Option<Fault> {
-    for vm in state.vms.keys().filter(|vm| vms.matches(vm) && state.is_listed(vm)) {
-        let agent = seen.agents.iter().find(|agent| agent.vm == vm.as_str());
-        let lost = seen.disconnected.get(vm.as_str());
-        let says = |says: fn(&AgentState) -> bool| agent.is_some_and(says);
-        let holds = match standing {
-            Standing::Online => says(|agent| agent.presence == Presence::Online),
-            Standing::Offline => says(|agent| agent.presence != Presence::Online),
-            Standing::Stale => says(|agent| agent.presence == Presence::Stale && agent.stale_since.is_some()),
-            Standing::Disconnected => lost.is_some(),
-            Standing::Cloned => says(|agent| agent.clones == 1),
-        };
-        if !holds {
-            let found = agent.map(|agent| format!("{:?}", agent.presence).to_lowercase());
-            let itself = lost.map(|why| format!(", and says itself that it cannot {why}")).unwrap_or_default();
-            let found = found.unwrap_or("unknown to the center".to_owned());
-            return unmet(format!("the agent of `{vm}` is {found}{itself}"));
-        }
-    }
-    None
-}
-
-/// `but`: these must be behind.
-fn acked(state: &State, but: Option<&Glob>, seen: &Observation) -> Option<Fault> {
-    let acked = |vm: &str| seen.agents.iter().find(|agent| agent.vm == vm).map_or(0, |agent| agent.acked);
-    let has_acked = |vm: &Name| acked(vm.as_str()) == seen.published;
-    let should = |vm: &Name| but.is_none_or(|but| !but.matches(vm));
-    let behind: Vec<String> = state
-        .vms
-        .keys()
-        .filter(|vm| state.is_listed(vm) && has_acked(vm) != should(vm))
-        .map(|vm| format!("`{vm}` {}", acked(vm.as_str())))
-        .collect();
-    if behind.is_empty() && seen.published > 0 {
-        return None;
-    }
-    unmet(format!("generation {} is published; acknowledged: {}", seen.published, behind.join(", ")))
 }
 
 fn report(state: &State, claim: &ReportClaim, seen: &Observation) -> Option<Fault> {

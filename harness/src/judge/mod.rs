@@ -6,6 +6,7 @@
 //! saw it); for an intercepted probe the allow record of the end before the one that intercepted; for a probe intercepted
 //! at the source, the fence where the lab itself has cut the path (nothing left, so no answer can be under way).
 
+mod agents;
 mod compare;
 mod detail;
 mod event;

@@ -280,6 +280,7 @@ pub(super) fn table<'e>(names: &mut Names<'_>, expectations: impl Iterator<Item 
             | Claim::Report(_)
             | Claim::Agent { .. }
             | Claim::AckedByAll { .. }
+            | Claim::CenterBelow { .. }
             | Claim::Balanced => {}
         }
     }

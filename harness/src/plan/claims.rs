@@ -88,7 +88,11 @@ impl Names<'_> {
                     self.report(expectation, vms.as_str(), format!("`{vms}` has no agent"), None);
                 }
             }
-            Claim::Flow(_) | Claim::Session { .. } | Claim::AckedByAll { but: None } | Claim::Balanced => {}
+            Claim::Flow(_)
+            | Claim::Session { .. }
+            | Claim::AckedByAll { but: None }
+            | Claim::CenterBelow { .. }
+            | Claim::Balanced => {}
         }
     }
 }

@@ -159,7 +159,11 @@ fn on_the_way(mut cell: PlannedCell, states: &[&State], now: Timestamp) -> Plann
 fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
     let is_event = |expectation: &&Expectation| match &expectation.claim {
         Claim::Flow(_) | Claim::Session { .. } => false,
-        Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } | Claim::Balanced => true,
+        Claim::Report(_)
+        | Claim::Agent { .. }
+        | Claim::AckedByAll { .. }
+        | Claim::CenterBelow { .. }
+        | Claim::Balanced => true,
     };
     let events: Vec<Expectation> = step.expect.iter().filter(is_event).cloned().collect();
     events.iter().for_each(|expectation| names.event(expectation));

@@ -67,6 +67,12 @@ impl PlannedStep {
     pub fn wants_balance(&self) -> bool {
         self.events.iter().any(|event| event.claim == Claim::Balanced)
     }
+
+    /// Whether what the center holds is to be looked at.
+    #[must_use]
+    pub fn wants_memory(&self) -> bool {
+        self.events.iter().any(|event| matches!(event.claim, Claim::CenterBelow { .. }))
+    }
 }
 
 /// One item of `do` with what it makes of the world.

@@ -89,7 +89,11 @@ pub(super) fn claim(names: &mut Names<'_>, step: &Step, sessions: &mut [PlannedS
                 Some(claim) => (matching(names, expectation, flow, sessions), claim),
                 None => continue,
             },
-            Claim::Report(_) | Claim::Agent { .. } | Claim::AckedByAll { .. } | Claim::Balanced => continue,
+            Claim::Report(_)
+            | Claim::Agent { .. }
+            | Claim::AckedByAll { .. }
+            | Claim::CenterBelow { .. }
+            | Claim::Balanced => continue,
         };
         if let SessionClaim::Cut { rule, .. } = &claim {
             names.rule(expectation, rule.as_deref());

@@ -12,8 +12,9 @@ use pnet::packet::ipv6::MutableIpv6Packet;
 use pnet::packet::tcp::{self, MutableTcpPacket, TcpFlags};
 use pnet::packet::udp::{self, MutableUdpPacket};
 
+use super::errors;
 use super::tuple::Tuple;
-use crate::scenario::{Crafted, Fragments, Shape};
+use crate::scenario::{Crafted, Extension, Fragments, Shape};
 
 /// The ports that crafted packets leave from: above those of probes and of the VMs' own programs.
 const FIRST_PORT: u16 = 64_901;
@@ -34,6 +35,8 @@ pub(crate) struct Ends {
     pub(crate) addresses: (IpAddr, IpAddr),
     /// Their link-layer addresses.
     pub(crate) macs: (Mac, Mac),
+    /// The flow that an error quotes.
+    pub(crate) quoted: Option<Tuple>,
 }
 
 /// A packet with what it is.
@@ -80,6 +83,11 @@ pub(crate) fn craft(crafted: &Crafted, ends: &Ends, times: u32) -> (Vec<Packet>,
                 tuples.extend(identifiers.map(one));
             }
             (Shape::Arp(_) | Shape::Neighbour(_), _) => {}
+            (Shape::Error(error), _) => {
+                let (bytes, told) = errors::error(error, ends);
+                packets.push(Packet::ip(bytes, ends.addresses.0.is_ipv4()));
+                tuples.extend(told);
+            }
             (Shape::Syn(ports) | Shape::MidStream(ports) | Shape::Udp(ports), _) => {
                 let from = FIRST_PORT + u16::try_from(nth % PORTS).unwrap_or(0);
                 for to in ports.first..=ports.last {
@@ -111,7 +119,7 @@ impl Segment {
         let flags = match crafted.shape {
             Shape::Syn(_) => Some(TcpFlags::SYN),
             Shape::MidStream(_) => Some(TcpFlags::ACK | TcpFlags::PSH),
-            Shape::Udp(_) | Shape::Arp(_) | Shape::Neighbour(_) => None,
+            Shape::Udp(_) | Shape::Arp(_) | Shape::Neighbour(_) | Shape::Error(_) => None,
         };
         let wrong = if crafted.bad_checksum { 0x5555 } else { 0 };
         let (protocol, bytes) = match flags {
@@ -122,34 +130,36 @@ impl Segment {
     }
 
     fn packets(&self, crafted: &Crafted) -> Vec<Packet> {
-        let end = self.bytes.len();
+        // What each hop reads stands before a fragment's header, the rest behind it.
+        let is_before = |header: &&Extension| matches!(header, Extension::HopByHop | Extension::Routing);
+        let (before, behind): (Vec<&Extension>, Vec<&Extension>) = crafted.headers.iter().partition(is_before);
+        let (first, body) = chain(&behind, (self.protocol.0, &self.bytes));
+        let end = body.len();
         let parts: &[(usize, usize)] = match crafted.fragments {
-            None => return vec![self.packet(&self.bytes, None)],
+            None => return vec![self.packet(&before, (first, &body), None)],
             Some(Fragments::TinyFirst) => &[(0, UNIT), (UNIT, end)],
             Some(Fragments::LaterOnly) => &[(UNIT, end)],
             Some(Fragments::Overlapping) => &[(0, 2 * UNIT), (UNIT, end)],
         };
         let part = |&(from, to): &(usize, usize)| {
             let offset = u16::try_from(from / UNIT).unwrap_or(0);
-            self.packet(self.bytes.get(from..to).unwrap_or_default(), Some((offset, to < end)))
+            let payload = body.get(from..to).unwrap_or_default();
+            self.packet(&before, (first, payload), Some((offset, to < end)))
         };
         parts.iter().map(part).collect()
     }
 
     /// One packet; of a fragment its offset in units, and whether more follow.
-    fn packet(&self, payload: &[u8], fragment: Option<(u16, bool)>) -> Packet {
+    fn packet(&self, before: &[&Extension], (first, payload): (u8, &[u8]), fragment: Option<(u16, bool)>) -> Packet {
         match self.addresses {
             (IpAddr::V4(from), IpAddr::V4(to)) => Packet::ip(v4((from, to), self.protocol, fragment, payload), true),
             (IpAddr::V6(from), IpAddr::V6(to)) => {
-                let Some((offset, more)) = fragment else {
-                    return Packet::ip(v6((from, to), self.protocol, TTL, payload), false);
+                let (first, payload) = match fragment {
+                    Some((offset, more)) => (FRAGMENT, fragment_header(first, offset << 3 | u16::from(more), payload)),
+                    None => (first, payload.to_vec()),
                 };
-                let place = offset << 3 | u16::from(more);
-                let mut body = vec![self.protocol.0, 0];
-                body.extend(place.to_be_bytes());
-                body.extend(IDENTITY.to_be_bytes());
-                body.extend(payload);
-                Packet::ip(v6((from, to), IpNextHeaderProtocols::Ipv6Frag, TTL, &body), false)
+                let (first, body) = chain(before, (first, &payload));
+                Packet::ip(v6((from, to), IpNextHeaderProtocol::new(first), TTL, &body), false)
             }
             // The scenario's reader lets no such pair through.
             (IpAddr::V4(_), IpAddr::V6(_)) | (IpAddr::V6(_), IpAddr::V4(_)) => Packet::ip(Vec::new(), true),
@@ -157,10 +167,43 @@ impl Segment {
     }
 }
 
+/// The number of a fragment's header.
+const FRAGMENT: u8 = 44;
+/// A padding option that fills the rest of eight bytes.
+const PADDING: [u8; 6] = [1, 4, 0, 0, 0, 0];
+
+/// Extension headers before what stands behind them, and the number of the first.
+fn chain(headers: &[&Extension], (next, payload): (u8, &[u8])) -> (u8, Vec<u8>) {
+    let mut made = (next, payload.to_vec());
+    for header in headers.iter().rev() {
+        let (next, payload) = &made;
+        let (number, rest) = match header {
+            Extension::HopByHop => (0, PADDING),
+            // Nothing of the way is left.
+            Extension::Routing => (43, [0; 6]),
+            Extension::Destination => (60, PADDING),
+            Extension::Fragment => {
+                made = (FRAGMENT, fragment_header(*next, 0, payload));
+                continue;
+            }
+        };
+        made = (number, [[*next, 0].as_slice(), &rest, payload].concat());
+    }
+    made
+}
+
+fn fragment_header(next: u8, place: u16, payload: &[u8]) -> Vec<u8> {
+    let mut bytes = vec![next, 0];
+    bytes.extend(place.to_be_bytes());
+    bytes.extend(IDENTITY.to_be_bytes());
+    bytes.extend(payload);
+    bytes
+}
+
 /// The number by which fragments of one packet find each other.
 const IDENTITY: u32 = 0xea57;
 
-fn v4(
+pub(super) fn v4(
     (from, to): (Ipv4Addr, Ipv4Addr),
     protocol: IpNextHeaderProtocol,
     fragment: Option<(u16, bool)>,
@@ -188,7 +231,7 @@ fn v4(
     bytes
 }
 
-fn v6((from, to): (Ipv6Addr, Ipv6Addr), next: IpNextHeaderProtocol, hops: u8, payload: &[u8]) -> Vec<u8> {
+pub(super) fn v6((from, to): (Ipv6Addr, Ipv6Addr), next: IpNextHeaderProtocol, hops: u8, payload: &[u8]) -> Vec<u8> {
     let mut bytes = vec![0; MutableIpv6Packet::minimum_packet_size()];
     bytes.extend(payload);
     if let Some(mut packet) = MutableIpv6Packet::new(&mut bytes) {
@@ -282,7 +325,8 @@ mod tests {
     const V6: (&str, &str) = ("fd98::1", "fd98::2");
 
     fn made(text: &str, (from, to): (&str, &str), times: u32) -> (Vec<Vec<u8>>, Vec<Tuple>) {
-        let ends = Ends { addresses: (from.parse().unwrap(), to.parse().unwrap()), macs: ([2; 6], [4; 6]) };
+        let ends =
+            Ends { addresses: (from.parse().unwrap(), to.parse().unwrap()), macs: ([2; 6], [4; 6]), quoted: None };
         let (packets, tuples) = craft(&Crafted::parse(text).unwrap(), &ends, times);
         (packets.iter().map(|packet| packet.frame(&ends)).collect(), tuples)
     }
@@ -299,6 +343,8 @@ mod tests {
             ("udp 53, fragments later only", V6, 1, 17, 0, None, true),
             ("syn 22, fragments overlapping", V6, 2, 6, 0, None, true),
             ("na fd98::9", V6, 1, 58, 136 << 8, None, false),
+            ("syn 22, hop-by-hop options, destination options, fragment header", V6, 1, 6, 22, Some(2), false),
+            ("udp 53, routing header, fragments later only", V6, 1, 17, 0, None, true),
         ];
         for (text, ends, count, protocol, port, flags, later) in rows {
             let (frames, _) = made(text, ends, 1);

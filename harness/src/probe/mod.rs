@@ -3,6 +3,7 @@
 
 pub(crate) mod client;
 pub(crate) mod craft;
+pub(crate) mod errors;
 pub(crate) mod fence;
 pub(crate) mod flood;
 pub(crate) mod listener;

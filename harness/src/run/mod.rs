@@ -35,6 +35,8 @@ pub struct RunOptions {
     pub report_dir: Option<PathBuf>,
     /// The programs under test.
     pub programs: Programs,
+    /// End a scenario behind its first step with findings.
+    pub fail_fast: bool,
 }
 
 /// What a run came to.

@@ -113,6 +113,7 @@ impl<'a> Pool<'a> {
             path: job.path.clone(),
             text: job.text.clone(),
             report_dir: self.options.report_dir.clone(),
+            fail_fast: self.options.fail_fast,
             programs: self.options.programs.clone(),
             reach,
         };

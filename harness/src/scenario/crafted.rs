@@ -16,6 +16,10 @@ pub struct Crafted {
     pub bad_checksum: bool,
     /// It is sent in fragments.
     pub fragments: Option<Fragments>,
+    /// The IPv6 extension headers before the transport's, in order.
+    pub headers: Vec<Extension>,
+    /// The session that it quotes.
+    pub about: Option<String>,
 }
 
 /// What a crafted packet is.
@@ -31,6 +35,32 @@ pub enum Shape {
     Arp(Ipv4Addr),
     /// A neighbour advertisement by which the sender claims this address.
     Neighbour(Ipv6Addr),
+    /// An ICMP error.
+    Error(IcmpError),
+}
+
+/// An ICMP error, of whichever family.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IcmpError {
+    /// There is a better way.
+    Redirect,
+    /// The port cannot be reached.
+    Unreachable,
+    /// The packet does not fit (fragmentation needed).
+    TooBig,
+}
+
+/// An IPv6 extension header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extension {
+    /// Options for each hop.
+    HopByHop,
+    /// A way that is gone through already.
+    Routing,
+    /// Options for the destination.
+    Destination,
+    /// A fragment that is the whole.
+    Fragment,
 }
 
 /// A range of ports, both ends included.
@@ -53,7 +83,17 @@ pub enum Fragments {
     Overlapping,
 }
 
-const KINDS: [&str; 5] = ["syn", "mid-stream", "udp", "arp", "na"];
+const KINDS: [&str; 8] = ["syn", "mid-stream", "udp", "arp", "na", "redirect", "unreachable", "too-big"];
+const ERRORS: [(&str, IcmpError); 3] =
+    [("redirect", IcmpError::Redirect), ("unreachable", IcmpError::Unreachable), ("too-big", IcmpError::TooBig)];
+/// What an error quotes that quotes no session.
+const NOTHING: &str = "nothing";
+const HEADERS: [(&str, Extension); 4] = [
+    ("hop-by-hop options", Extension::HopByHop),
+    ("routing header", Extension::Routing),
+    ("destination options", Extension::Destination),
+    ("fragment header", Extension::Fragment),
+];
 
 impl Crafted {
     /// Reads what is behind `raw:`.
@@ -64,8 +104,12 @@ impl Crafted {
         let mut parts = parts(text).into_iter();
         let whole = || TextError::new(0..text.len(), "expected a packet, such as `syn 1-1000` or `udp 53`");
         let (first, place) = parts.next().ok_or_else(whole)?;
-        let shape = shape(first, &place)?;
-        let mut crafted = Self { shape, spoofed: None, bad_checksum: false, fragments: None };
+        let (shape, about) = match error(first) {
+            Some((error, about)) => (Shape::Error(error), Some(about).filter(|about| about != NOTHING)),
+            None => (shape(first, &place)?, None),
+        };
+        let (headers, spoofed) = (Vec::new(), None);
+        let mut crafted = Self { shape, spoofed, bad_checksum: false, fragments: None, headers, about };
         for (part, place) in parts {
             crafted.turn(part, &place)?;
         }
@@ -78,14 +122,18 @@ impl Crafted {
         match self.shape {
             Shape::Arp(_) => Some(Family::V4),
             Shape::Neighbour(_) => Some(Family::V6),
-            Shape::Syn(_) | Shape::MidStream(_) | Shape::Udp(_) => self.spoofed.map(Family::of),
+            Shape::Error(_) => None,
+            Shape::Syn(_) | Shape::MidStream(_) | Shape::Udp(_) => {
+                let six = (!self.headers.is_empty()).then_some(Family::V6);
+                self.spoofed.map(Family::of).or(six)
+            }
         }
     }
 
-    /// Whether it is about neighbours, and carries no port.
+    /// Whether it is about neighbours.
     #[must_use]
     pub fn is_of_neighbours(&self) -> bool {
-        self.ports().is_none()
+        matches!(self.shape, Shape::Arp(_) | Shape::Neighbour(_))
     }
 
     /// Its ports, if it has any.
@@ -93,7 +141,7 @@ impl Crafted {
     pub fn ports(&self) -> Option<Ports> {
         match self.shape {
             Shape::Syn(ports) | Shape::MidStream(ports) | Shape::Udp(ports) => Some(ports),
-            Shape::Arp(_) | Shape::Neighbour(_) => None,
+            Shape::Arp(_) | Shape::Neighbour(_) | Shape::Error(_) => None,
         }
     }
 
@@ -105,7 +153,7 @@ impl Crafted {
 
     fn turn(&mut self, part: &str, place: &Range<usize>) -> Result<(), TextError> {
         let words: Vec<&str> = part.split_whitespace().collect();
-        if self.is_of_neighbours() {
+        if self.ports().is_none() {
             return Err(TextError::new(place.clone(), "this packet is as it is: nothing can be said behind it"));
         }
         match words.as_slice() {
@@ -118,16 +166,30 @@ impl Crafted {
             ["fragments", "tiny", "first"] => self.fragments = Some(Fragments::TinyFirst),
             ["fragments", "later", "only"] => self.fragments = Some(Fragments::LaterOnly),
             ["fragments", "overlapping"] => self.fragments = Some(Fragments::Overlapping),
-            _ => {
-                let error = TextError::new(place.clone(), format!("`{part}` is understood of no packet"));
-                return Err(error.help(
-                    "possible are `spoofed source ADDRESS`, `bad checksum`, \
-                     `fragments tiny first`, `fragments later only`, `fragments overlapping`",
-                ));
-            }
+            _ => self.headers.push(header(&words, part, place)?),
         }
         Ok(())
     }
+}
+
+fn header(words: &[&str], part: &str, place: &Range<usize>) -> Result<Extension, TextError> {
+    let found = HEADERS.iter().find(|(known, _)| known.split(' ').eq(words.iter().copied()));
+    found.map(|(_, header)| *header).ok_or_else(|| {
+        let error = TextError::new(place.clone(), format!("`{part}` is understood of no packet"));
+        error.help(
+            "possible are `spoofed source ADDRESS`, `bad checksum`, \
+             `fragments tiny first`, `fragments later only`, `fragments overlapping`, and of IPv6 \
+             `hop-by-hop options`, `routing header`, `destination options`, `fragment header`",
+        )
+    })
+}
+
+/// `redirect about SESSION`.
+fn error(text: &str) -> Option<(IcmpError, String)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [kind, "about", about] = words.as_slice() else { return None };
+    let (_, error) = ERRORS.iter().find(|(known, _)| known == kind)?;
+    Some((*error, (*about).to_owned()))
 }
 
 /// The parts between commas, each with its place.
@@ -158,7 +220,7 @@ fn shape(text: &str, place: &Range<usize>) -> Result<Shape, TextError> {
         }
         _ => {
             let error = TextError::new(place.clone(), "expected a packet and what it is sent to or claims");
-            Err(error.help("such as `syn 1-1000`, `udp 53`, `mid-stream 443`, `arp 10.98.0.9`, `na fd98::9`"))
+            Err(error.help("such as `syn 1-1000`, `udp 53`, `mid-stream 443`, `arp 10.98.0.9`, `na fd98::9`, `redirect about SESSION`"))
         }
     }
 }
@@ -177,7 +239,15 @@ mod tests {
 
     #[test]
     fn packets_read_as_they_are_written() {
-        let of = |shape| Crafted { shape, spoofed: None, bad_checksum: false, fragments: None };
+        let of = |shape| Crafted {
+            shape,
+            spoofed: None,
+            bad_checksum: false,
+            fragments: None,
+            headers: Vec::new(),
+            about: None,
+        };
+        let headers = vec![Extension::HopByHop, Extension::Destination];
         let range = |first, last| Ports { first, last };
         let spoofed = Crafted { spoofed: Some("10.9.0.7".parse().unwrap()), ..of(Shape::Udp(range(53, 53))) };
         let rows = [
@@ -196,6 +266,12 @@ mod tests {
                 "udp 53, fragments later only",
                 Crafted { fragments: Some(Fragments::LaterOnly), ..of(Shape::Udp(range(53, 53))) },
             ),
+            ("too-big about nothing", of(Shape::Error(IcmpError::TooBig))),
+            (
+                "redirect about ledger",
+                Crafted { about: Some("ledger".to_owned()), ..of(Shape::Error(IcmpError::Redirect)) },
+            ),
+            ("udp 53, hop-by-hop options, destination options", Crafted { headers, ..of(Shape::Udp(range(53, 53))) }),
             (
                 "udp 53, fragments overlapping",
                 Crafted { fragments: Some(Fragments::Overlapping), ..of(Shape::Udp(range(53, 53))) },
@@ -219,6 +295,8 @@ mod tests {
             ("udp 53, fragments", 8..17),
             ("udp 53, spoofed source nobody", 8..29),
             ("arp 10.98.0.9, bad checksum", 15..27),
+            ("redirect ledger", 0..15),
+            ("udp 53, hop-by-hop", 8..18),
         ];
         for (text, place) in rows {
             let error = Crafted::parse(text).unwrap_err();

@@ -43,6 +43,11 @@ pub enum Claim {
     },
     /// `accounts balance`: what each kernel counted is what was told of it.
     Balanced,
+    /// `center below 64 MiB`: it never held more in this step.
+    CenterBelow {
+        /// The bound, in bytes.
+        bytes: u64,
+    },
     /// `generation acked by all [but NAME]`: every managed VM acknowledged the newest published generation, save those
     /// that have not.
     AckedByAll {
@@ -64,6 +69,12 @@ pub enum Standing {
     Disconnected,
     /// The center says that one copy of the VM, and one alone, has come with the same key, and came once.
     Cloned,
+    /// Of the generations of this step it has acknowledged the newest, and never one of those before.
+    Skipped,
+    /// Every other agent that reaches its center had acknowledged the newest generation before it did.
+    Last,
+    /// All the while the center called it online.
+    Unbroken,
 }
 
 /// A claim of every flow from a source to a destination of the globs.

@@ -23,6 +23,8 @@ pub struct Flooding {
     pub name: Option<String>,
     /// What must become of all of them, where that is claimed.
     pub fate: Option<Fate>,
+    /// … but for so many.
+    pub but: u32,
 }
 
 /// What becomes of every datagram of a flood.

@@ -16,11 +16,13 @@ use std::time::Duration;
 
 use policy::Policy;
 
-pub use crafted::{Crafted, Fragments, Ports, Shape};
+pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use flooding::{Fate, Flooding};
 pub use read::{LoadError, ScenarioErrors, load, parse};
-pub use step::{Act, Action, Doing, Ending, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering};
+pub use step::{
+    Act, Action, Doing, Ending, Keeping, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering,
+};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).

@@ -173,6 +173,13 @@ pub enum Action {
         /// The VM.
         vm: Name,
     },
+    /// Change what a dead agent kept for its next life.
+    Kept {
+        /// The VM.
+        vm: Name,
+        /// What is done.
+        how: Keeping,
+    },
     /// Quarantine a VM at the center.
     Quarantine {
         /// The VM.
@@ -197,7 +204,14 @@ pub enum Action {
         /// The other.
         b: Vec<Party>,
     },
-    /// Undo every partition.
+    /// Let the path between a VM and the center carry so many bits a second, each way; without a rate: as many as ever.
+    Slow {
+        /// The VM.
+        vm: Name,
+        /// Bits a second.
+        rate: Option<u64>,
+    },
+    /// Undo every partition, and make every path quick.
     Heal,
     /// Wait until a rule of the policy has ended, so long behind its publication.
     Expire {
@@ -278,6 +292,17 @@ pub enum Tampering {
     FillConnections,
     /// Takes those flows out of it.
     EmptyConnections,
+}
+
+/// What becomes of what an agent kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Keeping {
+    /// It is gone.
+    Absent,
+    /// A part of the sealed policy is another.
+    Altered,
+    /// It is that of another VM.
+    Foreign,
 }
 
 /// What is done to a process.

@@ -4,10 +4,11 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
-use wire::{AgentState, CenterEvent, Direction, Record, RecordKey};
+use wire::{AgentState, CenterEvent, Direction, Presence, Record, RecordKey};
 
 use super::counters::Counts;
 use super::operator::Operator;
+use crate::evidence::Answers;
 
 /// How long one wait for the center's word may last before it is given up and counted.
 pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
@@ -17,6 +18,8 @@ const UNTOLD: [Builtin; 3] = [Builtin::Barrier, Builtin::Center, Builtin::Neighb
 const LOOK: Duration = Duration::from_millis(20);
 /// … and between two rounds of probes, so that agents get their share of the processor.
 const BREATH: Duration = Duration::from_millis(1);
+/// Acknowledgements that are kept for a step.
+const MOST_ACKS: usize = 1 << 17;
 /// Alerts that are kept for a step.
 const MOST_ALERTS: usize = 1000;
 
@@ -31,6 +34,8 @@ pub(crate) struct Account {
     pub(crate) published: u64,
     /// Alerts of this step: VM and text.
     pub(crate) alerts: Vec<(String, String)>,
+    /// What agents answered in this step.
+    pub(crate) answers: Answers,
     /// Waits that the last-resort clock ended in this step.
     pub(crate) by_clock: u64,
     /// The lives of copies' agents, whose records go by the name of the VM that was copied, with the copies' names.
@@ -55,6 +60,7 @@ impl Account {
         self.alerts.clear();
         self.barriers.clear();
         self.by_clock = 0;
+        self.answers = Answers { from: self.published, ..Answers::default() };
     }
 
     /// Takes in what the center tells until something holds. `meanwhile` runs between two looks. `false`: the clock
@@ -99,6 +105,7 @@ impl Account {
             self.asked = stored.last().map_or(self.asked, |newest| newest.id);
             stored.into_iter().for_each(|stored| self.take_record(stored.record));
             self.published = self.published.max(status.generation);
+            self.answers.incomplete = true;
             self.agents = status.agents.into_iter().map(|agent| (agent.vm.clone(), agent)).collect();
         }
     }
@@ -147,11 +154,25 @@ impl Account {
         match event {
             CenterEvent::Record(record) => self.take_record(*record),
             CenterEvent::Published { generation } => self.published = self.published.max(generation),
-            CenterEvent::Agent(agent) => drop(self.agents.insert(agent.vm.clone(), agent)),
+            CenterEvent::Agent(agent) => self.take_agent(agent),
             CenterEvent::Alert { vm, detail } if self.alerts.len() < MOST_ALERTS => self.alerts.push((vm, detail)),
             CenterEvent::Alert { .. } => {}
             CenterEvent::Missed { .. } => self.behind = true,
         }
+    }
+
+    fn take_agent(&mut self, agent: AgentState) {
+        let known = self.agents.get(&agent.vm).map_or(0, |agent| agent.acked);
+        if agent.presence != Presence::Online {
+            self.answers.away.insert(agent.vm.clone());
+        }
+        if agent.acked > known {
+            match self.answers.acks.len() < MOST_ACKS {
+                true => self.answers.acks.push((agent.vm.clone(), agent.acked)),
+                false => self.answers.incomplete = true,
+            }
+        }
+        self.agents.insert(agent.vm.clone(), agent);
     }
 
     fn take_record(&mut self, mut record: Record) {

@@ -3,16 +3,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use lab::{Cut, Place};
 use policy::Name;
 
 use super::floods::Changed;
 use super::raise::{has_agent, station};
 use super::throughout::managed;
-use super::{CENTER, Wanted, World};
+use super::{Wanted, World};
 use crate::plan::PlannedAct;
 use crate::probe::session::Session;
-use crate::scenario::{Act, Action, Party, Process, Stream};
+use crate::scenario::{Act, Action, Process, Stream};
 use crate::state::State;
 
 impl World {
@@ -49,9 +48,11 @@ impl World {
             Action::Lapse { vm } => self.lapse(vm),
             Action::Upgrade { vm } => self.upgrade(vm, &before),
             Action::Tamper { vm, how } => self.tamper(&act.doing, vm, *how),
+            Action::Kept { vm, how } => self.lose_kept(vm, *how),
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
-            Action::Heal => self.heal(),
+            Action::Slow { vm, rate } => self.slow(vm, *rate),
+            Action::Heal => self.heal(&before),
             Action::Expire { after, .. } => self.expire(*after),
         }
     }
@@ -73,6 +74,8 @@ impl World {
         }
         let agents: Vec<Name> = transition.added.iter().filter(|vm| has_agent(&self.state, vm)).cloned().collect();
         self.enrol_agents(&agents)?;
+        let alone = agents.iter().filter(|vm| !self.state.is_connected(vm)).cloned().collect::<Vec<_>>();
+        alone.iter().try_for_each(|vm| self.await_adopted(vm))?;
         self.await_agents()?;
         transition.added.iter().try_for_each(|vm| self.start_copy(vm))
     }
@@ -211,26 +214,5 @@ impl World {
             self.await_agents()?;
         }
         Ok(())
-    }
-
-    fn partition(&mut self, a: &[Party], b: &[Party]) -> Result<(), String> {
-        let side = |parties: &[Party]| parties.iter().map(place).collect::<Vec<_>>();
-        let cut = Cut::Silent { one: side(a), other: side(b) };
-        self.cuts.push(self.lab.cut(cut).map_err(|error| error.to_string())?);
-        Ok(())
-    }
-
-    fn heal(&mut self) -> Result<(), String> {
-        self.cuts.clear();
-        self.lab.heal_all().map_err(|error| error.to_string())?;
-        self.await_agents()
-    }
-}
-
-fn place(party: &Party) -> Place {
-    match party {
-        Party::Host(host) => Place::Host(host.to_string()),
-        Party::Station(name) => Place::Station(name.to_string()),
-        Party::Center => Place::Station(CENTER.to_owned()),
     }
 }

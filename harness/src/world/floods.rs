@@ -35,7 +35,7 @@ pub(super) struct Changed {
 impl World {
     /// Begins a flood, and waits for its end unless it is to go on meanwhile.
     pub(super) fn flood(&mut self, doing: &Doing, flooding: &Flooding) -> Result<(), String> {
-        let Flooding { from, to, ports, family, packets, rate, name, fate } = flooding;
+        let Flooding { from, to, ports, family, packets, rate, name, fate, but: _ } = flooding;
         let address = |name: &policy::Name| {
             self.state.address(name, *family).ok_or_else(|| format!("find a {family} address of {name}"))
         };
@@ -60,7 +60,7 @@ impl World {
     }
 
     fn finish_flood(&mut self, begun: OnTheWay) -> Result<(), String> {
-        let OnTheWay { doing, flooding: Flooding { from, to, fate, .. }, flood, sink, efforts } = begun;
+        let OnTheWay { doing, flooding: Flooding { from, to, fate, but, .. }, flood, sink, efforts } = begun;
         if !self.await_word(LONGEST, |_| flood.is_over()) {
             return Err(format!("end a flood in {} s", LONGEST.as_secs()));
         }
@@ -73,7 +73,7 @@ impl World {
             let fence = self.prober.fences.run(&self.lab, from.as_str(), to.as_str());
             let came = sink.delivered(self.station(&to)?)?;
             let why = match fence.map_err(|error| error.to_string())? {
-                Fence::Returned => self.misses(fate, &flooded, came),
+                Fence::Returned => self.misses((fate, but), &flooded, came),
                 Fence::Lost | Fence::NotNeeded => Some("the fence behind it did not come back".to_owned()),
             };
             why.into_iter().for_each(|why| self.come_out(&doing, why));
@@ -85,7 +85,7 @@ impl World {
     }
 
     /// What is wrong with what came of a flood.
-    fn misses(&mut self, fate: Fate, flooded: &Flooded, came: Delivered) -> Option<String> {
+    fn misses(&mut self, (fate, but): (Fate, u32), flooded: &Flooded, came: Delivered) -> Option<String> {
         let wanted = match fate {
             Fate::Delivered => flooded.packets,
             Fate::Lost => 0,
@@ -93,7 +93,7 @@ impl World {
         };
         let rate = flooded.packets as f64 / flooded.seconds.max(0.001);
         let told = || format!("{} of {} were delivered, at {rate:.0} a second", came.packets, flooded.packets);
-        (came.packets != wanted).then(told)
+        (came.packets.abs_diff(wanted) > u64::from(but)).then(told)
     }
 
     /// What is wrong with a flow that a change was to end; where nothing is, how long it outlived the change is a figure.

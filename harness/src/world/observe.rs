@@ -35,6 +35,9 @@ impl World {
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
         self.undone.clear();
+        if step.wants_memory() {
+            self.forget_peak()?;
+        }
         self.flooded = None;
         self.busiest = 0.0;
         self.outlived.clear();
@@ -49,6 +52,7 @@ impl World {
         for act in &step.acts {
             self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
         }
+        self.await_slow().map_err(|error| format!("cannot {error}"))?;
         self.await_standings(step);
         self.await_word(Duration::ZERO, |_| true);
         let Self { account, rounds, lab, prober, counters, known, next_probe, state, .. } = self;
@@ -85,6 +89,8 @@ impl World {
             agents: self.account.agents.values().cloned().collect(),
             disconnected: self.disconnected(),
             published: self.account.published,
+            answers: self.account.answers.clone(),
+            center_peak: step.wants_memory().then(|| self.center_peak()).flatten(),
             undone: self.undone.clone(),
             imbalance,
             probes: made,

@@ -21,7 +21,10 @@ impl World {
             let found = self.state.address(name, sending.family);
             found.ok_or_else(|| format!("find a {} address of {name}", sending.family))
         };
-        let ends = Ends { addresses: (address(&sending.from)?, address(&sending.to)?), macs: (from.mac(), to.mac()) };
+        let about = sending.crafted.about.as_ref();
+        let quoted = about.and_then(|name| self.sessions.get(name)).map(|session| session.tuple);
+        let ends =
+            Ends { addresses: (address(&sending.from)?, address(&sending.to)?), macs: (from.mac(), to.mac()), quoted };
         let (packets, tuples) = craft(&sending.crafted, &ends, sending.times);
         self.crafted.extend(&tuples);
         self.known.extend(tuples);

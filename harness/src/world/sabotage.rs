@@ -19,6 +19,8 @@ pub enum Sabotage {
     DeadListener,
     /// No path leads from the VM `liar` to any other VM.
     NoRoute,
+    /// What is to be cut stays whole.
+    WholePaths,
     /// The agent of the VM `liar` lives and does nothing.
     FrozenAgent,
 }
@@ -30,6 +32,7 @@ impl FromStr for Sabotage {
         match text {
             "dead-listener" => Ok(Self::DeadListener),
             "no-route" => Ok(Self::NoRoute),
+            "whole-paths" => Ok(Self::WholePaths),
             "frozen-agent" => Ok(Self::FrozenAgent),
             other => Err(format!("nothing known as `{other}` can be broken")),
         }
@@ -51,7 +54,7 @@ impl World {
                 let victim = self.agents.iter().find(|(vm, _)| vm.as_str() == VICTIM);
                 victim.map_or(Ok(()), |(_, agent)| agent.freeze()).map_err(|error| format!("freeze an agent: {error}"))
             }
-            Some(Sabotage::DeadListener) | None => Ok(()),
+            Some(Sabotage::DeadListener | Sabotage::WholePaths) | None => Ok(()),
         }
     }
 

@@ -20,17 +20,37 @@ impl World {
             let Claim::Agent { vms, standing } = &expectation.claim else { continue };
             let named = step.state.vms.keys().filter(|vm| vms.matches(vm) && step.state.is_listed(vm));
             let names: Vec<Name> = named.cloned().collect();
-            match standing {
-                Standing::Stale => {
-                    self.await_word(LAST_RESORT, |account| names.iter().all(|vm| stale(account, vm)));
-                }
+            let comes = match standing {
+                Standing::Stale => self.await_word(LAST_RESORT, |account| names.iter().all(|vm| stale(account, vm))),
                 Standing::Disconnected => {
                     let files: Vec<PathBuf> = names.iter().filter_map(|vm| self.status_file(vm)).collect();
-                    self.await_word(LAST_RESORT, |_| files.iter().all(|file| lost(file).is_some()));
+                    self.await_word(LAST_RESORT, |_| files.iter().all(|file| lost(file).is_some()))
                 }
-                Standing::Online | Standing::Offline | Standing::Cloned => {}
+                Standing::Online
+                | Standing::Offline
+                | Standing::Cloned
+                | Standing::Skipped
+                | Standing::Last
+                | Standing::Unbroken => true,
+            };
+            // Who waited in vain for one does not wait for the next as long again.
+            if !comes {
+                return;
             }
         }
+    }
+
+    /// Waits until an agent that was away for all of its life has spoken with its center, and holds what that has for it.
+    pub(super) fn await_met(&mut self, vm: &Name) -> Result<(), String> {
+        let (wanted, file) = (self.generation, self.status_file(vm));
+        let file = file.ok_or_else(|| format!("find the agent of {vm}"))?;
+        let met = move || -> Option<bool> {
+            let status: Value = serde_json::from_slice(&fs::read(&file).ok()?).ok()?;
+            let holds = status["facts"]["generation"].as_u64()? >= wanted;
+            Some(holds && status["connection"]["state"] == "connected")
+        };
+        let met = self.await_word(LAST_RESORT, |_| met() == Some(true));
+        met.then_some(()).ok_or_else(|| format!("see the agent of {vm} meet its center"))
     }
 
     /// The agents that have lost their center by their own word, each with why.

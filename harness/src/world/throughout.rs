@@ -132,7 +132,8 @@ pub(crate) fn managed(state: &State, account: &Account) -> BTreeMap<String, Mana
     let one = |vm: &Name| Managed {
         alive: state.is_alive(vm),
         connected: state.is_connected(vm),
-        acked: account.acked(vm.as_str()),
+        // Who lost what it had kept holds nothing, whatever its former life acknowledged.
+        acked: if state.held.contains_key(vm) { account.acked(vm.as_str()) } else { 0 },
         ..Managed::default()
     };
     state.vms.keys().filter(|vm| state.is_managed(vm)).map(|vm| (vm.to_string(), one(vm))).collect()

@@ -9,13 +9,13 @@ use super::World;
 use crate::witness::account::{Account, LAST_RESORT};
 
 impl World {
-    /// Waits until every agent that reaches the center has answered for the newest generation.
+    /// Waits until every agent that reaches the center has answered for the newest generation, but for those on slow paths.
     pub(super) fn await_agents(&mut self) -> Result<(), String> {
         // Without a policy the center sends no view, and an agent that is there is closed.
         let wanted = if self.state.policy.is_some() { self.generation } else { 0 };
         let state = std::sync::Arc::clone(&self.state);
         let vms: Vec<Name> =
-            state.vms.keys().filter(|vm| state.is_listed(vm) && state.is_connected(vm)).cloned().collect();
+            state.vms.keys().filter(|vm| state.is_listed(vm) && state.is_awaited(vm)).cloned().collect();
         let done = move |account: &Account| vms.iter().all(|vm| has_answered(account, vm, wanted));
         self.await_word(LAST_RESORT, done).then_some(()).ok_or_else(|| self.who_is_missing(wanted))
     }
@@ -63,7 +63,7 @@ impl World {
                 return format!("keep the agent of {vm} alive: {how}");
             }
         }
-        let missing = state.vms.keys().filter(|vm| state.is_listed(vm) && state.is_connected(vm));
+        let missing = state.vms.keys().filter(|vm| state.is_listed(vm) && state.is_awaited(vm));
         let missing = missing.filter(|vm| !has_answered(&self.account, vm, wanted));
         let words: Vec<String> = missing.map(|vm| self.describe(vm)).collect();
         format!("bring generation {wanted} to every agent: {}", words.join("; "))

@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{Name, Problem, Span};
 
-use super::super::{Act, Action, Doing, Party, Process, soon};
+use super::super::{Act, Action, Doing, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 29] = [
+const VERBS: [&str; 31] = [
     "policy",
     "label",
     "move",
@@ -26,6 +26,7 @@ const VERBS: [&str; 29] = [
     "restart",
     "partition",
     "heal",
+    "slow",
     "end",
     "repeat",
     "expire",
@@ -33,6 +34,7 @@ const VERBS: [&str; 29] = [
     "reset",
     "publish",
     "tamper",
+    "kept",
     "address",
     "mode",
     "suspend",
@@ -40,8 +42,8 @@ const VERBS: [&str; 29] = [
     "upgrade",
     "lapse",
 ];
-const LATER: [&str; 13] =
-    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "slow", "lose", "loss", "delay", "enrol", "wait"];
+const LATER: [&str; 12] =
+    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "lose", "loss", "delay", "enrol", "wait"];
 /// How often `repeat` may go through its items.
 const MOST_TIMES: u32 = 1_000;
 
@@ -174,10 +176,12 @@ impl Reader<'_> {
             "restart" => self.processes(item, Act::Restart, fold),
             "partition" => self.partition_item(item, fold).into_iter().collect(),
             "heal" => vec![Action::Heal],
+            "slow" => self.slow_item(item, fold).into_iter().collect(),
             "end" => self.sessions_of(item).into_iter().map(|name| Action::EndFlood { name }).collect(),
             "expire" => self.expire_item(item, fold).into_iter().collect(),
             "reset" => self.reset_item(item, fold).into_iter().collect(),
             "publish" => self.publication(item).into_iter().collect(),
+            "kept" => self.kept_item(item, fold).into_iter().collect(),
             "tamper" => self.tamper_item(item, fold).into_iter().collect(),
             "address" => self.address_item(item, fold).into_iter().collect(),
             "mode" => self.mode_item(item, fold).into_iter().collect(),
@@ -340,35 +344,6 @@ impl Reader<'_> {
             actions.extend(vm.map(|vm| Action::Process { act, process: Process::Agent(vm) }));
         }
         actions
-    }
-
-    fn partition_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
-        let node = self.node_of(item, "partition: {a: [NAME, …], b: [NAME, …]}")?;
-        let fields = self.fields(node, "a `partition`", &["a", "b"], &["one-way", "loss"])?;
-        let mut sides = Vec::new();
-        for key in ["a", "b"] {
-            let nodes = fields.require(key, &mut self.problems).map(yaml::one_or_many).unwrap_or_default();
-            sides.push(nodes.iter().filter_map(|node| self.party(node, fold)).collect::<Vec<_>>());
-        }
-        let b = sides.pop()?;
-        let a = sides.pop()?;
-        if a.is_empty() || b.is_empty() {
-            return None;
-        }
-        Some(Action::Partition { a, b })
-    }
-
-    fn party(&mut self, node: &Node, fold: &Fold) -> Option<Party> {
-        let text = yaml::text(node, "a host, an endpoint or `center`", &mut self.problems)?;
-        if text.as_str() == "center" {
-            return Some(Party::Center);
-        }
-        if let Some(host) = fold.state.hosts.iter().find(|host| host.as_str() == text.as_str()) {
-            return Some(Party::Host(host.clone()));
-        }
-        let hosts = fold.state.hosts.iter().map(Name::as_str);
-        let known: Vec<&str> = fold.state.endpoints().map(Name::as_str).chain(hosts).collect();
-        self.named(text, "host or endpoint", &known).map(Party::Station)
     }
 
     fn expire_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {

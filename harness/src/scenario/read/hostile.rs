@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use policy::yaml::{self, Fields, Node};
 use policy::{Name, Problem};
 
-use super::super::{Action, Crafted, Fate, Flooding, Sending, Tampering};
+use super::super::{Action, Crafted, Fate, Flooding, Keeping, Sending, Tampering};
 use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
@@ -34,6 +34,18 @@ impl Reader<'_> {
         let how = fields.require("how", &mut self.problems)?;
         let how = yaml::word(how, &HOW, &mut self.problems);
         Some(Action::Tamper { vm: vm?, how: how? })
+    }
+
+    /// `kept: {vm: a, how: altered}`.
+    pub(super) fn kept_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
+        let node = self.node_of(item, "kept: {vm: NAME, how: absent}")?;
+        let fields = self.fields(node, "what was kept", &["vm", "how"], &[])?;
+        let vm = fields.require("vm", &mut self.problems);
+        let vm = self.field_vm(vm, fold);
+        let how = fields.require("how", &mut self.problems)?;
+        let words = [("absent", Keeping::Absent), ("altered", Keeping::Altered), ("foreign", Keeping::Foreign)];
+        let how = yaml::word(how, &words, &mut self.problems);
+        Some(Action::Kept { vm: vm?, how: how? })
     }
 
     /// `send: {raw: "syn 1-1000", from: a, to: b, times: 2, family: v6, by: socket}`.
@@ -69,7 +81,7 @@ impl Reader<'_> {
     /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`; with `meanwhile: NAME` it goes on until
     /// `end: NAME`.
     pub(super) fn flood_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
-        let known = ["flood", "from", "to", "packets", "family", "rate", "meanwhile", "all"];
+        let known = ["flood", "from", "to", "packets", "family", "rate", "meanwhile", "all", "but"];
         let fields = self.fields(node, "a flood", &known, &["for"])?;
         let ports = fields.require("flood", &mut self.problems).and_then(|node| self.udp_ports(node));
         let (from, to) = (self.endpoint(&fields, "from", fold), self.endpoint(&fields, "to", fold));
@@ -84,7 +96,11 @@ impl Reader<'_> {
         let name = fields.get("meanwhile").and_then(|node| yaml::text(node, "a name", &mut self.problems));
         let fates = [("delivered", Fate::Delivered), ("lost", Fate::Lost), ("revoked", Fate::Revoked)];
         let fate = fields.get("all").and_then(|node| yaml::word(node, &fates, &mut self.problems));
+        let but: Option<u32> = fields.get("but").and_then(|node| yaml::parsed(node, "a number", &mut self.problems));
         let (ports, from, to) = (ports?, from?, to?);
+        if but.is_some() && !matches!(fate, Some(Fate::Delivered | Fate::Lost)) {
+            self.wrong(node.span, "`but` stands beside `all: delivered` or `all: lost`");
+        }
         if fate.is_some() && ports.clone().count() > 1 {
             self.wrong(node.span, "what becomes of a flood is seen where it has one port");
         }
@@ -93,7 +109,7 @@ impl Reader<'_> {
         }
         let family = self.family_of(&fields, |_| true, fold.state.families(&from, &to))?;
         let (rate, name) = (rate.map(Into::into), name.map(|name| name.as_str().to_owned()));
-        Some(Action::Flood(Flooding { from, to, ports, family, packets, rate, name, fate }))
+        Some(Action::Flood(Flooding { from, to, ports, family, packets, rate, name, fate, but: but.unwrap_or(0) }))
     }
 
     fn udp_ports(&mut self, node: &Node) -> Option<RangeInclusive<u16>> {

@@ -19,12 +19,15 @@ const VERBS: [(&str, Verb); 6] = [
     ("unreachable", Verb::Unreachable),
 ];
 
-const STANDINGS: [(&str, Standing); 5] = [
+const STANDINGS: [(&str, Standing); 8] = [
     ("online", Standing::Online),
     ("offline", Standing::Offline),
     ("stale", Standing::Stale),
     ("disconnected", Standing::Disconnected),
     ("cloned", Standing::Cloned),
+    ("skipped", Standing::Skipped),
+    ("last", Standing::Last),
+    ("unbroken", Standing::Unbroken),
 ];
 
 /// Records of no single flow.
@@ -91,6 +94,9 @@ fn claim(text: &str) -> Result<Claim, TextError> {
         "generation acked by all" if colon == text.len() => return Ok(Claim::AckedByAll { but: None }),
         "accounts balance" if colon == text.len() => return Ok(Claim::Balanced),
         _ => {}
+    }
+    if let Some(bound) = start.strip_prefix("center below ").filter(|_| colon == text.len()) {
+        return below(text, bound.trim());
     }
     if let Some(but) = start.strip_prefix("generation acked by all but ").filter(|_| colon == text.len()) {
         return Ok(Claim::AckedByAll { but: Some(Glob::new(but.trim())) });
@@ -230,6 +236,14 @@ fn agent(text: &str, name: &str, after: Range<usize>) -> Result<Claim, TextError
     };
     finished(&mut words)?;
     Ok(Claim::Agent { vms: Glob::new(name), standing: *standing })
+}
+
+/// `64 MiB`.
+fn below(text: &str, bound: &str) -> Result<Claim, TextError> {
+    let number = bound.strip_suffix("MiB").and_then(|number| number.trim().parse::<u32>().ok());
+    let bytes = number.filter(|number| *number > 0).map(|number| u64::from(number) << 20);
+    let wrong = || TextError::new(text.len() - bound.len()..text.len(), "expected such as `64 MiB`");
+    Ok(Claim::CenterBelow { bytes: bytes.ok_or_else(wrong)? })
 }
 
 fn session(text: &str, name: &str, before: Range<usize>, after: Range<usize>) -> Result<Claim, TextError> {

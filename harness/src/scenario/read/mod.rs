@@ -5,6 +5,7 @@ mod flow;
 mod generated;
 mod hostile;
 mod lines;
+mod links;
 mod local;
 mod matrix;
 mod policies;
@@ -13,6 +14,7 @@ mod steps;
 mod topology;
 mod traffic;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -23,7 +25,7 @@ use policy::yaml::{self, Fields, Node};
 use policy::{Errors, Problem, Problems, Span, line_and_column};
 
 use self::topology::Pool;
-use super::{Scenario, soon};
+use super::{PolicyText, Scenario, soon};
 use crate::plan;
 use crate::state::State;
 
@@ -91,7 +93,8 @@ pub fn parse(
 ) -> Result<Scenario, ScenarioErrors> {
     let placed = soon::placed(text);
     let text = placed.as_str();
-    let mut reader = Reader { file, text, open, problems: Problems::default(), foreign: Vec::new() };
+    let mut reader =
+        Reader { file, text, open, problems: Problems::default(), foreign: Vec::new(), policies: BTreeMap::new() };
     let scenario = reader.scenario();
     let Reader { problems, foreign, .. } = reader;
     let mut files: Vec<Errors> = problems.into_errors(file, text).into_iter().collect();
@@ -118,6 +121,8 @@ struct Reader<'a> {
     problems: Problems,
     /// Errors in policy files.
     foreign: Vec<Errors>,
+    /// The policies that were read, by where they stand.
+    policies: BTreeMap<usize, Arc<PolicyText>>,
 }
 
 impl Reader<'_> {

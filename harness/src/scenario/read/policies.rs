@@ -13,8 +13,17 @@ use super::{Reader, sized};
 const SIZED: &str = "sized";
 
 impl Reader<'_> {
-    /// A policy: a file's name, or the policy itself.
+    /// A policy: a file's name, or the policy itself. What is published many times over is read once.
     pub(super) fn policy(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
+        if let Some(known) = self.policies.get(&node.span.start) {
+            return Some(Arc::clone(known));
+        }
+        let read = self.read_policy(node)?;
+        self.policies.insert(node.span.start, Arc::clone(&read));
+        Some(read)
+    }
+
+    fn read_policy(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
         match &node.value {
             Value::Mapping(entries) => match entries.as_slice() {
                 [Entry { key, value }] if key.as_str() == SIZED => {
