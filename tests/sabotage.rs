@@ -39,25 +39,55 @@ const TABLE: &[(Lie, &str, &str)] = &[
     (Lie::Scenario, "empty", "not-run"),
 ];
 
+/// Each failure class, the lie (of every agent, or of the lab) that its scenario must catch, and a finding among those that
+/// it brings. `docs/security.md` has the same pairs in words.
+const CLASSES: [(&str, Lie, &str); 25] = [
+    ("01-revoked-but-alive", Lie::Agent("revocation-ignored"), "misattributed"),
+    ("02-innocent-survivor", Lie::Agent("change-closes"), "disturbed"),
+    ("03-swap-window", Lie::Agent("change-closes"), "overblock"),
+    ("04-apply-fails-midway", Lie::Agent("cut-short"), "unmet"),
+    ("05-overlap-collapse", Lie::Agent("ranges-folded"), "leak"),
+    ("06-agent-kill-9", Lie::Agent("opens-at-start"), "leak"),
+    ("07-restart-before-sync", Lie::Agent("opens-at-start"), "misplaced"),
+    ("08-born-closed", Lie::Agent("born-open"), "leak"),
+    ("09-deleted-while-away", Lie::Agent("revocation-ignored"), "leak"),
+    ("10-half-open-link", Lie::Lab("whole-paths"), "unmet"),
+    ("11-slow-agent", Lie::Agent("acks-unseen"), "unmet"),
+    ("12-thundering-return", Lie::Agent("wiped-at-return"), "overblock"),
+    ("13-address-reborn", Lie::Agent("revocation-ignored"), "leak"),
+    ("14-cloned-vm", Lie::Agent("quarantine-ignored"), "misattributed"),
+    ("15-spoofed-neighbour", Lie::Agent("sender-unchecked"), "unmet"),
+    ("16-same-host-shortcut", Lie::Agent("default-allow"), "leak"),
+    ("17-live-move", Lie::Agent("revocation-ignored"), "leak"),
+    ("18-late-binding", Lie::Agent("revocation-ignored"), "overblock"),
+    ("19-fragments-and-icmp", Lie::Agent("default-allow"), "unmet"),
+    ("20-log-storm", Lie::Agent("counts-untold"), "unmet"),
+    ("21-report-continuity", Lie::Agent("told-twice"), "unmet"),
+    ("22-clock-skew", Lie::Agent("until-ignored"), "leak"),
+    ("23-tamper", Lie::Agent("tamper-untold"), "unmet"),
+    ("24-too-big", Lie::Agent("cut-short"), "overblock"),
+    ("25-inert-policy", Lie::Agent("default-allow"), "leak"),
+];
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
     let mut honest = BTreeSet::new();
     for (lie, scenario, expected) in TABLE {
-        let (options, name) = match lie {
-            Lie::Agent(kind) => {
-                let saboteur = saboteur().to_string_lossy().into_owned();
-                let kind_option = format!("--agent-arg=--kind={kind}");
-                (vec!["--agent".to_owned(), saboteur, kind_option, "--agent-only=liar".to_owned()], *kind)
-            }
-            Lie::Lab(part) => (vec![format!("--sabotage={part}")], *part),
-            Lie::Scenario => (Vec::new(), *scenario),
-        };
+        let (file, options) = (format!("tests/sabotage/{scenario}.yaml"), options(lie, Some("liar")));
         if !matches!(lie, Lie::Scenario) && honest.insert(scenario) {
-            trials.push(Trial::test(format!("honest {scenario}"), || check(scenario, &[], None)));
+            let file = file.clone();
+            trials.push(Trial::test(format!("honest {scenario}"), move || exactly(&file, &[], None)));
         }
-        trials.push(Trial::test(format!("{name} gives {expected}"), move || check(scenario, &options, Some(expected))));
+        let name = format!("{} gives {expected}", name(lie, scenario));
+        trials.push(Trial::test(name, move || exactly(&file, &options, Some(expected))));
     }
+    for (class, lie, expected) in &CLASSES {
+        let (file, options) = (format!("scenarios/failure-classes/{class}.yaml"), options(lie, None));
+        let name = format!("class {class} catches {}", name(lie, class));
+        trials.push(Trial::test(name, move || among(&file, &options, expected)));
+    }
+    trials.push(Trial::test("the docs tell of each class what the table does", told));
     libtest_mimic::run(&arguments, trials).exit();
 }
 
@@ -66,11 +96,43 @@ fn saboteur() -> PathBuf {
     Path::new(env!("CARGO_BIN_EXE_eastwest")).with_file_name("eastwest-saboteur")
 }
 
-/// Runs one scenario and compares the kinds of its findings with the one expected, or with none.
-fn check(scenario: &str, options: &[String], expected: Option<&str>) -> Result<(), Failed> {
-    let file = format!("{}/tests/sabotage/{scenario}.yaml", env!("CARGO_MANIFEST_DIR"));
+/// `docs/security.md` has the pairs of the table.
+fn told() -> Result<(), Failed> {
+    let docs = include_str!("../docs/security.md");
+    let missing = CLASSES.iter().map(|(class, lie, expected)| {
+        let (number, rest) = class.split_once('-').unwrap();
+        format!("| {} {rest} | `{}` | {expected} |", number.trim_start_matches('0'), name(lie, class))
+    });
+    let missing: Vec<String> = missing.filter(|row| !docs.contains(row.as_str())).collect();
+    if missing.is_empty() { Ok(()) } else { Err(format!("docs/security.md does not say: {missing:#?}").into()) }
+}
+
+fn name(lie: &Lie, scenario: &str) -> String {
+    match lie {
+        Lie::Agent(kind) => (*kind).to_owned(),
+        Lie::Lab(part) => (*part).to_owned(),
+        Lie::Scenario => scenario.to_owned(),
+    }
+}
+
+/// The options of a run in which the agents (or this one alone) or the lab lie.
+fn options(lie: &Lie, only: Option<&str>) -> Vec<String> {
+    match lie {
+        Lie::Agent(kind) => {
+            let saboteur = saboteur().to_string_lossy().into_owned();
+            let options = ["--agent".to_owned(), saboteur, format!("--agent-arg=--kind={kind}")];
+            options.into_iter().chain(only.map(|vm| format!("--agent-only={vm}"))).collect()
+        }
+        Lie::Lab(part) => vec![format!("--sabotage={part}")],
+        Lie::Scenario => Vec::new(),
+    }
+}
+
+/// The kinds of the findings of one scenario's run, in words what was found, and the run's exit code.
+fn findings(file: &str, options: &[String]) -> Result<(BTreeSet<String>, String, Option<i32>), Failed> {
+    let file = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
     let output = Command::new(env!("CARGO_BIN_EXE_eastwest"))
-        .args(["run", "--format", "json", &file])
+        .args(["run", "--fail-fast", "--format", "json", &file])
         .args(options)
         .output()
         .unwrap();
@@ -78,11 +140,26 @@ fn check(scenario: &str, options: &[String], expected: Option<&str>) -> Result<(
     let report: serde_json::Value = serde_json::from_str(&said)
         .map_err(|error| format!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr)))?;
     let findings = report["scenarios"][0]["findings"].as_array().cloned().unwrap_or_default();
-    let kinds: BTreeSet<&str> = findings.iter().filter_map(|finding| finding["kind"].as_str()).collect();
-    let code = output.status.code();
-    if kinds == expected.into_iter().collect() && code == Some(i32::from(expected.is_some())) {
+    let kinds = findings.iter().filter_map(|finding| Some(finding["kind"].as_str()?.to_owned())).collect();
+    let shown = format!("{}\n{}", report["scenarios"][0]["reason"], serde_json::to_string_pretty(&findings).unwrap());
+    Ok((kinds, shown, output.status.code()))
+}
+
+/// The findings are all of one kind, or there are none.
+fn exactly(file: &str, options: &[String], expected: Option<&str>) -> Result<(), Failed> {
+    let (kinds, shown, code) = findings(file, options)?;
+    let wanted: BTreeSet<String> = expected.into_iter().map(str::to_owned).collect();
+    if kinds == wanted && code == Some(i32::from(expected.is_some())) {
         return Ok(());
     }
-    let shown = serde_json::to_string_pretty(&findings).unwrap();
     Err(format!("expected {expected:?}, found {kinds:?}, exit {code:?}\n{shown}").into())
+}
+
+/// One of the findings is of this kind.
+fn among(file: &str, options: &[String], expected: &str) -> Result<(), Failed> {
+    let (kinds, shown, code) = findings(file, options)?;
+    if kinds.contains(expected) && code == Some(1) {
+        return Ok(());
+    }
+    Err(format!("expected {expected}, found {kinds:?}, exit {code:?}\n{shown}").into())
 }

@@ -27,10 +27,36 @@ pub enum Kind {
     AllowUnlogged,
     /// Records name the generation before the one that judged.
     GenerationStale,
+    /// Each view after the first that holds a rule is put in force without its rules.
+    ChangeCloses,
+    /// Of many rules the first are put in force, and all are said to be.
+    CutShort,
+    /// Ranges that lie within another of their group are left out, and exceptions too.
+    RangesFolded,
+    /// Before its first view the agent is open.
+    BornOpen,
+    /// What a life begins with, of what the one before it kept, is open.
+    OpensAtStart,
+    /// Every generation is acknowledged, also those that never came.
+    AcksUnseen,
+    /// Behind a loss of the center the rules are gone.
+    WipedAtReturn,
+    /// A quarantine is not put in force.
+    QuarantineIgnored,
+    /// Senders' addresses are not looked at.
+    SenderUnchecked,
+    /// What the kernel's counters alone know is not told.
+    CountsUntold,
+    /// Each record is told twice, under numbers of its own.
+    ToldTwice,
+    /// Rules never end.
+    UntilIgnored,
+    /// What others do to the ruleset is undone, and not told.
+    TamperUntold,
 }
 
 /// Each kind with the finding (a word of the judge) that it must bring about where it shows.
-pub const EXPECTED: [(Kind, &str); 12] = [
+pub const EXPECTED: [(Kind, &str); 25] = [
     (Kind::FirstRuleDropped, "leak"),
     (Kind::DirectionSwapped, "overblock"),
     (Kind::DefaultAllow, "leak"),
@@ -43,4 +69,17 @@ pub const EXPECTED: [(Kind, &str); 12] = [
     (Kind::RejectAsDeny, "wrong-action"),
     (Kind::AllowUnlogged, "unreported"),
     (Kind::GenerationStale, "late"),
+    (Kind::ChangeCloses, "disturbed"),
+    (Kind::CutShort, "unmet"),
+    (Kind::RangesFolded, "leak"),
+    (Kind::BornOpen, "leak"),
+    (Kind::OpensAtStart, "leak"),
+    (Kind::AcksUnseen, "unmet"),
+    (Kind::WipedAtReturn, "overblock"),
+    (Kind::QuarantineIgnored, "misattributed"),
+    (Kind::SenderUnchecked, "unmet"),
+    (Kind::CountsUntold, "unmet"),
+    (Kind::ToldTwice, "unmet"),
+    (Kind::UntilIgnored, "leak"),
+    (Kind::TamperUntold, "unmet"),
 ];

@@ -1,58 +1,77 @@
 //! The lies themselves, told at the agent's edge.
 
+use std::net::IpAddr;
+use std::sync::Arc;
+
 use agent::Edge;
-use agent_core::Ruleset;
-use policy::{Action, End, Verdict};
-use wire::{FromAgent, Kind as What, MAX_BATCH, Record, View};
+use agent_core::{Builtin, Ruleset};
+use policy::{Action, AddressGroup, End, Verdict};
+use wire::{Ack, AckResult, FromAgent, Kind as What, MAX_BATCH, Outside, Record, Set, View, ViewRule};
 
 use crate::kinds::Kind;
+
+/// Of more rules than this …
+const MANY: usize = 1_000;
+/// … one who cuts short takes so many.
+const FIRST: usize = 100;
 
 /// Lies in one way.
 #[derive(Debug)]
 pub struct Liar {
     kind: Kind,
+    /// A life was before this one, and kept a policy.
+    lived: bool,
     /// The first view that holds a rule: the one that a liar likes to keep.
     view: Option<View>,
     /// The first ruleset made from a view.
     ruleset: Option<Ruleset>,
     /// A view came; rulesets from then on are made from views.
     ruled: bool,
+    /// The generation of the first view of this life.
+    begun: u64,
+    /// How often the agent has greeted its center.
+    greetings: u64,
+    /// The last generation that was acknowledged.
+    acked: u64,
     /// The last sequence number that was told: a liar's stream has no hole.
     told: u64,
 }
 
 impl Liar {
-    /// One who lies in this way.
+    /// One who lies in this way; `lived`: a life was before this one, and kept a policy.
     #[must_use]
-    pub fn new(kind: Kind) -> Self {
-        Self { kind, view: None, ruleset: None, ruled: false, told: 0 }
+    pub fn new(kind: Kind, lived: bool) -> Self {
+        Self { kind, lived, view: None, ruleset: None, ruled: false, begun: 0, greetings: 0, acked: 0, told: 0 }
+    }
+
+    fn is(&self, kind: Kind) -> bool {
+        self.kind == kind
     }
 
     /// What becomes of one record: itself, another, several, or nothing.
     fn records(&self, mut record: Record) -> Vec<Record> {
-        match self.kind {
-            Kind::ReportSilenced if is_interception(&record) => return Vec::new(),
-            Kind::AllowUnlogged if record.kind == What::Allow => return Vec::new(),
-            Kind::WrongRuleNamed if is_judged(&record) => "no-such-rule".clone_into(&mut record.rule),
-            Kind::WrongEnd if is_judged(&record) => record.end = other(record.end),
-            Kind::GenerationStale => {
-                record.generation_first = record.generation_first.saturating_sub(1);
-                record.generation_last = record.generation_first;
-            }
-            Kind::InventedRecords if record.kind == What::Allow => {
-                return vec![invented(&record, false), invented(&record, true), record];
-            }
-            Kind::FirstRuleDropped
-            | Kind::DirectionSwapped
-            | Kind::DefaultAllow
-            | Kind::RevocationIgnored
-            | Kind::ReportSilenced
-            | Kind::WrongRuleNamed
-            | Kind::WrongEnd
-            | Kind::InventedRecords
-            | Kind::AcksBeforeCommit
-            | Kind::RejectAsDeny
-            | Kind::AllowUnlogged => {}
+        let untold = self.is(Kind::ReportSilenced) && is_interception(&record)
+            || self.is(Kind::AllowUnlogged) && record.kind == What::Allow
+            || self.is(Kind::CountsUntold) && record.kind == What::Suppressed
+            || self.is(Kind::TamperUntold) && record.kind == What::Tamper;
+        if untold {
+            return Vec::new();
+        }
+        if self.is(Kind::ToldTwice) {
+            return vec![record.clone(), record];
+        }
+        if self.is(Kind::InventedRecords) && record.kind == What::Allow {
+            return vec![invented(&record, false), invented(&record, true), record];
+        }
+        if self.is(Kind::WrongRuleNamed) && is_judged(&record) {
+            "no-such-rule".clone_into(&mut record.rule);
+        }
+        if self.is(Kind::WrongEnd) && is_judged(&record) {
+            record.end = other(record.end);
+        }
+        if self.is(Kind::GenerationStale) {
+            record.generation_first = record.generation_first.saturating_sub(1);
+            record.generation_last = record.generation_first;
         }
         vec![record]
     }
@@ -69,44 +88,93 @@ impl Liar {
 
     /// Whether the stream of records is changed, so that it must be numbered anew.
     fn retells(&self) -> bool {
-        matches!(self.kind, Kind::ReportSilenced | Kind::AllowUnlogged | Kind::InventedRecords)
+        let retelling = [
+            Kind::ReportSilenced,
+            Kind::AllowUnlogged,
+            Kind::InventedRecords,
+            Kind::CountsUntold,
+            Kind::TamperUntold,
+            Kind::ToldTwice,
+        ];
+        retelling.contains(&self.kind)
+    }
+
+    /// The acknowledgements of all generations up to this one.
+    fn acks(&mut self, ack: Ack) -> Vec<FromAgent> {
+        let unseen = self.acked + 1..ack.generation;
+        let unseen = if self.is(Kind::AcksUnseen) && self.acked > 0 { unseen } else { 0..0 };
+        self.acked = self.acked.max(ack.generation);
+        let unseen = unseen.map(|generation| Ack { generation, result: AckResult::InForce });
+        unseen.chain([ack]).map(FromAgent::Ack).collect()
+    }
+
+    /// Takes from a view, or gives it, what its rules should not have.
+    fn twist(&self, view: &mut View) {
+        if self.is(Kind::FirstRuleDropped) && !view.rules.is_empty() {
+            view.rules.remove(0);
+        }
+        if self.is(Kind::CutShort) && view.rules.len() > MANY {
+            view.rules.truncate(FIRST);
+        }
+        if self.is(Kind::WipedAtReturn) && self.greetings > 1 {
+            view.rules.clear();
+        }
+        if self.is(Kind::DefaultAllow) || self.is(Kind::OpensAtStart) && self.lived && view.generation == self.begun {
+            view.default = Action::Allow;
+        }
+        if self.is(Kind::RangesFolded) {
+            view.sets.iter_mut().for_each(fold);
+        }
+        view.quarantined &= !self.is(Kind::QuarantineIgnored);
+        for rule in &mut view.rules {
+            if self.is(Kind::DirectionSwapped) {
+                std::mem::swap(&mut rule.inbound, &mut rule.outbound);
+            }
+            if self.is(Kind::RejectAsDeny) && rule.action == Action::Reject {
+                rule.action = Action::Deny;
+            }
+        }
+        if self.is(Kind::UntilIgnored) {
+            // Each rule that ends stands once more behind itself, without an end.
+            let twice = |rule: ViewRule| {
+                let endless = rule.until.map(|_| ViewRule { until: None, ..rule.clone() });
+                std::iter::once(rule).chain(endless)
+            };
+            view.rules = std::mem::take(&mut view.rules).into_iter().flat_map(twice).collect();
+        }
     }
 }
 
 impl Edge for Liar {
     fn view(&mut self, mut view: View) -> View {
-        self.ruled = true;
-        match self.kind {
-            Kind::FirstRuleDropped if !view.rules.is_empty() => drop(view.rules.remove(0)),
-            Kind::DirectionSwapped => {
-                view.rules.iter_mut().for_each(|rule| std::mem::swap(&mut rule.inbound, &mut rule.outbound));
-            }
-            Kind::DefaultAllow => view.default = Action::Allow,
-            Kind::RejectAsDeny => {
-                let rejects = view.rules.iter_mut().filter(|rule| rule.action == Action::Reject);
-                rejects.for_each(|rule| rule.action = Action::Deny);
-            }
-            Kind::RevocationIgnored if !view.rules.is_empty() => {
-                let kept = self.view.get_or_insert_with(|| view.clone());
-                return View { generation: view.generation, now: view.now, ..kept.clone() };
-            }
-            Kind::FirstRuleDropped
-            | Kind::RevocationIgnored
-            | Kind::ReportSilenced
-            | Kind::WrongRuleNamed
-            | Kind::WrongEnd
-            | Kind::InventedRecords
-            | Kind::AcksBeforeCommit
-            | Kind::AllowUnlogged
-            | Kind::GenerationStale => {}
+        if !std::mem::replace(&mut self.ruled, true) {
+            self.begun = view.generation;
         }
+        if self.is(Kind::RevocationIgnored) && !view.rules.is_empty() {
+            let kept = self.view.get_or_insert_with(|| view.clone());
+            return View { generation: view.generation, now: view.now, ..kept.clone() };
+        }
+        if self.is(Kind::ChangeCloses) && !view.rules.is_empty() {
+            let known = self.view.get_or_insert_with(|| view.clone());
+            if known.generation < view.generation {
+                view.rules.clear();
+            }
+        }
+        self.twist(&mut view);
         view
     }
 
-    fn ruleset(&mut self, ruleset: Ruleset) -> Ruleset {
+    fn ruleset(&mut self, mut ruleset: Ruleset) -> Ruleset {
         let has_rules = !ruleset.inbound.is_empty() || !ruleset.outbound.is_empty();
-        if self.kind == Kind::AcksBeforeCommit && self.ruled && has_rules {
+        if self.is(Kind::AcksBeforeCommit) && self.ruled && has_rules {
             return self.ruleset.get_or_insert(ruleset).clone();
+        }
+        if self.is(Kind::BornOpen) && !self.ruled {
+            (ruleset.default_in, ruleset.default_out) = (Builtin::Center.word(), Builtin::Center.word());
+        }
+        if self.is(Kind::SenderUnchecked) {
+            let others: Vec<IpAddr> = ruleset.peers.keys().copied().collect();
+            ruleset.own.extend(others);
         }
         ruleset
     }
@@ -120,12 +188,25 @@ impl Edge for Liar {
             FromAgent::Records(records) => {
                 vec![FromAgent::Records(records.into_iter().flat_map(|record| self.records(record)).collect())]
             }
-            FromAgent::Hello(_)
-            | FromAgent::Ack(_)
-            | FromAgent::Heartbeat
-            | FromAgent::Addresses(_)
-            | FromAgent::Suspension(_) => vec![message],
+            FromAgent::Ack(ack) => self.acks(ack),
+            FromAgent::Hello(_) => {
+                self.greetings += 1;
+                vec![message]
+            }
+            FromAgent::Heartbeat | FromAgent::Addresses(_) | FromAgent::Suspension(_) => vec![message],
         }
+    }
+}
+
+/// Leaves out what lies within another range of the same group, and what is taken out of it.
+fn fold(set: &mut Set) {
+    let Outside::Groups(groups) = &mut set.outside else { return };
+    for group in groups {
+        let mut folded = AddressGroup::clone(group);
+        let all = folded.includes.clone();
+        folded.includes.retain(|range| !all.iter().any(|wider| wider != range && wider.contains(range)));
+        folded.excludes.clear();
+        *group = Arc::new(folded);
     }
 }
 

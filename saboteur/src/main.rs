@@ -38,13 +38,18 @@ fn main() -> ExitCode {
     let What::Agent { agent: Agent::Run { kind, options } } = Command::parse().what;
     // Another provider may have been installed before; it is ring too.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    match agent::run(&options, Liar::new(kind), || say("ready")) {
+    match agent::run(&options, Liar::new(kind, lived(&options)), || say("ready")) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("cannot {error}"));
             ExitCode::from(3)
         }
     }
+}
+
+/// Whether there was a life before this one, which kept a policy.
+fn lived(options: &agent::Options) -> bool {
+    options.state.join("state.json").exists()
 }
 
 #[expect(clippy::print_stdout, reason = "the program's output")]

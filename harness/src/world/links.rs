@@ -36,8 +36,8 @@ impl World {
         self.lab.heal_all().map_err(|error| error.to_string())?;
         self.await_agents()?;
         let state = Arc::clone(&self.state);
-        let met = before.timeless.iter().filter(|vm| state.is_connected(vm));
-        met.into_iter().try_for_each(|vm| self.await_met(vm))
+        let mut met = before.timeless.iter().filter(|vm| state.is_connected(vm));
+        met.try_for_each(|vm| self.await_met(vm))
     }
 
     /// Lets the path between a VM and the center carry so much.
