@@ -71,7 +71,7 @@ fn outside(name: &str) -> Result<(), Failed> {
 fn healthy() -> Result<(), Failed> {
     let checks = lab::doctor(&["jail"]);
     let missing: Vec<_> = checks.iter().filter(|check| !check.ok || check.detail.is_empty()).collect();
-    if checks.len() == 14 && missing.is_empty() { Ok(()) } else { Err(format!("{checks:#?}").into()) }
+    if checks.len() == 15 && missing.is_empty() { Ok(()) } else { Err(format!("{checks:#?}").into()) }
 }
 
 fn exit_codes() -> Result<(), Failed> {

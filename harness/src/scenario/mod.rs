@@ -6,6 +6,7 @@
 mod crafted;
 mod expect;
 mod flooding;
+mod publication;
 mod read;
 pub(crate) mod soon;
 mod step;
@@ -19,10 +20,9 @@ use policy::Policy;
 pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use flooding::{Fate, Flooding};
+pub use publication::{Publication, Refuser};
 pub use read::{LoadError, ScenarioErrors, load, parse};
-pub use step::{
-    Act, Action, Doing, Ending, Keeping, Party, Process, Publication, Refuser, Sending, Step, Stream, Tampering,
-};
+pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).

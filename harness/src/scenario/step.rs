@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::{Family, FlowService, Key, Mode, Name};
 
 use super::topology::VmSpec;
-use super::{Crafted, Expectation, Flooding, PolicyText};
+use super::{Crafted, Expectation, Flooding, PolicyText, Publication};
 
 /// One step: how the next state is reached, and its expectation.
 #[derive(Clone, Debug, PartialEq)]
@@ -242,26 +242,6 @@ pub struct Sending {
     pub times: u32,
     /// By a raw IP socket, so that the source's own policy judges them; else by a packet socket, past it.
     pub by_socket: bool,
-}
-
-/// A policy that must be refused.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Publication {
-    /// Its text; it need not be a policy.
-    pub text: String,
-    /// What the refusal says.
-    pub refused: String,
-    /// Who refuses it.
-    pub by: Refuser,
-}
-
-/// Who refuses a policy.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Refuser {
-    /// The center, so that no agent ever sees it.
-    Center,
-    /// Every agent that the center reaches; each keeps what it has.
-    Agents,
 }
 
 /// By what a suspension ends.
