@@ -92,6 +92,7 @@ impl<E: Edge> Rim<E> {
         // What was dropped before a sentinel is told before it.
         if batch.events.iter().any(|event| event.kind == LogKind::Barrier) {
             self.count();
+            self.weigh();
         }
         batch.events.iter().for_each(|event: &LogEvent| self.machine.handle_log(event, stamp));
     }
@@ -105,6 +106,17 @@ impl<E: Edge> Rim<E> {
             if packets > 0 {
                 self.machine.handle_total(rule, packets);
             }
+        }
+    }
+
+    /// Hands the core how many bytes came from those whom a volume detector watches.
+    pub(crate) fn weigh(&mut self) {
+        if !self.machine.wants_weights() {
+            return;
+        }
+        match self.kernel.weights() {
+            Ok(weights) => self.machine.handle_weights(&weights, self.stamp()),
+            Err(error) => tracing::warn!("cannot read how many bytes came: {error}"),
         }
     }
 
@@ -243,6 +255,8 @@ impl<E: Edge> Rim<E> {
                     Ok(()) => {
                         self.forget(&forget)?;
                         self.machine.handle_committed(self.now());
+                        // New counters count from here on.
+                        self.weigh();
                     }
                     Err(error) => {
                         tracing::warn!("cannot apply a ruleset: {error}");

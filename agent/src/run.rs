@@ -197,6 +197,7 @@ async fn serve<E: Edge>(
             _ = counts.tick() => {
                 rim.keep_again();
                 rim.count();
+                rim.weigh();
                 rim.settle(&mut ears.log)?;
                 rim.write_status();
             }

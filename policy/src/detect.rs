@@ -44,7 +44,7 @@ pub enum Watch {
         /// How many.
         connections: u32,
     },
-    /// Bytes of one source's flows to one VM, both ways.
+    /// Bytes that one VM sends to another, whatever becomes of them.
     Volume {
         /// How many.
         bytes: u64,

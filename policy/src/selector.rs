@@ -48,6 +48,17 @@ pub struct AddressGroup {
 }
 
 impl Selector {
+    /// Whether an address that is no VM's may match.
+    #[must_use]
+    pub fn may_be_outside(&self) -> bool {
+        match self {
+            Self::Any | Self::Outside | Self::Addresses(_) => true,
+            Self::Vms | Self::Has(_) | Self::Equals(..) | Self::Differs(..) | Self::In(..) | Self::Not(_) => false,
+            Self::And(all) => all.iter().all(Self::may_be_outside),
+            Self::Or(all) => all.iter().any(Self::may_be_outside),
+        }
+    }
+
     /// How tightly it binds: `|` least, then `&`, then `not`.
     fn strength(&self) -> u8 {
         match self {

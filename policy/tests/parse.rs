@@ -83,6 +83,10 @@ fn detectors_are_read() {
         "{name: c, flood: {connections: 10000, within: 1h}, from: outside, then: intercept, for: 30d}",
         "c flood 10000 within 3600000: Intercept(2592000s), from outside to any",
     );
+    check_detector(
+        "{name: d, volume: {bytes: 10M, within: 5s}, from: not fin, then: alert}",
+        "d volume 10485760 within 5000: Alert, from not dept = finance to any",
+    );
 }
 
 #[test]

@@ -12,7 +12,7 @@ const EXAMPLES: usize = 16;
 /// The record of a finding, but for its key. `clock` is the center's time minus the agent's own, in milliseconds. It is
 /// about no single flow: what tells flows apart is empty.
 pub(crate) fn record(finding: &Finding, clock: Option<i64>, stamp: u64) -> Record {
-    let Finding { detector, last, seen, .. } = finding;
+    let Finding { detector, last, .. } = finding;
     let mut record = last.clone();
     record.kind = Kind::Alert;
     (record.source.port, record.destination.port) = (0, 0);
@@ -25,7 +25,7 @@ pub(crate) fn record(finding: &Finding, clock: Option<i64>, stamp: u64) -> Recor
     };
     record.rule = Detector::rule_of(&detector.name);
     (record.admitted_by, record.would) = (None, None);
-    record.packets = seen.len() as u64;
+    record.packets = finding.number();
     record.detail = detail(finding, clock);
     record.stamp = stamp;
     record
@@ -36,7 +36,7 @@ fn detail(finding: &Finding, clock: Option<i64>) -> String {
     let Finding { detector, seen, .. } = finding;
     let time = |at: Option<&(u64, Mark)>| at.map(|(time, _)| instant(*time, clock)).unwrap_or_default();
     let mut text =
-        format!("{} {} from {} to {}:", seen.len(), detector.watch.unit(), time(seen.first()), time(seen.last()));
+        format!("{} {} from {} to {}:", finding.number(), detector.watch.unit(), time(seen.first()), time(seen.last()));
     for (_, mark) in seen.iter().take(EXAMPLES) {
         let example = words(mark);
         if text.len() + example.len() + " …".len() >= MAX_TEXT {
@@ -72,5 +72,6 @@ fn words(mark: &Mark) -> String {
         Mark::Port(protocol, port) => format!("{}/{port}", name(protocol)),
         Mark::Peer(party) => party.to_string(),
         Mark::Flow(protocol, from, to, _) => format!("{}/{to}<{from}", name(protocol)),
+        Mark::Bytes(bytes) => bytes.to_string(),
     }
 }

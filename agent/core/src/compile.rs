@@ -6,7 +6,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 
-use policy::{Builtin, End, Services, Verdict};
+use policy::{Builtin, End, Services, Verdict, Watch};
 use wire::{View, ViewRule};
 
 use crate::addresses;
@@ -15,6 +15,7 @@ use crate::matrix::{FIRST_CLASS, Matrix};
 use crate::outcome::{Numbering, Outcome};
 use crate::ruleset::{self, Class, IpRange, Ruleset, Service, Word};
 use crate::services;
+use crate::volume::{self, MOST_WEIGHED};
 
 /// A compiled view.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -91,6 +92,8 @@ fn build(
     let networks = addresses::networks(view, &used);
     within("addresses of peers", peers.len(), MOST_ADDRESSES)?;
     within("ranges of addresses", networks.len(), MOST_RANGES)?;
+    let weighed = volume::weighed(view);
+    within("addresses whose bytes are counted", weighed.len(), MOST_WEIGHED)?;
     let by_set = [End::Source, End::Destination].map(|end| by_set(&living, end));
     let services = partition.classes;
     let rules = Rules { view, living, covered: &partition.covered, service_of, services, by_set, shut, watched };
@@ -100,6 +103,7 @@ fn build(
     let outcomes = words.outcomes;
     ruleset.center = view.center;
     ruleset.own = view.addresses.clone();
+    ruleset.weighed = weighed;
     name_outcomes(&mut ruleset, numbering);
     Ok(Program { ruleset, outcomes })
 }
@@ -143,9 +147,10 @@ pub fn next_change(view: &View, now: i64) -> Option<i64> {
     view.rules.iter().filter_map(|rule| rule.until).filter(|until| *until > now).min()
 }
 
-/// The sets of peers that detectors watch where this machine stands at one end.
+/// The sets of peers of whose first packets detectors are told where this machine stands at one end.
 fn watched(view: &View, at_source: bool) -> BTreeSet<u32> {
-    let there = view.detectors.iter().filter(|detector| detector.watch.is_at_source() == at_source);
+    let told = |watch: Watch| !matches!(watch, Watch::Volume { .. }) && watch.is_at_source() == at_source;
+    let there = view.detectors.iter().filter(|detector| told(detector.watch));
     there.map(|detector| detector.peers).collect()
 }
 
@@ -204,6 +209,7 @@ pub(crate) fn empty(default_in: Word, default_out: Word) -> Ruleset {
         default_out,
         outcomes_in: BTreeMap::new(),
         outcomes_out: BTreeMap::new(),
+        weighed: BTreeSet::new(),
     }
 }
 

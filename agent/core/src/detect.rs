@@ -22,6 +22,8 @@ pub(crate) enum Mark {
     Peer(Party),
     /// A connection: protocol, both ports (or ICMP's identifier and type), and TCP's first sequence number.
     Flow(Protocol, u16, u16, Option<u32>),
+    /// So many bytes.
+    Bytes(u64),
 }
 
 /// A detector that fired.
@@ -35,6 +37,17 @@ pub(crate) struct Finding {
     pub(crate) last: Record,
     /// What was seen within the time, each with its time, the oldest first.
     pub(crate) seen: Vec<(u64, Mark)>,
+}
+
+impl Finding {
+    /// What the detector counted: bytes add up, all else is one each.
+    pub(crate) fn number(&self) -> u64 {
+        let one = |mark: &Mark| match mark {
+            Mark::Bytes(bytes) => *bytes,
+            Mark::Port(..) | Mark::Peer(_) | Mark::Flow(..) => 1,
+        };
+        self.seen.iter().fold(0, |sum, (_, mark)| sum.saturating_add(one(mark)))
+    }
 }
 
 /// All detectors of a VM.
@@ -63,7 +76,9 @@ impl Detectors {
                 None => Watcher { detector: detector.clone(), peers, order: BTreeSet::new(), sources: BTreeMap::new() },
             }
         };
-        self.watchers = view.detectors.iter().map(watcher).collect();
+        // Volumes are told by counters, not by first packets.
+        let of_attempts = |detector: &&ViewDetector| !matches!(detector.watch, Watch::Volume { .. });
+        self.watchers = view.detectors.iter().filter(of_attempts).map(watcher).collect();
     }
 
     /// What was dropped for want of room.

@@ -61,6 +61,11 @@ impl Interceptions {
         self.all.push(Interception { detector, who, until, by_center });
     }
 
+    /// Whether a source is denied for a detector.
+    pub(crate) fn holds(&self, detector: &str, who: &Party) -> bool {
+        self.all.iter().any(|one| one.detector == detector && one.who == *who)
+    }
+
     /// Ends those that are over by `now`, the agent's own clock.
     pub(crate) fn end(&mut self, now: i64, clock: Option<i64>) {
         self.all.retain(|one| one.ends(clock).is_none_or(|end| end > now));

@@ -28,6 +28,7 @@ mod services;
 mod spool;
 mod storm;
 mod terms;
+mod volume;
 
 pub use account::{Account, Count};
 pub use compile::{MOST_ADDRESSES, MOST_PAIRS, MOST_RANGES, Program, TooBig, closed, compile, next_change};
@@ -42,3 +43,4 @@ pub use render::render;
 pub use ruleset::{Action, Builtin, Class, IpRange, MAX_EPOCH, Ruleset, Service, Word};
 pub use spool::{CAPACITY, CAPACITY_BYTES, Former, Limits, Spool, SpoolChange, Tail};
 pub use terms::{Config, Facts, KernelRequest, State, Suspended};
+pub use volume::{MOST_WEIGHED, Weight};

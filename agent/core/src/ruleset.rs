@@ -1,5 +1,5 @@
 //! What the kernel shall hold for one virtual machine: pure data, ordered and comparable.
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
 
@@ -172,4 +172,6 @@ pub struct Ruleset {
     pub outcomes_in: BTreeMap<Word, String>,
     /// Every outbound word, likewise.
     pub outcomes_out: BTreeMap<Word, String>,
+    /// The senders whose bytes towards this machine are counted.
+    pub weighed: BTreeSet<IpAddr>,
 }

@@ -114,7 +114,8 @@ impl Kernel {
             self.turn(&change)?;
             self.leave(&change)?;
         }
-        self.verify(&change)
+        self.verify(&change)?;
+        self.weigh(ruleset, previous)
     }
 
     /// The bytes that a batch has room for beside what every change needs.
@@ -254,7 +255,7 @@ impl Kernel {
     }
 
     /// Puts all into a batch, which is committed and begun anew wherever it can carry no more.
-    fn in_parts<T>(
+    pub(super) fn in_parts<T>(
         &mut self,
         batch: &mut Batch,
         mut all: &[T],

@@ -13,6 +13,7 @@ use nft::{Batch, CtKey, Direction, Element};
 use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
 use super::skeleton::{BANKS, IN_FORCE, LIVING, Side, look_ups};
+use super::volumes;
 
 /// The chains that carry the epoch, the defaults, the center, and the names of the maps.
 pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce) {
@@ -31,6 +32,9 @@ pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce) {
     };
     for side in [Side::In, Side::Out] {
         let chain = side.name("epoch");
+        if side == Side::In {
+            volumes::rules(ruleset).into_iter().for_each(|rule| add(&chain, rule));
+        }
         // Of an error about a flow, it is the kind that is asked first.
         let of_itself = current().ct_bits(CtKey::State, RELATED, 0);
         add(&chain, side.pass(of_itself.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));

@@ -12,6 +12,7 @@ mod marks;
 mod rules;
 mod skeleton;
 mod sysctls;
+mod volumes;
 mod watch;
 
 pub use apply::{Kernel, remove};

@@ -292,6 +292,15 @@ impl Rule {
         self.with([Expr::Meta(MetaKey::Mark, 0), Expr::bits(0, 0, Word::MASK, epoch), Expr::SetMeta(MetaKey::Mark, 0)])
     }
 
+    /// Counts the packet by its sender, where the set has that.
+    pub(crate) fn weigh(self, six: bool, set: &str) -> Self {
+        let (offset, length) = if six { (8, 16) } else { (12, 4) };
+        self.with([
+            Expr::Payload { base: Header::Network, offset, length, into: 0 },
+            Expr::Lookup { set: set.to_owned(), key: 0, inverted: false },
+        ])
+    }
+
     pub(crate) fn counter(self) -> Self {
         self.with([Expr::Counter])
     }

@@ -15,6 +15,7 @@ use super::rules::{
     ALLOW, BARRIER_PORT, CLASSED, CUT, FOUND, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED,
     Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
 };
+use super::volumes;
 
 pub(crate) const LOOPBACK: u16 = 772;
 /// Messages a second; counters stay exact beyond.
@@ -87,6 +88,7 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
 fn sets() -> Vec<SetSpec> {
     let mut sets: Vec<SetSpec> = Bank::BOTH.into_iter().flat_map(maps).collect();
     sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
+    sets.extend(volumes::sets());
     sets.push(SetSpec::map(BANKS, &[Type::Mark], Type::Mark));
     sets.push(SetSpec { name: IN_FORCE.to_owned(), key: vec![Type::Mark], kind: SetKind::Plain, interval: false });
     sets

@@ -13,6 +13,7 @@ mod large;
 mod life;
 mod rulesets;
 mod tamper;
+mod volume;
 mod world;
 
 use nix::sched::{CloneFlags, CpuSet, sched_setaffinity, unshare};
@@ -21,7 +22,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 30] = [
+const CASES: [Case; 31] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -49,6 +50,7 @@ const CASES: [Case; 30] = [
     ("a refused change leaves everything as it was", life::refused),
     ("a second start keeps policy, flows and counters", life::restart),
     ("outcomes come and go by difference, with a large map", life::difference),
+    ("bytes are counted by sender where that is asked for", volume::counted),
     ("a ruleset that no batch can carry is in force whole", large::whole),
     ("one that is refused half-way leaves nothing", large::refused),
     ("rules that turn to other maps deny nothing that both sides allow", large::flips),

@@ -52,6 +52,7 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
         default_out: DEFAULT,
         outcomes_in: outcomes.clone(),
         outcomes_out: outcomes,
+        weighed: Default::default(),
     }
 }
 

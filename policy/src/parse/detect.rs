@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rule::{Context, not_yet};
+use super::rule::Context;
 use crate::yaml::{Entry, Fields, Node, Text};
 use crate::{Detector, Problem, Problems, Response, Selector, Watch, did_you_mean, yaml};
 
@@ -16,6 +16,8 @@ const COUNTS: std::ops::RangeInclusive<u64> = 2..=10_000;
 /// A thousand tebibytes.
 const BYTES: std::ops::RangeInclusive<u64> = 1..=1 << 50;
 const WITHIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
+/// Agents read the kernel's counters of bytes once a second.
+const WITHIN_VOLUME: (Duration, Duration) = (Duration::from_secs(5), WITHIN.1);
 const FOR: (Duration, Duration) = (Duration::from_secs(1), Duration::from_secs(30 * 86_400));
 
 /// How the detectors of a policy are read.
@@ -46,6 +48,9 @@ fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<D
         None => Some(Selector::Any),
     };
     let (from, to) = (end("from"), end("to"));
+    if let Some(entry) = fields.entry("volume") {
+        of_vms(&fields, entry, from.as_ref(), problems);
+    }
     let then = then(&fields, problems);
     let (watch, within) = watched?;
     let line = context.line(node.span);
@@ -76,6 +81,15 @@ fn watched<'n>(fields: &Fields<'n>, problems: &mut Problems) -> Option<&'n Entry
     found
 }
 
+/// The kernel counts bytes by sender, and knows beforehand only the addresses of VMs.
+fn of_vms(fields: &Fields<'_>, volume: &Entry, from: Option<&Selector>, problems: &mut Problems) {
+    if from.is_some_and(Selector::may_be_outside) {
+        let place = fields.entry("from").map_or(volume.key.span(), |from| from.value.span);
+        let problem = Problem::new(place, "`volume` watches what VMs send, and this is also about addresses outside");
+        problems.report(problem.help("such as `from: vms`"));
+    }
+}
+
 fn watch(entry: &Entry, problems: &mut Problems) -> Option<(Watch, Duration)> {
     let unit = match entry.key.as_str() {
         "scan" => "ports",
@@ -83,19 +97,17 @@ fn watch(entry: &Entry, problems: &mut Problems) -> Option<(Watch, Duration)> {
         "flood" => "connections",
         _ => "bytes",
     };
+    let bounds = if unit == "bytes" { WITHIN_VOLUME } else { WITHIN };
     let fields = Fields::of(&entry.value, entry.key.as_str(), &[unit, "within"], problems)?;
     let number = fields.require(unit, problems).and_then(|node| number(node, unit, problems));
-    let within = fields.require("within", problems).and_then(|node| duration(node, WITHIN, problems));
+    let within = fields.require("within", problems).and_then(|node| duration(node, bounds, problems));
     let (number, within) = (number?, within?);
     let count = u32::try_from(number).unwrap_or(u32::MAX);
     let watch = match entry.key.as_str() {
         "scan" => Watch::Scan { ports: count },
         "sweep" => Watch::Sweep { peers: count },
         "flood" => Watch::Flood { connections: count },
-        _ => {
-            problems.report(not_yet(entry.key.span(), "`volume`"));
-            return None;
-        }
+        _ => Watch::Volume { bytes: number },
     };
     Some((watch, within))
 }

@@ -12,6 +12,7 @@ use crate::event::LogEvent;
 use crate::evidence::Told;
 use crate::outage::signed;
 use crate::party::Party;
+use crate::volume::Weight;
 
 impl Machine {
     /// The kernel logged a packet. `stamp` is the agent's own clock in microseconds.
@@ -42,6 +43,19 @@ impl Machine {
         self.journal.settle(counts, &self.numbering, stamp);
     }
 
+    /// Whether the kernel counts bytes for a detector: then its counters are to be read now and then.
+    #[must_use]
+    pub fn wants_weights(&self) -> bool {
+        self.volumes.watch()
+    }
+
+    /// What the kernel counted of each sender by now. `stamp` is the agent's own clock in microseconds.
+    pub fn handle_weights(&mut self, weights: &[Weight], stamp: u64) {
+        let interceptions = &self.interceptions;
+        let found = self.volumes.read(weights, stamp / 1000, |detector, who| interceptions.holds(detector, who));
+        self.found(&found, stamp);
+    }
+
     /// The agent is to end: what it has counted together is told as far as it has come.
     pub fn handle_end(&mut self) {
         self.journal.flush();
@@ -60,6 +74,7 @@ impl Machine {
     pub(super) fn hold_detectors(&mut self) {
         if let Some(view) = self.enforced.as_ref().and_then(|deed| deed.aim.view.as_ref()) {
             self.detectors.hold(view);
+            self.volumes.hold(view);
         }
     }
 

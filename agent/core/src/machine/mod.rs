@@ -21,6 +21,7 @@ use crate::outage::{Watch, signed};
 use crate::outcome::Numbering;
 use crate::spool::{Former, SpoolChange, notice};
 use crate::terms::{Config, Facts, KernelRequest, State, Suspended};
+use crate::volume::Volumes;
 
 mod aim;
 mod detection;
@@ -42,6 +43,7 @@ pub struct Machine {
     reader: Reader,
     journal: Journal,
     detectors: Detectors,
+    volumes: Volumes,
     interceptions: Interceptions,
     enforced: Option<Deed>,
     /// What is to be looked at next.
@@ -85,6 +87,7 @@ impl Machine {
             reader: Reader::default(),
             journal,
             detectors: Detectors::default(),
+            volumes: Volumes::default(),
             interceptions: Interceptions::new(interceptions),
             enforced: None,
             wish: Some(wish),
