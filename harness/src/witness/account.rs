@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::time::{Duration, Instant};
 
 use policy::Builtin;
-use wire::{AgentState, CenterEvent, Direction, Presence, Record, RecordKey};
+use wire::{AgentState, CenterEvent, Direction, Kind, Presence, Record, RecordKey};
 
 use super::counters::Counts;
 use super::operator::Operator;
@@ -184,8 +184,11 @@ impl Account {
         }
         let life = self.lives.entry((record.key.vm.clone(), record.key.boot.clone())).or_default();
         *life = (life.0 + 1, life.1.max(record.key.sequence));
-        let book = (record.key.vm.clone(), record.direction, record.rule.clone());
-        *self.books.entry(book).or_default() += record.packets;
+        // What an alert counts is what was tried, not what its rule intercepted.
+        if record.kind != Kind::Alert {
+            let book = (record.key.vm.clone(), record.direction, record.rule.clone());
+            *self.books.entry(book).or_default() += record.packets;
+        }
         if record.rule == Builtin::Barrier.name() {
             self.barriers.insert((record.key.vm, record.detail));
         } else {
