@@ -76,6 +76,14 @@ impl Change<'_> {
         self.maps.iter().filter(|(map, _)| !self.fresh.contains(map.name))
     }
 
+    /// Changes maps in place.
+    fn put(&self, batch: &mut Batch, in_force: &InForce) {
+        for (map, Difference { gone, come }) in self.in_place() {
+            map.delete(batch, in_force.bank(map.name), gone);
+            map.add(batch, in_force.bank(map.name), come);
+        }
+    }
+
     /// No less than the bytes of what changes in place.
     fn entry_bytes(&self) -> usize {
         self.in_place().map(|(_, difference)| difference.len()).sum::<usize>() * ENTRY_BYTES
@@ -106,9 +114,12 @@ impl Kernel {
     /// can explain.
     pub fn apply(&mut self, ruleset: &Ruleset, previous: Option<&Ruleset>) -> Result<(), Error> {
         let mut change = self.change(ruleset, previous)?;
-        let room = self.room(&change)?;
+        let mut batch = Batch::new();
+        self.head(&mut batch, &change, &self.in_force);
+        // What a batch has room for beside what every change needs.
+        let room = self.most_bytes()?.saturating_sub(batch.size());
         if change.is_one(room) {
-            self.change_in_place(&change)?;
+            self.change_in_place(batch, &change)?;
         } else {
             change.fit(room);
             self.turn(&change)?;
@@ -118,16 +129,8 @@ impl Kernel {
         self.weigh(ruleset, previous)
     }
 
-    /// The bytes that a batch has room for beside what every change needs.
-    fn room(&self, change: &Change<'_>) -> Result<usize, Error> {
-        let mut batch = Batch::new();
-        self.head(&mut batch, change, &self.in_force);
-        Ok(self.most_bytes()?.saturating_sub(batch.size()))
-    }
-
-    fn change_in_place(&mut self, change: &Change<'_>) -> Result<(), Error> {
-        let mut batch = Batch::new();
-        self.body(&mut batch, change, &self.in_force);
+    fn change_in_place(&mut self, mut batch: Batch, change: &Change<'_>) -> Result<(), Error> {
+        change.put(&mut batch, &self.in_force);
         for Counters { set, retired, renamed, come } in &change.counters {
             batch.delete_elements(&table(), set, retired).delete_elements(&table(), set, renamed);
             batch.add_elements(&table(), set, come);
@@ -190,21 +193,13 @@ impl Kernel {
         living::lay(batch, change.ruleset, in_force);
     }
 
-    /// All but counters, and sets that are filled anew.
-    fn body(&self, batch: &mut Batch, change: &Change<'_>, in_force: &InForce) {
-        self.head(batch, change, in_force);
-        for (map, Difference { gone, come }) in change.in_place() {
-            map.delete(batch, in_force.bank(map.name), gone);
-            map.add(batch, in_force.bank(map.name), come);
-        }
-    }
-
     /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.
     fn turn(&mut self, change: &Change<'_>) -> Result<(), Error> {
         let next = self.in_force.turned(&change.fresh);
         let turned = self.fill(change, &next).and_then(|()| {
             let mut batch = Batch::new();
-            self.body(&mut batch, change, &next);
+            self.head(&mut batch, change, &next);
+            change.put(&mut batch, &next);
             self.commit(&batch)
         });
         match turned {
