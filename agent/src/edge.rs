@@ -1,5 +1,7 @@
 //! The edge between the core and what surrounds it: three points at which a test build may change what passes.
 
+use std::sync::Arc;
+
 use agent_core::Ruleset;
 use wire::{FromAgent, View};
 
@@ -11,7 +13,7 @@ pub trait Edge {
     }
 
     /// A ruleset on its way from the core to the kernel.
-    fn ruleset(&mut self, ruleset: Ruleset) -> Ruleset {
+    fn ruleset(&mut self, ruleset: Arc<Ruleset>) -> Arc<Ruleset> {
         ruleset
     }
 

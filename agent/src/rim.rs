@@ -1,6 +1,7 @@
 //! What surrounds the core: writes its states, carries out its requests to the kernel, says its words to the center.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use agent_core::{KernelRequest, LogEvent, LogKind, Machine, Ruleset};
 use nft::Foreign;
@@ -31,7 +32,7 @@ pub(crate) struct Rim<E> {
     kernel: Kernel,
     disk: Disk,
     /// What the kernel holds; `None` where that is not known: before this life's first commit, and after a refusal.
-    held: Option<Ruleset>,
+    held: Option<Arc<Ruleset>>,
     queue: Option<mpsc::Sender<FromAgent>>,
     totals: Totals,
     keeper: Keeper,
@@ -236,7 +237,7 @@ impl<E: Edge> Rim<E> {
                 self.machine.handle_swept(self.now());
             }
             KernelRequest::Repair { ruleset } => {
-                let ruleset = self.edge.ruleset(*ruleset);
+                let ruleset = self.edge.ruleset(ruleset);
                 self.held = None;
                 match self.kernel.repair(&ruleset) {
                     Ok(()) => {
@@ -250,7 +251,7 @@ impl<E: Edge> Rim<E> {
                 }
             }
             KernelRequest::Apply { ruleset, forget } => {
-                let ruleset = self.edge.ruleset(*ruleset);
+                let ruleset = self.edge.ruleset(ruleset);
                 match self.apply(ruleset) {
                     Ok(()) => {
                         self.forget(&forget)?;
@@ -270,7 +271,7 @@ impl<E: Edge> Rim<E> {
 
     /// Brings the kernel to a ruleset. What it refuses as a change it is given whole: another may have changed what it
     /// holds, or removed the table.
-    fn apply(&mut self, ruleset: Ruleset) -> Result<(), nft::Error> {
+    fn apply(&mut self, ruleset: Arc<Ruleset>) -> Result<(), nft::Error> {
         if let Some(held) = self.held.take() {
             match self.kernel.apply(&ruleset, Some(&held)) {
                 Ok(()) => {

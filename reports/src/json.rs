@@ -65,6 +65,7 @@ struct FindingObject<'a> {
     expected: Option<&'a Side>,
     observed: Option<&'a Side>,
     line: usize,
+    detail: &'a str,
 }
 
 impl<'a> ScenarioObject<'a> {
@@ -82,19 +83,8 @@ impl<'a> ScenarioObject<'a> {
 
 impl<'a> FindingObject<'a> {
     fn of(finding: &'a Finding) -> Self {
-        let Finding {
-            kind,
-            step,
-            expectation,
-            source,
-            destination,
-            service,
-            family,
-            expected,
-            observed,
-            line,
-            detail: _,
-        } = finding;
+        let Finding { kind, step, expectation, source, destination, service, family, expected, observed, line, detail } =
+            finding;
         Self {
             kind: *kind,
             step,
@@ -106,6 +96,7 @@ impl<'a> FindingObject<'a> {
             expected: expected.as_ref(),
             observed: observed.as_ref(),
             line: *line,
+            detail,
         }
     }
 }

@@ -24,7 +24,7 @@ pub struct Liar {
     /// The first view that holds a rule: the one that a liar likes to keep.
     view: Option<View>,
     /// The first ruleset made from a view.
-    ruleset: Option<Ruleset>,
+    ruleset: Option<Arc<Ruleset>>,
     /// A view came; rulesets from then on are made from views.
     ruled: bool,
     /// The generation of the first view of this life.
@@ -164,10 +164,11 @@ impl Edge for Liar {
         view
     }
 
-    fn ruleset(&mut self, mut ruleset: Ruleset) -> Ruleset {
+    fn ruleset(&mut self, mut shared: Arc<Ruleset>) -> Arc<Ruleset> {
+        let ruleset = Arc::make_mut(&mut shared);
         let has_rules = !ruleset.inbound.is_empty() || !ruleset.outbound.is_empty();
         if self.is(Kind::AcksBeforeCommit) && self.ruled && has_rules {
-            return self.ruleset.get_or_insert(ruleset).clone();
+            return Arc::clone(self.ruleset.get_or_insert(shared));
         }
         if self.is(Kind::BornOpen) && !self.ruled {
             (ruleset.default_in, ruleset.default_out) = (Builtin::Center.word(), Builtin::Center.word());
@@ -176,7 +177,7 @@ impl Edge for Liar {
             let others: Vec<IpAddr> = ruleset.peers.keys().copied().collect();
             ruleset.own.extend(others);
         }
-        ruleset
+        shared
     }
 
     fn outgoing(&mut self, message: FromAgent) -> Vec<FromAgent> {

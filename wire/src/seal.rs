@@ -78,16 +78,11 @@ fn signed(bytes: &[u8]) -> Vec<u8> {
 
 /// Bytes as text, two digits each: a list of numbers would be twice as long.
 mod hex {
-    use std::fmt::Write as _;
-
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let mut text = String::with_capacity(2 * bytes.len());
-        for byte in bytes {
-            // Writing to a string does not fail.
-            let _ = write!(text, "{byte:02x}");
-        }
+        let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
+        let text: String = bytes.iter().flat_map(digits).collect();
         serializer.serialize_str(&text)
     }
 

@@ -86,7 +86,8 @@ impl Account {
     /// before, than was told since. Between two readings the log must have been read to its end.
     pub(crate) fn read(&mut self, counts: &[Count], numbering: &Numbering) -> Vec<Record> {
         let mut seen = [BTreeMap::new(), BTreeMap::new()];
-        for Count { direction, word, packets } in counts {
+        // Most have counted nothing, and need not be remembered.
+        for Count { direction, word, packets } in counts.iter().filter(|count| count.packets > 0) {
             let Some(outcome) = told_of(*direction, *word, numbering) else { continue };
             let ledger = self.ledger(*direction);
             let before = ledger.seen.get(&word.0).copied().unwrap_or(0);

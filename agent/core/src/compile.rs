@@ -5,6 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
 use policy::{Builtin, End, Services, Verdict, Watch};
 use wire::{View, ViewRule};
@@ -21,22 +22,16 @@ use crate::volume::{self, MOST_WEIGHED};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Program {
     /// What the kernel shall hold. Its epoch is 0 until the machine gives it one.
-    pub ruleset: Ruleset,
+    pub ruleset: Arc<Ruleset>,
     /// What this ruleset's numbers stand for.
-    pub outcomes: BTreeMap<u32, Outcome>,
+    pub outcomes: BTreeMap<u32, Arc<Outcome>>,
 }
 
 impl Program {
     /// Whether it asks of the kernel just what another does, but for the epoch and the names of past words.
     #[must_use]
     pub fn asks_as(&self, other: &Self) -> bool {
-        let plain = |program: &Self| Ruleset {
-            epoch: 0,
-            outcomes_in: BTreeMap::new(),
-            outcomes_out: BTreeMap::new(),
-            ..program.ruleset.clone()
-        };
-        plain(self) == plain(other)
+        self.ruleset.judges_as(&other.ruleset) && self.outcomes == other.outcomes
     }
 }
 
@@ -105,7 +100,7 @@ fn build(
     ruleset.own = view.addresses.clone();
     ruleset.weighed = weighed;
     name_outcomes(&mut ruleset, numbering);
-    Ok(Program { ruleset, outcomes })
+    Ok(Program { ruleset: Arc::new(ruleset), outcomes })
 }
 
 /// The distinct services of rules, and for each rule the place of its own: most rules share theirs with others.
@@ -129,7 +124,7 @@ pub fn closed(center: Option<SocketAddr>, numbering: &mut Numbering) -> Result<P
     let mut outcomes = BTreeMap::new();
     let mut word = |end| {
         let outcome = Outcome::builtin(Verdict::Deny, Builtin::Closed.name(), end);
-        let number = numbering.number(&outcome).ok_or_else(no_number)?;
+        let (number, outcome) = numbering.number(outcome).ok_or_else(no_number)?;
         let word = outcome.word(number);
         outcomes.insert(number, outcome);
         Ok(word)
@@ -138,7 +133,7 @@ pub fn closed(center: Option<SocketAddr>, numbering: &mut Numbering) -> Result<P
     let mut ruleset = empty(default_in, default_out);
     ruleset.center = center;
     name_outcomes(&mut ruleset, numbering);
-    Ok(Program { ruleset, outcomes })
+    Ok(Program { ruleset: Arc::new(ruleset), outcomes })
 }
 
 /// The first instant after `now` at which a rule of the view ends, by the center's time.
@@ -166,7 +161,7 @@ fn no_number() -> TooBig {
 pub(crate) struct Words<'a> {
     pub(crate) rules: &'a Rules<'a>,
     numbering: &'a mut Numbering,
-    outcomes: BTreeMap<u32, Outcome>,
+    outcomes: BTreeMap<u32, Arc<Outcome>>,
     known: BTreeMap<(Cell, End), Word>,
 }
 
@@ -177,7 +172,7 @@ impl Words<'_> {
             return Ok(*word);
         }
         let outcome = self.rules.outcome(cell, end);
-        let number = self.numbering.number(&outcome).ok_or_else(no_number)?;
+        let (number, outcome) = self.numbering.number(outcome).ok_or_else(no_number)?;
         let word = outcome.word(number);
         self.outcomes.insert(number, outcome);
         self.known.insert((cell, end), word);

@@ -56,13 +56,32 @@ pub(crate) struct Cell {
 pub(crate) struct Row {
     /// What the other service classes get.
     pub(crate) rest: Cell,
-    /// Service classes with what they get.
-    pub(crate) cells: BTreeMap<usize, Cell>,
+    /// Service classes with what they get, in order.
+    pub(crate) cells: Vec<(usize, Cell)>,
+}
+
+/// Which service classes have found their rule, for one look after another.
+pub(crate) struct Found {
+    look: usize,
+    /// In which look each service class has found its rule last.
+    at: Vec<usize>,
+}
+
+impl Found {
+    /// For so many service classes.
+    pub(crate) fn new(services: usize) -> Self {
+        Self { look: 0, at: vec![0; services] }
+    }
+
+    /// Whether a service class finds its rule now, in this look.
+    fn is_first(&mut self, service: usize) -> bool {
+        std::mem::replace(&mut self.at[service], self.look) != self.look
+    }
 }
 
 impl Rules<'_> {
     /// The row of a class. `end` is where this machine stands in the flow.
-    pub(crate) fn row(&self, standing: &Standing, end: End) -> Row {
+    pub(crate) fn row(&self, standing: &Standing, end: End, found: &mut Found) -> Row {
         let sets = match (self.shut, standing) {
             (Some(rule), _) => return denied(rule),
             (None, Standing::Unknown) => return denied(Builtin::Unknown),
@@ -73,14 +92,18 @@ impl Rules<'_> {
         let mut rules: Vec<usize> =
             sets.iter().filter_map(|set| self.by_set[side].get(set)).flatten().copied().collect();
         rules.sort_unstable();
-        let deciders = self.first_matches(rules.iter().copied().filter(|rule| self.acts(self.living[*rule])));
-        let woulds = self.first_matches(rules.into_iter());
+        let woulds = self.first_matches(&rules, found);
+        let before = rules.len();
+        rules.retain(|rule| self.acts(self.living[*rule]));
+        // Where all rules act, whatever would decide does.
+        let deciders = if rules.len() == before { woulds.clone() } else { self.first_matches(&rules, found) };
         let watched = !self.watched[side].is_disjoint(sets);
         // Whatever decides also would, so that every service class with a decider stands among the others.
-        let cell = |(service, would)| {
-            (service, Cell { decider: deciders.get(&service).copied().unwrap_or(Decider::End), would, watched })
+        let decider = |service| deciders.binary_search_by_key(&service, |(one, _)| *one).map(|at| deciders[at].1);
+        let cell = |&(service, would): &(usize, Decider)| {
+            (service, Cell { decider: decider(service).unwrap_or(Decider::End), would, watched })
         };
-        let cells = woulds.into_iter().map(cell).collect();
+        let cells = woulds.iter().map(cell).collect();
         Row { rest: Cell { decider: Decider::End, would: Decider::End, watched }, cells }
     }
 
@@ -89,17 +112,18 @@ impl Rules<'_> {
         (self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce) || intercept::is_one(rule)
     }
 
-    /// The first of these rules for each service class that one of them covers.
-    fn first_matches(&self, rules: impl Iterator<Item = usize>) -> BTreeMap<usize, Decider> {
-        let mut first = BTreeMap::new();
-        for rule in rules {
-            for &service in &self.covered[self.service_of[rule]] {
-                first.entry(service).or_insert(Decider::Rule(rule));
-            }
+    /// The first of these rules for each service class that one of them covers, in the order of those.
+    fn first_matches(&self, rules: &[usize], found: &mut Found) -> Vec<(usize, Decider)> {
+        let mut first = Vec::new();
+        found.look += 1;
+        for &rule in rules {
+            let covered = self.covered[self.service_of[rule]].iter().filter(|service| found.is_first(**service));
+            first.extend(covered.map(|service| (*service, Decider::Rule(rule))));
             if first.len() == self.services {
                 break;
             }
         }
+        first.sort_unstable();
         first
     }
 
@@ -142,7 +166,7 @@ impl Rules<'_> {
 /// A row that a built-in rule denies from end to end.
 fn denied(rule: Builtin) -> Row {
     let decider = Decider::Builtin(rule);
-    Row { rest: Cell { decider, would: decider, watched: false }, cells: BTreeMap::new() }
+    Row { rest: Cell { decider, would: decider, watched: false }, cells: Vec::new() }
 }
 
 /// Rules by the set of peers for which they hold at an end.

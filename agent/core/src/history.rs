@@ -24,7 +24,7 @@ pub(crate) struct Era {
     pub(crate) first: u64,
     /// The last generation of its span.
     pub(crate) last: u64,
-    outcomes: BTreeMap<u32, Outcome>,
+    outcomes: BTreeMap<u32, Arc<Outcome>>,
     identities: Arc<Identities>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) struct History {
 
 impl History {
     /// An epoch begins.
-    pub(crate) fn begin(&mut self, epoch: u16, view: Option<&View>, outcomes: BTreeMap<u32, Outcome>) {
+    pub(crate) fn begin(&mut self, epoch: u16, view: Option<&View>, outcomes: BTreeMap<u32, Arc<Outcome>>) {
         let generation = view.map_or(0, |view| view.generation);
         let identities = self.shared(view.map(identities).unwrap_or_default());
         if self.eras.len() == REMEMBERED {
@@ -75,7 +75,8 @@ impl History {
     pub(crate) fn outcome(&self, epoch: u16, word: Word, living: &Numbering) -> Option<Outcome> {
         let number = word.number();
         let era = self.eras.iter().rev().find(|era| era.epoch == epoch);
-        let remembered = era.and_then(|era| era.outcomes.get(&number)).or_else(|| living.outcome(number));
+        let remembered =
+            era.and_then(|era| era.outcomes.get(&number)).map(|one| &**one).or_else(|| living.outcome(number));
         remembered.cloned()
     }
 

@@ -11,7 +11,7 @@ use policy::End;
 
 use crate::addresses::Standing;
 use crate::compile::{MOST_PAIRS, TooBig, Words, empty, within};
-use crate::decide::{Cell, Decider, Row, Rules};
+use crate::decide::{Cell, Decider, Found, Row, Rules};
 use crate::ruleset::{Class, IpRange, Ruleset, Service, Word};
 use crate::services::{Partition, Ranges};
 
@@ -26,11 +26,11 @@ pub(crate) struct Matrix<'a> {
     networks: Vec<(&'a IpRange, usize)>,
 }
 
-/// A row as words: those that differ from its rest.
+/// A row as words: those that differ from its rest, in the order of their service classes.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct WordRow {
     rest: Word,
-    words: BTreeMap<usize, Word>,
+    words: Vec<(usize, Word)>,
 }
 
 impl<'a> Matrix<'a> {
@@ -41,12 +41,12 @@ impl<'a> Matrix<'a> {
         networks: &'a [(IpRange, Standing)],
     ) -> Result<Self, TooBig> {
         let mut indices: BTreeMap<&Standing, usize> = BTreeMap::new();
-        let (mut rows, mut pairs) = (Vec::new(), 0);
+        let (mut rows, mut pairs, mut found) = (Vec::new(), 0, Found::new(rules.services));
         for standing in networks.iter().map(|(_, standing)| standing).chain(peers.values()) {
             if indices.contains_key(standing) {
                 continue;
             }
-            let row = [End::Destination, End::Source].map(|end| rules.row(standing, end));
+            let row = [End::Destination, End::Source].map(|end| rules.row(standing, end, &mut found));
             pairs += row.iter().map(|row| row.cells.len()).max().unwrap_or(0);
             within("pairs of classes", pairs, MOST_PAIRS)?;
             indices.insert(standing, rows.len());
@@ -113,11 +113,11 @@ fn few(ruleset: &Ruleset) -> Result<(), TooBig> {
 
 fn word_row(row: &Row, end: End, words: &mut Words<'_>) -> Result<WordRow, TooBig> {
     let rest = words.word(row.rest, end)?;
-    let mut differing = BTreeMap::new();
+    let mut differing = Vec::new();
     for (service, cell) in &row.cells {
         let word = words.word(*cell, end)?;
         if word != rest {
-            differing.insert(*service, word);
+            differing.push((*service, word));
         }
     }
     Ok(WordRow { rest, words: differing })

@@ -1,6 +1,7 @@
 //! What a packet can get, and the numbers that the kernel knows it by.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use policy::{End, Verdict, Would};
 use serde::{Deserialize, Serialize};
@@ -93,10 +94,10 @@ fn shortened(text: String) -> String {
 ///
 /// An outcome keeps its number from one generation to the next, so that its counters go on counting.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(try_from = "Vec<(u32, Outcome)>", into = "Vec<(u32, Outcome)>")]
+#[serde(try_from = "Vec<(u32, Arc<Outcome>)>", into = "Vec<(u32, Arc<Outcome>)>")]
 pub struct Numbering {
-    by_number: BTreeMap<u32, Outcome>,
-    by_outcome: BTreeMap<Outcome, u32>,
+    by_number: BTreeMap<u32, Arc<Outcome>>,
+    by_outcome: BTreeMap<Arc<Outcome>, u32>,
     next: u32,
 }
 
@@ -119,27 +120,27 @@ impl Numbering {
     /// The outcome that a number stands for.
     #[must_use]
     pub fn outcome(&self, number: u32) -> Option<&Outcome> {
-        self.by_number.get(&number)
+        self.by_number.get(&number).map(|outcome| &**outcome)
     }
 
     /// All numbers with their outcomes.
     pub fn iter(&self) -> impl Iterator<Item = (u32, &Outcome)> {
-        self.by_number.iter().map(|(number, outcome)| (*number, outcome))
+        self.by_number.iter().map(|(number, outcome)| (*number, &**outcome))
     }
 
-    /// The number of an outcome, given now if it has none; `None` when all are taken.
-    pub fn number(&mut self, outcome: &Outcome) -> Option<u32> {
-        if let Some(number) = self.by_outcome.get(outcome) {
-            return Some(*number);
+    /// The number of an outcome, given now if it has none, with the outcome as all share it; `None` when all are taken.
+    pub fn number(&mut self, outcome: Outcome) -> Option<(u32, Arc<Outcome>)> {
+        if let Some((known, number)) = self.by_outcome.get_key_value(&outcome) {
+            return Some((*number, Arc::clone(known)));
         }
         if self.len() >= Self::LIMIT {
             return None;
         }
-        let number = self.free();
-        self.by_number.insert(number, outcome.clone());
-        self.by_outcome.insert(outcome.clone(), number);
+        let (number, outcome) = (self.free(), Arc::new(outcome));
+        self.by_number.insert(number, Arc::clone(&outcome));
+        self.by_outcome.insert(Arc::clone(&outcome), number);
         self.next = number + 1;
-        Some(number)
+        Some((number, outcome))
     }
 
     /// Frees every number but these; only after no mark can hold them.
@@ -163,11 +164,11 @@ impl Numbering {
     }
 }
 
-impl TryFrom<Vec<(u32, Outcome)>> for Numbering {
+impl TryFrom<Vec<(u32, Arc<Outcome>)>> for Numbering {
     type Error = &'static str;
 
     /// Numbers that this agent would not give, or would not give like this, are refused.
-    fn try_from(pairs: Vec<(u32, Outcome)>) -> Result<Self, Self::Error> {
+    fn try_from(pairs: Vec<(u32, Arc<Outcome>)>) -> Result<Self, Self::Error> {
         if pairs.iter().any(|(number, _)| !(Builtin::FIRST_FREE..Word::NUMBER).contains(number)) {
             return Err("a number of an outcome is out of range");
         }
@@ -182,7 +183,7 @@ impl TryFrom<Vec<(u32, Outcome)>> for Numbering {
     }
 }
 
-impl From<Numbering> for Vec<(u32, Outcome)> {
+impl From<Numbering> for Vec<(u32, Arc<Outcome>)> {
     fn from(numbering: Numbering) -> Self {
         numbering.by_number.into_iter().collect()
     }

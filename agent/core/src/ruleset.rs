@@ -175,3 +175,43 @@ pub struct Ruleset {
     /// The senders whose bytes towards this machine are counted.
     pub weighed: BTreeSet<IpAddr>,
 }
+
+impl Ruleset {
+    /// Whether it is another one but for the epoch, and for the words of the past that packets may still bear.
+    #[must_use]
+    pub fn judges_as(&self, other: &Self) -> bool {
+        let Self {
+            epoch: _,
+            center,
+            own,
+            peers,
+            networks,
+            tcp,
+            udp,
+            icmp,
+            icmpv6,
+            protocols,
+            inbound,
+            outbound,
+            default_in,
+            default_out,
+            outcomes_in: _,
+            outcomes_out: _,
+            weighed,
+        } = self;
+        *center == other.center
+            && *own == other.own
+            && *peers == other.peers
+            && *networks == other.networks
+            && *tcp == other.tcp
+            && *udp == other.udp
+            && *icmp == other.icmp
+            && *icmpv6 == other.icmpv6
+            && *protocols == other.protocols
+            && *inbound == other.inbound
+            && *outbound == other.outbound
+            && *default_in == other.default_in
+            && *default_out == other.default_out
+            && *weighed == other.weighed
+    }
+}

@@ -74,14 +74,14 @@ pub enum KernelRequest {
     /// Bring the kernel to this ruleset in one transaction. Words that it no longer lists are gone from every mark.
     Apply {
         /// What the kernel shall hold.
-        ruleset: Box<Ruleset>,
+        ruleset: Arc<Ruleset>,
         /// Addresses that have a new owner: after the commit their connections are to be forgotten (semantics 3).
         forget: BTreeSet<IpAddr>,
     },
     /// Lay everything that is in force anew: somebody else changed it.
     Repair {
         /// What the kernel shall hold.
-        ruleset: Box<Ruleset>,
+        ruleset: Arc<Ruleset>,
     },
     /// Set the epoch of every connection's mark to 0.
     Sweep {

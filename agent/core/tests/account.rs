@@ -7,6 +7,7 @@ mod views;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use agent_core::{Config, Count, Direction, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word};
 use policy::{Action, FlowService};
@@ -70,7 +71,7 @@ struct World {
     now: u64,
     kept: Option<State>,
     disk: Disk,
-    kernel: Option<Ruleset>,
+    kernel: Option<Arc<Ruleset>>,
     counts: BTreeMap<(Direction, Word), u64>,
     log: VecDeque<LogEvent>,
     generation: u64,
@@ -123,7 +124,7 @@ impl World {
                 Some(KernelRequest::Sweep { .. }) => self.machine.handle_swept(self.now),
                 Some(KernelRequest::Repair { .. }) => self.machine.handle_repaired(),
                 Some(KernelRequest::Apply { ruleset, .. }) => {
-                    self.kernel = Some(*ruleset);
+                    self.kernel = Some(ruleset);
                     self.machine.handle_committed(self.now);
                 }
             }

@@ -5,6 +5,7 @@ mod views;
 mod world;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::{Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word};
@@ -38,7 +39,7 @@ fn with(detectors: Vec<ViewDetector>) -> View {
 /// A machine, a kernel that is its last ruleset, and all records.
 struct World {
     machine: Machine,
-    kernel: Option<Ruleset>,
+    kernel: Option<Arc<Ruleset>>,
     kept: Option<State>,
     records: Vec<Record>,
     sequence: u32,
@@ -81,7 +82,7 @@ impl World {
                 Some(KernelRequest::Sweep { .. }) => self.machine.handle_swept(now),
                 Some(KernelRequest::Repair { .. }) => self.machine.handle_repaired(),
                 Some(KernelRequest::Apply { ruleset, .. }) => {
-                    self.kernel = Some(*ruleset);
+                    self.kernel = Some(ruleset);
                     self.machine.handle_committed(now);
                 }
             }

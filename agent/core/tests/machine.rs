@@ -422,14 +422,14 @@ fn a_refused_repair_is_told_once_and_tried_again() {
 fn numbers_are_given_once_and_again_after_they_are_freed() {
     let mut numbering = Numbering::default();
     let outcome = |rule: &str| agent_core::Outcome::builtin(Action::Deny, rule, End::Source);
-    let first = numbering.number(&outcome("a")).unwrap();
-    assert_eq!(numbering.number(&outcome("a")), Some(first));
+    let first = numbering.number(outcome("a")).unwrap().0;
+    assert_eq!(numbering.number(outcome("a")).unwrap().0, first);
     for number in 1..Numbering::LIMIT {
-        assert!(numbering.number(&outcome(&number.to_string())).is_some());
+        assert!(numbering.number(outcome(&number.to_string())).is_some());
     }
-    assert_eq!(numbering.number(&outcome("b")), None);
+    assert_eq!(numbering.number(outcome("b")), None);
     numbering.retain(&[first].into());
-    let freed = numbering.number(&outcome("b")).unwrap();
+    let freed = numbering.number(outcome("b")).unwrap().0;
     assert!(freed != first && Word::new(agent_core::Action::Deny, false, freed).number() == freed);
 }
 

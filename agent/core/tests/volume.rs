@@ -4,6 +4,7 @@
 mod views;
 
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::{Config, Former, KernelRequest, Limits, Machine, Numbering, Ruleset, Weight, compile};
@@ -220,7 +221,7 @@ fn a_detector_that_stays_goes_on_counting() {
 #[test]
 fn the_kernel_counts_only_whom_a_volume_detector_watches() {
     let ruleset =
-        |detectors| -> Ruleset { compile(&with(detectors), None, &mut Numbering::default()).unwrap().ruleset };
+        |detectors| -> Arc<Ruleset> { compile(&with(detectors), None, &mut Numbering::default()).unwrap().ruleset };
     let of = |detectors| ruleset(detectors).weighed.iter().map(ToString::to_string).collect::<Vec<_>>().join(" ");
     let flood = ViewDetector { watch: Watch::Flood { connections: 9 }, ..volume(0, HR, Response::Alert) };
     assert_eq!(of(vec![]), "");
@@ -230,7 +231,7 @@ fn the_kernel_counts_only_whom_a_volume_detector_watches() {
     let finance = "10.98.0.3 10.98.0.4 10.98.0.5 fd98::3 fd98::4 fd98::5";
     assert_eq!(of(vec![volume(9, FINANCE, Response::Alert)]), finance);
     // It asks for no word of first packets.
-    let same = Ruleset { weighed: Default::default(), ..ruleset(vec![volume(9, HR, Response::Alert)]) };
+    let same = ruleset(vec![volume(9, HR, Response::Alert)]);
     assert_eq!(same.inbound, ruleset(vec![]).inbound);
     assert!(!World::of(with(vec![])).machine.wants_weights());
     assert!(World::of(with(vec![volume(9, HR, Response::Alert)])).machine.wants_weights());

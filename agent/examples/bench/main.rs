@@ -21,6 +21,7 @@ mod statistics;
 #[path = "../../tests/kernel/world.rs"]
 mod world;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use agent_core::{Numbering, Ruleset, compile};
@@ -55,9 +56,8 @@ fn main() {
 /// The ruleset of a policy.
 fn ruleset(rules: u32, epoch: u16) -> Ruleset {
     let view = policy::view(rules);
-    let mut program = compile(&view, None, &mut Numbering::default()).expect("a policy within the limits");
-    program.ruleset.epoch = epoch;
-    program.ruleset
+    let program = compile(&view, None, &mut Numbering::default()).expect("a policy within the limits");
+    Ruleset { epoch, ..Arc::unwrap_or_clone(program.ruleset) }
 }
 
 /// A wire without our tables.

@@ -137,26 +137,26 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
 }
 
 /// The default of each direction, for packets that are judged again.
-fn defaults(of: &Ruleset) -> [(Vec<u8>, u32); 2] {
+fn defaults(of: &Ruleset) -> [(u128, u32); 2] {
     [(Side::In, of.default_in), (Side::Out, of.default_out)]
-        .map(|(side, word)| ((side as u32).to_ne_bytes().to_vec(), word.0 | FOUND))
+        .map(|(side, word)| (number(&(side as u32).to_ne_bytes()), word.0 | FOUND))
 }
 
-fn peers(of: &Ruleset, six: bool) -> Vec<(Vec<u8>, u32)> {
-    let family = of.peers.iter().filter(|(ip, _)| ip.is_ipv6() == six);
-    family.map(|(ip, class)| (octets(*ip), class.0 | CLASSED)).collect()
+fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
+    let family = of.peers.iter().filter(move |(ip, _)| ip.is_ipv6() == six);
+    family.map(|(ip, class)| (octets(*ip), class.0 | CLASSED))
 }
 
-fn pair(((class, service), word): (&(Class, Service), &Word)) -> (Vec<u8>, u32) {
+fn pair(((class, service), word): (&(Class, Service), &Word)) -> (u128, u32) {
     let class = (class.0 | CLASSED).to_ne_bytes();
-    ([class, service.0.to_ne_bytes()].concat(), word.0 | FOUND)
+    (number([class, service.0.to_ne_bytes()].as_flattened()), word.0 | FOUND)
 }
 
 fn networks(of: &Ruleset, six: bool) -> Vec<Entry> {
     let family = of.networks.iter().filter(|(range, _)| range.start.is_ipv6() == six);
     let entry = |(IpRange { start, end }, class): &(IpRange, Class)| Entry {
-        first: number(&octets(*start)),
-        last: number(&octets(*end)),
+        first: octets(*start),
+        last: octets(*end),
         value: class.0 | CLASSED,
     };
     family.map(entry).collect()
@@ -177,11 +177,8 @@ fn protocols((range, service): &(RangeInclusive<u8>, Service)) -> Entry {
 }
 
 impl Map {
-    fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (Vec<u8>, u32)>) -> Self {
-        let entry = |(key, value): (Vec<u8>, u32)| {
-            let key = number(&key);
-            Entry { first: key, last: key, value }
-        };
+    fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
+        let entry = |(key, value)| Entry { first: key, last: key, value };
         let mut entries: Vec<Entry> = of.into_iter().map(entry).collect();
         entries.sort_unstable();
         Self { name, key_bytes, ranges: false, entries }
@@ -287,9 +284,9 @@ fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-fn octets(ip: IpAddr) -> Vec<u8> {
+fn octets(ip: IpAddr) -> u128 {
     match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
+        IpAddr::V4(ip) => number(&ip.octets()),
+        IpAddr::V6(ip) => number(&ip.octets()),
     }
 }

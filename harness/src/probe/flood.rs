@@ -18,8 +18,8 @@ use socket2::{SockAddr, Type};
 use super::listener::socket;
 use super::tuple::Tuple;
 
-/// How many datagrams of a flood with a rate leave at once.
-const AT_ONCE: u64 = 16;
+/// How many datagrams of a flood with a rate leave at once: those of a millisecond, and at most so many.
+const MOST_AT_ONCE: u64 = 16;
 
 /// The bytes of each datagram before the microseconds, since the flood began, at which it was sent.
 const HEAD: &[u8; 5] = b"flood";
@@ -109,11 +109,12 @@ struct Order {
 fn send(socket: &UdpSocket, order: &Order, began: &SyncSender<()>) -> io::Result<Flooded> {
     let begun = Instant::now();
     let mut sent = 0;
+    let at_once = u64::from(order.rate.unwrap_or(0) / 1000).clamp(1, MOST_AT_ONCE);
     for (number, target) in (0..order.packets).zip(order.targets.iter().cycle()) {
         if order.stop.load(Ordering::Relaxed) {
             break;
         }
-        if let Some(rate) = order.rate.filter(|_| number % AT_ONCE == 0) {
+        if let Some(rate) = order.rate.filter(|_| number % at_once == 0) {
             let due = Duration::from_micros(number * 1_000_000 / u64::from(rate));
             // An interrupted wait sends a little early.
             let wait = due.saturating_sub(begun.elapsed()).as_millis();

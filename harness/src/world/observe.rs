@@ -81,6 +81,7 @@ impl World {
         if step.wants_balance() && imbalance.is_empty() {
             imbalance = self.balance()?;
         }
+        self.await_acks(step);
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,

@@ -40,6 +40,18 @@ impl World {
         }
     }
 
+    /// Waits until what is published is acknowledged by those of whom the step expects it: an agent that is just back,
+    /// or has just told of an address, is about to.
+    pub(super) fn await_acks(&mut self, step: &PlannedStep) {
+        for expectation in &step.events {
+            let Claim::AckedByAll { but } = &expectation.claim else { continue };
+            let should = |vm: &&Name| step.state.is_listed(vm) && but.as_ref().is_none_or(|but| !but.matches(vm));
+            let names: Vec<Name> = step.state.vms.keys().filter(should).cloned().collect();
+            let acked = |account: &Account| names.iter().all(|vm| account.acked(vm.as_str()) == account.published);
+            self.await_word(LAST_RESORT, acked);
+        }
+    }
+
     /// Waits until an agent that was away for all of its life has spoken with its center, and holds what that has for it.
     pub(super) fn await_met(&mut self, vm: &Name) -> Result<(), String> {
         let (wanted, file) = (self.generation, self.status_file(vm));

@@ -1,5 +1,7 @@
 //! From the newest aim to what is asked of the kernel.
 
+use std::sync::Arc;
+
 use wire::{Ack, AckResult, FromAgent, View};
 
 use super::Machine;
@@ -35,9 +37,10 @@ impl Machine {
             false => compile::compile(&self.eased(self.interceptions.within(&view)), time, &mut self.numbering),
         };
         let program = program.map(|mut program| {
-            program.ruleset.center = self.config.center.or(view.center);
+            let ruleset = Arc::make_mut(&mut program.ruleset);
+            ruleset.center = self.config.center.or(view.center);
             if strange {
-                program.ruleset.own.clear();
+                ruleset.own.clear();
             }
             program
         });
@@ -99,7 +102,7 @@ impl Machine {
     /// A new epoch begins.
     fn begin(&mut self, mut program: Program, aim: Aim) {
         let epoch = self.epochs.give(self.config.max_epoch.min(MAX_EPOCH));
-        program.ruleset.epoch = epoch;
+        Arc::make_mut(&mut program.ruleset).epoch = epoch;
         self.history.begin(epoch, aim.view.as_deref(), program.outcomes.clone());
         self.job = Some(Job::Apply(Box::new(Deed { program, aim })));
         self.dirty = true;

@@ -304,7 +304,7 @@ impl Machine {
             None => KernelRequest::Repair { ruleset: self.repair()? },
             Some(Job::Apply(deed)) => {
                 let forget = self.reborn(deed.aim.view.as_deref());
-                KernelRequest::Apply { ruleset: Box::new(deed.program.ruleset.clone()), forget }
+                KernelRequest::Apply { ruleset: Arc::clone(&deed.program.ruleset), forget }
             }
             Some(Job::Sweep) => {
                 let known = self.enforced.as_ref().filter(|_| !self.unknown_marks);

@@ -1,5 +1,7 @@
 //! What others change is told and laid anew; a repair that is refused is tried again.
 
+use std::sync::Arc;
+
 use wire::{Kind, MAX_TEXT};
 
 use super::Machine;
@@ -54,8 +56,8 @@ impl Machine {
     }
 
     /// What is to be laid anew, once. A job that waits does as much.
-    pub(super) fn repair(&mut self) -> Option<Box<Ruleset>> {
-        let ruleset = self.enforced.as_ref().map(|deed| Box::new(deed.program.ruleset.clone()));
+    pub(super) fn repair(&mut self) -> Option<Arc<Ruleset>> {
+        let ruleset = self.enforced.as_ref().map(|deed| Arc::clone(&deed.program.ruleset));
         ruleset.filter(|_| std::mem::take(&mut self.tampered))
     }
 

@@ -9,6 +9,7 @@
 )]
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use agent_core::{
     Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, SpoolChange, State, Tail,
@@ -37,7 +38,7 @@ pub fn config(max_epoch: u16) -> Config {
 /// A machine with its surroundings; everything that happens is a line in `seen`.
 pub struct World {
     pub machine: Machine,
-    pub kernel: Option<Ruleset>,
+    pub kernel: Option<Arc<Ruleset>>,
     pub kept: Option<State>,
     pub records: Vec<Record>,
     pub seen: Vec<String>,
@@ -91,7 +92,7 @@ impl World {
             }
             KernelRequest::Repair { ruleset } => {
                 self.seen.push(format!("repair {}", ruleset.epoch));
-                assert_eq!(Some(*ruleset), self.kernel, "what is in force is laid anew");
+                assert_eq!(Some(&ruleset), self.kernel.as_ref(), "what is in force is laid anew");
                 self.machine.handle_repaired();
             }
             KernelRequest::Apply { .. } if std::mem::take(&mut self.sick) => {
@@ -101,7 +102,7 @@ impl World {
             KernelRequest::Apply { ruleset, forget } => {
                 let forget: Vec<_> = forget.iter().map(|address| format!(" forget {address}")).collect();
                 self.seen.push(format!("apply {}{}", ruleset.epoch, forget.concat()));
-                self.kernel = Some(*ruleset);
+                self.kernel = Some(ruleset);
                 self.machine.handle_committed(now);
             }
         }
