@@ -5,6 +5,10 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
+use crate::partition::Partition;
+
+/// The most times that a scenario runs in one run.
+pub(crate) const MOST_REPEATS: u32 = 1000;
 
 /// Firewall policy between virtual machines, proven on real packets.
 #[derive(Debug, Parser)]
@@ -23,6 +27,8 @@ Environment: NO_COLOR, EASTWEST_LOG (error, warn, info, debug, trace).";
 pub(crate) enum Command {
     /// Run scenarios and say what was not as expected
     Run(RunArgs),
+    /// Run the scenarios of a recorded run again
+    Rerun(RerunArgs),
     /// List scenarios
     List(ListArgs),
     /// Explain the verdict on one flow: the rule that decided, and the rules passed over
@@ -67,6 +73,8 @@ Examples:
   eastwest run scenarios --slow             those that take long as well
   eastwest run my.yaml --report out && eastwest report render out
   eastwest run scenarios --model            by the oracle alone, without privileges
+  eastwest run scenarios --partition hash:1/4 --report part-1     one of four machines; then `report merge`
+  eastwest run flaky.yaml --stress 200 --until-failure
   generate-scenario | eastwest run -        the scenario comes from standard input
 
 Of a folder, every `*.yaml` that begins with `eastwest: scenario/v1` is run. Those that say `slow: true` are
@@ -84,12 +92,28 @@ pub(crate) struct RunArgs {
     /// Also those that say `soak: true`: the full figures, for minutes
     #[arg(long)]
     pub(crate) soak: bool,
+    /// Only one part of many, such as `hash:1/4`: each scenario is in the same part of four wherever it runs
+    #[arg(long, value_name = "hash:M/N")]
+    pub(crate) partition: Option<Partition>,
+    #[command(flatten)]
+    pub(crate) manner: RunManner,
+}
+
+/// How scenarios are run, whichever they are.
+#[derive(Debug, clap::Args)]
+pub(crate) struct RunManner {
     /// How many scenarios run at once [default: the number of CPUs]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
     pub(crate) jobs: Option<u16>,
     /// The seed of every random choice [default: another each time, and shown]
     #[arg(long, value_name = "N")]
     pub(crate) seed: Option<u64>,
+    /// Run each scenario so many times
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_REPEATS)))]
+    pub(crate) stress: Option<u32>,
+    /// Stop at the first scenario that does not pass; without `--stress`, each runs a thousand times until then
+    #[arg(long)]
+    pub(crate) until_failure: bool,
     /// Keep the run in this folder: events.jsonl, junit.xml, report.txt
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
@@ -117,6 +141,24 @@ pub(crate) struct RunArgs {
     /// Break a part of the lab behind the judge's back: a test of the harness itself
     #[arg(long, hide = true, value_name = "PART", conflicts_with = "model", value_parser = sabotage)]
     pub(crate) sabotage: Option<harness::Sabotage>,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest run scenarios --report out; eastwest rerun out --failed
+  eastwest rerun out --failed --stress 20 --fail-fast
+
+The scenarios are read anew from their files; the seed is the recorded run's, unless `--seed` says another.")]
+pub(crate) struct RerunArgs {
+    /// The folder given to `run --report`
+    #[arg(value_name = "DIR")]
+    pub(crate) folder: PathBuf,
+    /// Only the scenarios that did not pass
+    #[arg(long)]
+    pub(crate) failed: bool,
+    #[command(flatten)]
+    pub(crate) manner: RunManner,
 }
 
 #[derive(Debug, clap::Args)]
@@ -266,6 +308,29 @@ fn seconds(text: &str) -> Result<u64, String> {
 pub(crate) enum ReportCommand {
     /// Render a recorded run from its events.jsonl alone
     Render(RenderArgs),
+    /// Put the recordings of a run's parts together, and say how the whole ended
+    Merge(MergeArgs),
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Example:
+  eastwest report merge part-1 part-2 part-3 part-4 --report whole
+
+A scenario may be in one part alone. The exit code is that of the whole: 1 if any scenario had findings.")]
+pub(crate) struct MergeArgs {
+    /// The folders given to each part's `run --report`
+    #[arg(value_name = "DIR", required = true)]
+    pub(crate) folders: Vec<PathBuf>,
+    /// Keep the whole in this folder: events.jsonl, junit.xml, report.txt
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write JUnit XML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
 }
 
 /// The forms in which a recorded run is rendered.

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 use std::io::Read;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use harness::scenario::{LoadError, Scenario, parse};
 
@@ -20,7 +21,7 @@ pub(crate) struct Found {
     /// The file; `-` for standard input.
     pub(crate) path: PathBuf,
     /// Its text.
-    pub(crate) text: String,
+    pub(crate) text: Arc<str>,
     /// What it says.
     pub(crate) scenario: Scenario,
     /// It was asked for: its file was named, or a folder whose scenarios are all slow.
@@ -48,7 +49,9 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
     // A file that is meant twice is run once.
     for (path, text) in sources.iter().flat_map(|source| &source.files).filter(|(path, _)| seen.insert(path)) {
         match read(path, text) {
-            Ok(scenario) => found.push(Found { path: path.clone(), text: text.clone(), scenario, asked_for: false }),
+            Ok(scenario) => {
+                found.push(Found { path: path.clone(), text: text.as_str().into(), scenario, asked_for: false })
+            }
             Err(Failure::Mistakes(files)) => mistakes.extend(files),
             Err(other) => return Err(other),
         }
@@ -83,7 +86,7 @@ fn ask(sources: &[Source], found: &mut [Found]) {
 pub(crate) fn one(path: &Path) -> Result<Found, Failure> {
     let text = text_of(path)?;
     let scenario = read(path, &text)?;
-    Ok(Found { path: path.to_owned(), text, scenario, asked_for: true })
+    Ok(Found { path: path.to_owned(), text: text.into(), scenario, asked_for: true })
 }
 
 /// A scenario, or a file with a `topology:` alone, as an inventory.

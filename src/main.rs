@@ -9,9 +9,13 @@ mod doctor;
 mod ending;
 mod inventory;
 mod list;
+mod merge;
 mod output;
+mod partition;
 mod reach;
+mod recorded;
 mod render;
+mod rerun;
 mod run;
 mod tellers;
 mod why;
@@ -38,11 +42,13 @@ fn main() -> ExitCode {
 fn outcome(command: Command) -> Outcome {
     match command {
         Command::Run(args) => run::run(args),
+        Command::Rerun(args) => rerun::rerun(args),
         Command::List(args) => list::list(&args),
         Command::Why(args) => why::why(&args),
         Command::Reach(args) => reach::reach(&args),
         Command::Check(args) => check::check(&args),
         Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
+        Command::Report { command: ReportCommand::Merge(args) } => merge::merge(&args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Agent { command } => agent::agent(command),
         Command::Center(args) => center::center(args),

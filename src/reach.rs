@@ -53,8 +53,9 @@ fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Fail
             sabotage: None,
         },
         fail_fast: false,
+        until_failure: false,
     };
-    let cells = reach_packets(job(found), services, &options).map_err(failure)?;
+    let cells = reach_packets(job(found, None), services, &options).map_err(failure)?;
     Ok(cells.into_iter().map(Cell::observed).collect())
 }
 

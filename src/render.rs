@@ -1,23 +1,17 @@
 //! `eastwest report render`: the reports of a recorded run, from the recording alone.
 
-use std::fs::File;
-use std::io::{self, BufReader};
+use std::io;
 
-use reports::{Json, Junit, Recording, Run, Terminal, read_recording};
+use reports::{Json, Junit, Recording, Run, Terminal};
 
 use crate::args::{RenderArgs, RenderFormat};
 use crate::ending::{Failure, Outcome};
 use crate::output;
-use crate::tellers::{EVENTS, ending};
+use crate::recorded::recording;
+use crate::tellers::ending;
 
 pub(crate) fn render(args: &RenderArgs) -> Outcome {
-    let path = args.folder.join(EVENTS);
-    let wrong = |cause: String| Failure::Input(format!("{cause} ({})", path.display()));
-    let file = File::open(&path).map_err(|error| wrong(format!("open the recording: {error}")))?;
-    let recording = read_recording(BufReader::new(file)).map_err(|error| wrong(error.to_string()))?;
-    if let Some(line) = recording.truncated {
-        output::note(&format!("line {line} of {} is cut short and left out", path.display()));
-    }
+    let recording = recording(&args.folder)?;
     write(&recording, args.format).map_err(|error| Failure::Fault(format!("write the report: {error}")))?;
     let mut run = Run::default();
     recording.events.iter().for_each(|event| run.event(event));

@@ -2,53 +2,82 @@
 
 use std::hash::{BuildHasher, Hasher};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
+use harness::scenario::Scenario;
 use harness::{Job, Programs, RunError, RunOptions};
 use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
-use crate::args::RunArgs;
+use crate::args::{MOST_REPEATS, RunArgs, RunManner};
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::tellers::Tellers;
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
-    let options = options(&args)?;
-    let mut tellers = Tellers::new(args.format, args.report.as_deref(), args.junit.as_deref())?;
+    let held = |found: &Found| args.partition.is_none_or(|part| part.holds(&found.scenario.file, &found.scenario.name));
     let why = |found: &Found| found.left_out(args.slow, args.soak);
-    let (out, chosen): (Vec<Found>, Vec<Found>) = found.into_iter().partition(|found| why(found).is_some());
-    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(skipped(found, why(found)?))).collect();
-    let mut sink = |event: Event| with_left_out(event, &out, &left_out).iter().for_each(|event| tellers.event(event));
-    let interrupted = if args.model {
-        by_model(&chosen, options.seed, &mut sink);
+    let (out, chosen): (Vec<Found>, Vec<Found>) =
+        found.into_iter().filter(held).partition(|found| why(found).is_some());
+    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(skipped(id(found), why(found)?))).collect();
+    carry_out(&chosen, &left_out, &args.manner, args.manner.seed.unwrap_or_else(any_seed))
+}
+
+/// Runs scenarios, and tells of those that are left out.
+pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner, seed: u64) -> Outcome {
+    let options = options(manner, seed)?;
+    let mut tellers = Tellers::new(manner.format, manner.report.as_deref(), manner.junit.as_deref())?;
+    let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
+    let interrupted = if manner.model {
+        by_model(chosen, manner, seed, &mut sink);
         false
     } else {
-        harness::run(chosen.iter().map(job).collect(), &options, &mut sink).map_err(failure)?.interrupted
+        let jobs = turns(manner).flat_map(|turn| chosen.iter().map(move |found| job(found, turn))).collect();
+        harness::run(jobs, &options, &mut sink).map_err(failure)?.interrupted
     };
     let ending = tellers.finish()?;
     Ok(if interrupted { Ending::Interrupted } else { ending })
 }
 
-fn by_model(chosen: &[Found], seed: u64, sink: &mut dyn FnMut(Event)) {
+/// Which turn it is, and of how many: where there is one alone, nobody speaks of turns.
+type Turn = Option<(u32, u32)>;
+
+fn turns(manner: &RunManner) -> impl Iterator<Item = Turn> + use<> {
+    let times = manner.stress.unwrap_or(if manner.until_failure { MOST_REPEATS } else { 1 });
+    (1..=times).map(move |turn| (times > 1).then_some((turn, times)))
+}
+
+fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMut(Event)) {
     let (begun, now) = (Instant::now(), Timestamp::now());
+    let all = || turns(manner).flat_map(|turn| chosen.iter().map(move |found| (found, turn_of(found, turn))));
     sink(Event::RunStarted {
         version: VERSION,
-        scenarios: chosen.iter().map(id).collect(),
+        scenarios: all().map(|(_, id)| id).collect(),
         seed,
         jobs: 1,
         model: true,
     });
-    chosen.iter().flat_map(|found| harness::model::run(&found.scenario, now)).for_each(&mut *sink);
+    let mut failed = false;
+    for (found, id) in all() {
+        if failed && manner.until_failure {
+            sink(skipped(id, harness::BEHIND_A_FAILURE));
+            continue;
+        }
+        for event in harness::model::run(&found.scenario, &id, now) {
+            failed |= matches!(&event, Event::ScenarioFinished { outcome, .. } if *outcome != ScenarioOutcome::Passed);
+            sink(event);
+        }
+    }
     sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
 }
 
-fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
+fn options(args: &RunManner, seed: u64) -> Result<RunOptions, Failure> {
     let agent = args.agent.as_deref().map(program).transpose()?;
     Ok(RunOptions {
         jobs: args.jobs.map(usize::from),
-        seed: args.seed.unwrap_or_else(any_seed),
+        seed,
         report_dir: args.report.clone(),
         programs: Programs {
             exe: own_program()?,
@@ -58,6 +87,7 @@ fn options(args: &RunArgs) -> Result<RunOptions, Failure> {
             sabotage: args.sabotage,
         },
         fail_fast: args.fail_fast,
+        until_failure: args.until_failure,
     })
 }
 
@@ -86,17 +116,24 @@ pub(crate) fn failure(error: RunError) -> Failure {
     }
 }
 
-pub(crate) fn job(found: &Found) -> Job {
-    Job { scenario: id(found), path: found.path.clone(), text: found.text.clone(), exclusive: found.scenario.exclusive }
+pub(crate) fn job(found: &Found, turn: Turn) -> Job {
+    let scenario = turn_of(found, turn);
+    Job { scenario, path: found.path.clone(), text: Arc::clone(&found.text), exclusive: found.scenario.exclusive }
 }
 
 fn id(found: &Found) -> ScenarioId {
-    ScenarioId { name: found.scenario.name.clone(), file: found.scenario.file.clone() }
+    turn_of(found, None)
 }
 
-fn skipped(found: &Found, why: &str) -> Event {
+fn turn_of(found: &Found, turn: Turn) -> ScenarioId {
+    let Scenario { name, file, .. } = &found.scenario;
+    let name = turn.map_or_else(|| name.clone(), |(turn, times)| format!("{name} ({turn} of {times})"));
+    ScenarioId { name, file: file.clone() }
+}
+
+fn skipped(scenario: ScenarioId, why: &str) -> Event {
     Event::ScenarioFinished {
-        scenario: id(found),
+        scenario,
         outcome: ScenarioOutcome::Skipped,
         seconds: 0.0,
         reason: Some(why.to_owned()),
@@ -105,9 +142,13 @@ fn skipped(found: &Found, why: &str) -> Event {
 }
 
 /// The event, and behind the run's first one what there is to say of the scenarios that are left out.
-fn with_left_out(event: Event, out: &[Found], left_out: &[Event]) -> Vec<Event> {
+fn with_left_out(event: Event, left_out: &[Event]) -> Vec<Event> {
     let Event::RunStarted { version, mut scenarios, seed, jobs, model } = event else { return vec![event] };
-    scenarios.extend(out.iter().map(id));
+    let id = |event: &Event| match event {
+        Event::ScenarioFinished { scenario, .. } => Some(scenario.clone()),
+        _ => None,
+    };
+    scenarios.extend(left_out.iter().filter_map(id));
     let mut events = vec![Event::RunStarted { version, scenarios, seed, jobs, model }];
     events.extend(left_out.iter().cloned());
     events

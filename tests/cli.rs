@@ -80,7 +80,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 44] = [
+    let rows: [(&str, i32, &[&str]); 51] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -103,6 +103,13 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("run wrong --model", 1, &["FAIL", "disagreement", "wrong/wrong.yaml:12", "deny", "hr-web"]),
         ("run good wrong --model --format json", 1, &["\"kind\":\"disagreement\"", "\"line\":12", "\"passed\":1"]),
         ("run broken --model", 2, &["hots"]),
+        ("run good --slow --model --partition hash:1/1", 0, &["2 scenarios: 2 passed"]),
+        ("run good --model --partition hash:5/4", 2, &["a part such as `hash:1/4`"]),
+        ("run good --model --stress 3", 0, &["small (1 of 3)", "small (3 of 3)", "3 passed", "1 skipped"]),
+        ("run wrong --model --stress 3", 1, &["0 passed, 3 failed"]),
+        ("run wrong good --model --stress 3 --until-failure", 1, &["1 failed", "one before it did not pass"]),
+        ("rerun absent", 2, &["cannot open the recording", "absent/events.jsonl"]),
+        ("report merge", 2, &["<DIR>..."]),
         ("run good --agent absent", 2, &["cannot use absent as the agent"]),
         ("check policy.yaml", 0, &["policy.yaml: 2 rules, nothing to say"]),
         ("check bad-policy.yaml", 2, &["bad-policy.yaml:5:", "dny"]),
@@ -158,6 +165,37 @@ fn a_recorded_run_renders_again_as_it_was_told() {
     assert_eq!(render("junit"), read("again.xml"));
     let object: serde_json::Value = serde_json::from_str(&render("json")).unwrap();
     assert_eq!(object["totals"]["failed"], 1, "{object}");
+}
+
+#[test]
+fn parts_make_a_whole_and_what_failed_runs_again() {
+    let folder = folder();
+    let rows: [(&str, i32, &[&str]); 9] = [
+        ("run good wrong --slow --model --partition hash:2/2 --report one --seed 7", 0, &["2 scenarios: 2 passed"]),
+        (
+            "run good wrong --slow --model --partition hash:1/2 --report two --seed 7",
+            1,
+            &["1 scenario: 0 passed, 1 failed"],
+        ),
+        ("report merge one two --report whole", 1, &["3 scenarios: 2 passed, 1 failed", "wrong/wrong.yaml:12"]),
+        ("report render whole", 1, &["3 scenarios: 2 passed, 1 failed"]),
+        ("report merge one whole", 2, &["cannot merge one and whole: both ran"]),
+        ("rerun whole --report again", 1, &["3 scenarios: 2 passed, 1 failed"]),
+        ("rerun whole --failed --seed 9", 1, &["1 scenario: 0 passed, 1 failed"]),
+        ("rerun one --failed", 0, &["nothing of one is to be run again: every scenario of it passed"]),
+        ("rerun one --failed --stress 1001", 2, &["1..=1000"]),
+    ];
+    for row in rows {
+        check(folder.path(), row);
+    }
+    let again = fs::read_to_string(folder.path().join("again/events.jsonl")).unwrap();
+    assert!(again.contains("\"seed\":7"), "it runs with another seed");
+    // A part that was cut off makes a whole that was.
+    let recording = folder.path().join("one/events.jsonl");
+    let events = fs::read_to_string(&recording).unwrap();
+    let cut: Vec<&str> = events.lines().filter(|line| !line.contains("run-finished")).collect();
+    fs::write(&recording, format!("{}\n", cut.join("\n"))).unwrap();
+    check(folder.path(), ("report merge one two", 130, &["interrupted"]));
 }
 
 #[test]

@@ -17,19 +17,18 @@ const NOTE: &str = "by the oracle";
 /// The events of one scenario, judged by the oracle alone. Expectations of sessions are compared with the oracle as well;
 /// those of records, agents and generations cannot be checked and are counted in the scenario's `reason`.
 #[must_use]
-pub fn run(scenario: &Scenario, now: Timestamp) -> Vec<Event> {
-    let id = ScenarioId { name: scenario.name.clone(), file: scenario.file.clone() };
+pub fn run(scenario: &Scenario, id: &ScenarioId, now: Timestamp) -> Vec<Event> {
     let began = Instant::now();
     let steps = plan(scenario, now);
     let names = steps.iter().map(|step| step.name.to_string()).collect();
     let mut events = vec![Event::ScenarioStarted { scenario: id.clone(), steps: names }];
     let unchecked: usize = steps.iter().map(|step| step.events.len()).sum();
     let failed = steps.iter().any(|step| !step.findings.is_empty());
-    events.extend(steps.into_iter().map(|step| finished(&id, step)));
+    events.extend(steps.into_iter().map(|step| finished(id, step)));
     let findings: Vec<Finding> = without_expectations(scenario).into_iter().collect();
     let passed = !failed && findings.is_empty();
     events.push(Event::ScenarioFinished {
-        scenario: id,
+        scenario: id.clone(),
         outcome: if passed { ScenarioOutcome::Passed } else { ScenarioOutcome::Failed },
         seconds: began.elapsed().as_secs_f64(),
         reason: (unchecked > 0).then(|| format!("{unchecked} expectations of records or agents need packets")),

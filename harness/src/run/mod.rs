@@ -3,6 +3,7 @@
 mod pool;
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Instant;
 
 use policy::FlowService;
@@ -19,7 +20,7 @@ pub struct Job {
     /// The file from which relative names (policies, includes) are resolved.
     pub path: PathBuf,
     /// The scenario's text.
-    pub text: String,
+    pub text: Arc<str>,
     /// It may not run beside others (floods and storms).
     pub exclusive: bool,
 }
@@ -37,7 +38,12 @@ pub struct RunOptions {
     pub programs: Programs,
     /// End a scenario behind its first step with findings.
     pub fail_fast: bool,
+    /// Start no scenario behind one that did not pass.
+    pub until_failure: bool,
 }
+
+/// Why a scenario was not run behind one that did not pass.
+pub const BEHIND_A_FAILURE: &str = "not run: one before it did not pass";
 
 /// What a run came to.
 #[derive(Clone, Debug, Default)]

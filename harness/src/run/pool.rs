@@ -12,7 +12,7 @@ use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Job, RunError, RunOptions, RunOutcome};
+use super::{BEHIND_A_FAILURE, Job, RunError, RunOptions, RunOutcome};
 use crate::jail::protocol::{FromJail, Order, Speaker, read};
 
 /// A jail that says nothing for so long is ended: it hangs.
@@ -77,6 +77,9 @@ impl<'a> Pool<'a> {
                 Err(RecvTimeoutError::Timeout) => self.end_the_silent(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
+            if self.options.until_failure && ended.values().any(|outcome| *outcome != ScenarioOutcome::Passed) {
+                queue.drain(..).for_each(|job| sink(not_run(job.scenario)));
+            }
         }
         let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
         Ok(RunOutcome { outcomes: outcomes.collect(), interrupted })
@@ -111,7 +114,7 @@ impl<'a> Pool<'a> {
         let order = Order {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
-            text: job.text.clone(),
+            text: job.text.to_string(),
             report_dir: self.options.report_dir.clone(),
             fail_fast: self.options.fail_fast,
             programs: self.options.programs.clone(),
@@ -207,6 +210,17 @@ impl Drop for Pool<'_> {
                 tracing::warn!(scenario = inmate.scenario.name, "a jail could not be ended");
             }
         }
+    }
+}
+
+/// A scenario that is left out behind one that did not pass.
+fn not_run(scenario: ScenarioId) -> Event {
+    Event::ScenarioFinished {
+        scenario,
+        outcome: ScenarioOutcome::Skipped,
+        seconds: 0.0,
+        reason: Some(BEHIND_A_FAILURE.to_owned()),
+        findings: Vec::new(),
     }
 }
 
