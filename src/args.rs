@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
+use crate::lab::LabArgs;
 use crate::partition::Partition;
 
 /// The most times that a scenario runs in one run.
@@ -42,6 +43,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ReportCommand,
     },
+    /// Raise a lab in the background and try things in it
+    Lab(LabArgs),
     /// Try each thing that a lab needs from this machine, and say what to do where it is missing
     Doctor(DoctorArgs),
     /// The agent that stands in a VM

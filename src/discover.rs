@@ -142,7 +142,7 @@ fn texts_of_folder(folder: &Path) -> Result<Vec<(PathBuf, String)>, Failure> {
     Ok(texts)
 }
 
-fn text_of(path: &Path) -> Result<String, Failure> {
+pub(crate) fn text_of(path: &Path) -> Result<String, Failure> {
     if path == Path::new("-") {
         let mut text = String::new();
         let read = std::io::stdin().read_to_string(&mut text);

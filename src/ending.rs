@@ -42,6 +42,8 @@ impl Ending {
 pub(crate) enum Failure {
     /// Texts have mistakes, each at its place.
     Mistakes(Vec<Errors>),
+    /// The same, as another process has put it in words.
+    Told(Vec<String>),
     /// The input is wrong otherwise.
     Input(String),
     /// The environment cannot do it, with what to do about it.
@@ -53,7 +55,7 @@ pub(crate) enum Failure {
 impl Failure {
     pub(crate) fn ending(&self) -> Ending {
         match self {
-            Self::Mistakes(_) | Self::Input(_) => Ending::WrongInput,
+            Self::Mistakes(_) | Self::Told(_) | Self::Input(_) => Ending::WrongInput,
             Self::Environment(_) => Ending::Lacking,
             Self::Fault(_) => Ending::Findings,
         }

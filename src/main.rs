@@ -8,6 +8,7 @@ mod discover;
 mod doctor;
 mod ending;
 mod inventory;
+mod lab;
 mod list;
 mod merge;
 mod output;
@@ -49,6 +50,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Check(args) => check::check(&args),
         Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
         Command::Report { command: ReportCommand::Merge(args) } => merge::merge(&args),
+        Command::Lab(args) => lab::lab(args),
         Command::Doctor(args) => doctor::doctor(&args),
         Command::Agent { command } => agent::agent(command),
         Command::Center(args) => center::center(args),

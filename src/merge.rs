@@ -35,7 +35,10 @@ fn merged(parts: Vec<(PathBuf, Vec<Event>)>) -> Result<Vec<Event>, Failure> {
                     all.extend(scenarios);
                 }
                 Event::RunFinished { seconds, interrupted } => ends.push((seconds, interrupted)),
-                other => between.push(other),
+                told @ (Event::ScenarioStarted { .. }
+                | Event::LabReady { .. }
+                | Event::StepFinished { .. }
+                | Event::ScenarioFinished { .. }) => between.push(told),
             }
         }
     }

@@ -31,6 +31,7 @@ pub(crate) fn note(line: &str) {
 pub(crate) fn complain(failure: &Failure) {
     match failure {
         Failure::Mistakes(files) => files.iter().for_each(|errors| note(mistakes(errors).trim_end())),
+        Failure::Told(files) => files.iter().for_each(|told| note(told.trim_end())),
         Failure::Input(text) | Failure::Environment(text) | Failure::Fault(text) => note(&format!("cannot {text}")),
     }
 }

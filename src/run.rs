@@ -144,9 +144,9 @@ fn skipped(scenario: ScenarioId, why: &str) -> Event {
 /// The event, and behind the run's first one what there is to say of the scenarios that are left out.
 fn with_left_out(event: Event, left_out: &[Event]) -> Vec<Event> {
     let Event::RunStarted { version, mut scenarios, seed, jobs, model } = event else { return vec![event] };
-    let id = |event: &Event| match event {
-        Event::ScenarioFinished { scenario, .. } => Some(scenario.clone()),
-        _ => None,
+    let id = |event: &Event| {
+        let Event::ScenarioFinished { scenario, .. } = event else { return None };
+        Some(scenario.clone())
     };
     scenarios.extend(left_out.iter().filter_map(id));
     let mut events = vec![Event::RunStarted { version, scenarios, seed, jobs, model }];

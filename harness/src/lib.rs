@@ -3,6 +3,7 @@
 pub mod evidence;
 pub mod jail;
 pub mod judge;
+pub mod living;
 pub mod model;
 pub mod plan;
 mod probe;

@@ -44,7 +44,7 @@ pub(super) fn read(order: &Order) -> Result<Scenario, String> {
 }
 
 /// Raises the world of a scenario's first state.
-pub(super) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
+pub(crate) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
     let state = Arc::new(State::initial(scenario));
     World::raise(state, scenario, order.programs.clone(), scratch)
 }

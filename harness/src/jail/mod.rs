@@ -1,8 +1,8 @@
 //! The inner side of a run: the process that owns one scenario's world, and what it says on its control socket.
 
-mod course;
+pub(crate) mod course;
 pub(crate) mod protocol;
-mod reach;
+pub(crate) mod reach;
 
 use std::io::BufReader;
 use std::os::unix::net::UnixStream;
@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use lab::jail::JailContext;
 
 use self::protocol::{FromJail, Order, Speaker, read};
+use crate::living;
 
 /// What a jail ends with when the environment cannot hold it.
 const ENVIRONMENT: u8 = 3;
@@ -44,8 +45,9 @@ fn obey(context: &JailContext) -> Result<(), String> {
     speaker.say(&FromJail::Ready)?;
     let order: Option<Order> = read(&mut BufReader::new(listening))?;
     let order = order.ok_or("hear an order")?;
-    match order.reach.clone() {
-        None => course::run(&order, &context.scratch, &mut speaker),
-        Some(services) => reach::run(&order, &services, &context.scratch, &mut speaker),
+    match (&order.reach, &order.lab) {
+        (Some(services), _) => reach::run(&order, services, &context.scratch, &mut speaker),
+        (None, Some(socket)) => living::serve(&order, socket, &context.scratch, &mut speaker),
+        (None, None) => course::run(&order, &context.scratch, &mut speaker),
     }
 }

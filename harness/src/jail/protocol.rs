@@ -31,6 +31,8 @@ pub(crate) struct Order {
     pub(crate) fail_fast: bool,
     /// Only these services are probed between all endpoints, before the first step.
     pub(crate) reach: Option<Vec<FlowService>>,
+    /// The lab is to live, and to listen here.
+    pub(crate) lab: Option<PathBuf>,
 }
 
 /// What a jail says.

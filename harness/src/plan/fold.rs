@@ -11,59 +11,84 @@ use super::{Ends, PlannedAct, PlannedCell, PlannedStep, complete, ends};
 use crate::scenario::{Action, Claim, Expectation, Scenario, Step};
 use crate::state::{State, Transition};
 
-/// What the walk through the steps carries.
-struct Walk<'a> {
-    scenario: &'a Scenario,
-    now: Timestamp,
-    problems: &'a mut Problems,
+/// What the steps so far have led to.
+#[derive(Clone, Debug)]
+pub(crate) struct Trail {
     state: Arc<State>,
+    /// The states at the ends of the steps.
     history: Vec<State>,
     sessions: Sessions,
     planned: Vec<PlannedStep>,
 }
 
-/// Every step as it is to be run, `repeat` unrolled.
-pub(super) fn steps(scenario: &Scenario, now: Timestamp, problems: &mut Problems) -> Vec<PlannedStep> {
-    let mut walk = Walk {
-        scenario,
-        now,
-        problems,
-        state: Arc::new(State::initial(scenario)),
-        history: Vec::new(),
-        sessions: Sessions::default(),
-        planned: Vec::new(),
-    };
-    for (index, step) in scenario.steps.iter().enumerate() {
-        for round in 1..=step.repeat {
-            let name = match step.repeat {
-                1 => step.name.clone(),
-                rounds => format!("{} ({round} of {rounds})", step.name),
-            };
-            let planned = walk.step(index, step, Arc::from(name));
-            walk.planned.push(planned);
-        }
-        walk.history.push((*walk.state).clone());
+impl Trail {
+    /// No step so far.
+    pub(crate) fn of(state: State) -> Self {
+        Self { state: Arc::new(state), history: Vec::new(), sessions: Sessions::default(), planned: Vec::new() }
     }
-    walk.planned
+
+    /// Where it has led to.
+    pub(crate) fn state(&self) -> &Arc<State> {
+        &self.state
+    }
+
+    /// Goes on with steps from a text; gives them as they are to be run, `repeat` unrolled.
+    pub(crate) fn go(
+        &mut self,
+        (source, steps): (&str, &[Step]),
+        now: Timestamp,
+        problems: &mut Problems,
+    ) -> &[PlannedStep] {
+        let (so_far, planned) = (self.history.len(), self.planned.len());
+        let mut walk = Walk { source, now, problems, trail: self };
+        for (index, step) in steps.iter().enumerate() {
+            for round in 1..=step.repeat {
+                let name = match step.repeat {
+                    1 => step.name.clone(),
+                    rounds => format!("{} ({round} of {rounds})", step.name),
+                };
+                let planned = walk.step(so_far + index, step, Arc::from(name));
+                walk.trail.planned.push(planned);
+            }
+            walk.trail.history.push((*walk.trail.state).clone());
+        }
+        &self.planned[planned..]
+    }
+}
+
+/// What the walk through the steps carries.
+struct Walk<'a> {
+    /// The text in which the steps stand.
+    source: &'a str,
+    now: Timestamp,
+    problems: &'a mut Problems,
+    trail: &'a mut Trail,
+}
+
+/// Every step of a scenario as it is to be run.
+pub(super) fn steps(scenario: &Scenario, now: Timestamp, problems: &mut Problems) -> Vec<PlannedStep> {
+    let mut trail = Trail::of(State::initial(scenario));
+    trail.go((&scenario.source, &scenario.steps), now, problems);
+    trail.planned
 }
 
 impl Walk<'_> {
     fn step(&mut self, index: usize, step: &Step, name: Arc<str>) -> PlannedStep {
-        let before = Arc::clone(&self.state);
-        let sessions_before = self.sessions.clone();
+        let before = Arc::clone(&self.trail.state);
+        let sessions_before = self.trail.sessions.clone();
         let acts = self.acts(step);
-        self.sessions.traffic(&self.state, self.now, |_| true);
-        let state = Arc::clone(&self.state);
-        let mut names = Names { source: &self.scenario.source, state: &state, problems: self.problems };
+        self.trail.sessions.traffic(&self.trail.state, self.now, |_| true);
+        let state = Arc::clone(&self.trail.state);
+        let mut names = Names { source: self.source, state: &state, problems: self.problems };
         let mut table = cells::table(&mut names, step.expect.iter());
         if let Some((earlier, line)) = step.same_as {
-            let place = cells::line_place(&self.scenario.source, line);
-            if let Some(earlier) = self.planned.iter().rev().find(|planned| planned.index == earlier) {
+            let place = cells::line_place(self.source, line);
+            if let Some(earlier) = self.trail.planned.iter().rev().find(|planned| planned.index == earlier) {
                 cells::same_as(&mut names, earlier, (line, place), &mut table);
             }
         }
-        complete::check(&self.scenario.source, step, &state, &table, names.problems);
-        let mut sessions = self.sessions.planned(&sessions_before, &state, &name, step.line);
+        complete::check(self.source, step, &state, &table, names.problems);
+        let mut sessions = self.trail.sessions.planned(&sessions_before, &state, &name, step.line);
         let mut findings = sessions::claim(&mut names, step, &mut sessions);
         let events = events(&mut names, step);
         let (cells, left_out) = self.cells(step, &table, &name);
@@ -88,40 +113,40 @@ impl Walk<'_> {
     fn acts(&mut self, step: &Step) -> Vec<PlannedAct> {
         let mut acts = Vec::new();
         for doing in &step.doing {
-            let mut next = (*self.state).clone();
-            if let Err(why) = next.apply(&doing.action, &self.history) {
+            let mut next = (*self.trail.state).clone();
+            if let Err(why) = next.apply(&doing.action, &self.trail.history) {
                 let place = policy::Span::from(doing.place.clone());
                 self.problems.report(policy::Problem::new(place, why));
                 continue;
             }
-            let transition = Transition::between(&self.state, &next);
-            self.state = Arc::new(next);
+            let transition = Transition::between(&self.trail.state, &next);
+            self.trail.state = Arc::new(next);
             let action = &doing.action;
             let carries = |open: &str| {
                 matches!(action, Action::Open { name, .. } if name == open)
                     || matches!(action, Action::SendOn { names } if names.iter().any(|name| name == open))
             };
-            self.sessions.traffic(&self.state, self.now, carries);
-            acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.state) });
+            self.trail.sessions.traffic(&self.trail.state, self.now, carries);
+            acts.push(PlannedAct { doing: doing.clone(), transition, state: Arc::clone(&self.trail.state) });
         }
         acts
     }
 
     fn cells(&self, step: &Step, table: &Table, name: &Arc<str>) -> (Vec<PlannedCell>, usize) {
-        let plan = |listed: &Listed| cells::planned(&self.state, listed, name, self.now);
+        let plan = |listed: &Listed| cells::planned(&self.trail.state, listed, name, self.now);
         let mut planned: Vec<PlannedCell> = table.listed().iter().filter_map(plan).collect();
         if step.expect.is_empty() && step.same_as.is_none() {
             return (planned, 0);
         }
-        let (more, left_out) = cells::unlisted(&self.state, table, step.line);
+        let (more, left_out) = cells::unlisted(&self.trail.state, table, step.line);
         planned.extend(more.iter().filter_map(plan));
         (planned, left_out)
     }
 
     /// Cells of `throughout`: between endpoints that are there all the while, with what is right on the way.
     fn throughout(&mut self, step: &Step, acts: &[PlannedAct], before: &State, name: &Arc<str>) -> Vec<PlannedCell> {
-        let state = Arc::clone(&self.state);
-        let mut names = Names { source: &self.scenario.source, state: &state, problems: self.problems };
+        let state = Arc::clone(&self.trail.state);
+        let mut names = Names { source: self.source, state: &state, problems: self.problems };
         let table = cells::table(&mut names, step.throughout.iter());
         let states: Vec<&State> = std::iter::once(before).chain(acts.iter().map(|act| act.state.as_ref())).collect();
         let planned = table.listed().iter().filter_map(|listed| cells::planned(&state, listed, name, self.now));

@@ -5,7 +5,7 @@ mod claims;
 mod complete;
 mod detected;
 pub(crate) mod ends;
-mod fold;
+pub(crate) mod fold;
 mod services;
 pub(crate) mod sessions;
 

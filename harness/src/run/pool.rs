@@ -119,6 +119,7 @@ impl<'a> Pool<'a> {
             fail_fast: self.options.fail_fast,
             programs: self.options.programs.clone(),
             reach,
+            lab: None,
         };
         if let Err(error) = Speaker::new(&jail.control).say(&order) {
             tracing::debug!(error, "a jail has ended before its order");

@@ -21,6 +21,7 @@ pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use flooding::{Fate, Flooding};
 pub use publication::{Publication, Refuser};
+pub(crate) use read::{Fold, parse_living, parse_steps};
 pub use read::{LoadError, ScenarioErrors, load, parse};
 pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};

@@ -8,6 +8,7 @@ mod effort;
 mod floods;
 mod kept;
 mod links;
+mod living;
 mod local;
 mod memory;
 mod observe;

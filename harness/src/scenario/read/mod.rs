@@ -24,8 +24,9 @@ use std::time::Duration;
 use policy::yaml::{self, Fields, Node};
 use policy::{Errors, Problem, Problems, Span, line_and_column};
 
+pub(crate) use self::steps::Fold;
 use self::topology::Pool;
-use super::{PolicyText, Scenario, soon};
+use super::{PolicyText, Scenario, Step, soon};
 use crate::plan;
 use crate::state::State;
 
@@ -45,6 +46,12 @@ impl ScenarioErrors {
     #[must_use]
     pub fn files(&self) -> &[Errors] {
         &self.0
+    }
+}
+
+impl From<Errors> for ScenarioErrors {
+    fn from(errors: Errors) -> Self {
+        Self(vec![errors])
     }
 }
 
@@ -91,16 +98,47 @@ pub fn parse(
     text: &str,
     open: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Scenario, ScenarioErrors> {
+    read(file, text, open, |reader| Some(reader.scenario()?.0))
+}
+
+/// The same, for a world that further steps are to be done to: with what there is before the first of its own.
+pub(crate) fn parse_living(
+    file: &str,
+    text: &str,
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<(Scenario, Fold), ScenarioErrors> {
+    read(file, text, open, |reader| reader.scenario())
+}
+
+/// Reads further steps, one or a list of them, as they would stand behind those that a fold knows.
+pub(crate) fn parse_steps(
+    fold: &mut Fold,
+    (file, text): (&str, &str),
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Vec<Step>, ScenarioErrors> {
+    read(file, text, open, |reader| {
+        let root = yaml::tree(reader.text, &mut reader.problems)?;
+        Some(reader.step_or_steps(&root, fold))
+    })
+}
+
+/// Reads a text; gives what it says, or all that is wrong with it and with the files that it names.
+fn read<T>(
+    file: &str,
+    text: &str,
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+    what: impl FnOnce(&mut Reader<'_>) -> Option<T>,
+) -> Result<T, ScenarioErrors> {
     let placed = soon::placed(text);
     let text = placed.as_str();
     let mut reader =
         Reader { file, text, open, problems: Problems::default(), foreign: Vec::new(), policies: BTreeMap::new() };
-    let scenario = reader.scenario();
+    let found = what(&mut reader);
     let Reader { problems, foreign, .. } = reader;
     let mut files: Vec<Errors> = problems.into_errors(file, text).into_iter().collect();
     files.extend(foreign);
-    match scenario {
-        Some(scenario) if files.is_empty() => Ok(scenario),
+    match found {
+        Some(found) if files.is_empty() => Ok(found),
         _ if files.is_empty() => Err(ScenarioErrors(unread(file, text).into_iter().collect())),
         _ => Err(ScenarioErrors(files)),
     }
@@ -126,7 +164,7 @@ struct Reader<'a> {
 }
 
 impl Reader<'_> {
-    fn scenario(&mut self) -> Option<Scenario> {
+    fn scenario(&mut self) -> Option<(Scenario, Fold)> {
         let root = yaml::tree(self.text, &mut self.problems)?;
         let fields = self.fields(&root, "a scenario", &KEYS, &LATER)?;
         self.version(&fields);
@@ -148,12 +186,12 @@ impl Reader<'_> {
             policy,
             steps: Vec::new(),
         };
+        let fold = Fold::new(State::initial(&scenario), pool);
         if let Some(steps) = fields.get("steps") {
-            let state = State::initial(&scenario);
-            scenario.steps = self.steps(steps, state, pool);
+            scenario.steps = self.steps(steps, &mut fold.clone());
             plan::check(&scenario, &mut self.problems);
         }
-        Some(scenario)
+        Some((scenario, fold))
     }
 
     fn version(&mut self, fields: &Fields<'_>) {

@@ -1,6 +1,6 @@
 //! Reading the steps. The state is folded along, so that each item of `do` is checked where it stands.
 
-use policy::yaml::{self, Fields, Node, Text};
+use policy::yaml::{self, Fields, Node, Text, Value};
 use policy::{Problem, Span};
 
 use super::super::Step;
@@ -13,7 +13,8 @@ const KEYS: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat
 const MOST: u32 = 1000;
 
 /// What is known at a point of the steps.
-pub(super) struct Fold {
+#[derive(Clone, Debug)]
+pub(crate) struct Fold {
     pub(super) state: State,
     /// The states at the ends of the steps so far.
     pub(super) history: Vec<State>,
@@ -22,16 +23,35 @@ pub(super) struct Fold {
     pub(super) pool: Pool,
 }
 
+impl Fold {
+    /// Before the first step.
+    pub(super) fn new(state: State, pool: Pool) -> Self {
+        Self { state, history: Vec::new(), names: Vec::new(), pool }
+    }
+}
+
 impl Reader<'_> {
-    pub(super) fn steps(&mut self, node: &Node, state: State, pool: Pool) -> Vec<Step> {
-        let mut fold = Fold { state, history: Vec::new(), names: Vec::new(), pool };
+    pub(super) fn steps(&mut self, node: &Node, fold: &mut Fold) -> Vec<Step> {
+        let items = yaml::items(node, "a list of steps", &mut self.problems).unwrap_or_default();
+        self.each_step(items, fold)
+    }
+
+    /// One step, or a list of them.
+    pub(super) fn step_or_steps(&mut self, node: &Node, fold: &mut Fold) -> Vec<Step> {
+        match node.value {
+            Value::Mapping(_) => self.each_step(std::slice::from_ref(node), fold),
+            Value::Sequence(_) | Value::Scalar(_) => self.steps(node, fold),
+        }
+    }
+
+    fn each_step(&mut self, items: &[Node], fold: &mut Fold) -> Vec<Step> {
         let mut steps = Vec::new();
-        for item in yaml::items(node, "a list of steps", &mut self.problems).unwrap_or_default() {
+        for item in items {
             let Some(fields) = self.fields(item, "a step", &KEYS, &["placement", "family", "csv", "known", "id"])
             else {
                 continue;
             };
-            let step = self.step(&fields, &mut fold);
+            let step = self.step(&fields, fold);
             fold.history.push(fold.state.clone());
             fold.names.push(step.name.clone());
             steps.push(step);

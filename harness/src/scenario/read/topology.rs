@@ -28,7 +28,7 @@ struct AgentOptions {
 }
 
 /// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Pool {
     given: u16,
     taken: BTreeSet<IpAddr>,

@@ -1,0 +1,140 @@
+//! A living lab: a scenario's world before its first step, kept for as long as somebody wants it. Whoever holds its socket asks what
+//! stands, has steps done, probes flows, and runs programs in its VMs.
+//!
+//! The world listens by itself, on a socket in a folder of the machine's: that gives the lab no way out, since a socket in the
+//! file system belongs to no network namespace. Each connection carries one question.
+
+mod exec;
+mod fds;
+mod hold;
+mod serve;
+mod steps;
+
+use std::collections::BTreeMap;
+use std::io::BufReader;
+use std::net::IpAddr;
+use std::os::fd::BorrowedFd;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+
+use policy::{Errors, FlowService};
+use reports::event::{Cell, Event, Finding};
+use serde::{Deserialize, Serialize};
+
+use crate::jail::protocol::read;
+
+pub use hold::{Holding, hold, leave_terminal};
+pub(crate) use serve::serve;
+
+/// What is asked of a living lab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Request {
+    /// What stands?
+    Status,
+    /// Do these steps, one or a list of them in the scenario language, and judge what they expect.
+    Step {
+        /// How mistakes name the text.
+        file: PathBuf,
+        /// The text.
+        text: String,
+    },
+    /// Probe a flow, in each family that both ends have.
+    Probe {
+        /// The source endpoint.
+        source: String,
+        /// The destination endpoint.
+        destination: String,
+        /// The service.
+        service: FlowService,
+    },
+    /// Run a program in a VM, with the three streams that come with the question.
+    Exec {
+        /// The VM, or an outside endpoint.
+        vm: String,
+        /// The program and its arguments.
+        command: Vec<String>,
+    },
+    /// End.
+    Down,
+}
+
+/// What a living lab answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Answer {
+    /// What stands.
+    Status(Standing),
+    /// What came of the steps.
+    Steps(Vec<Event>),
+    /// What came of the probes.
+    Probed(Vec<Probed>),
+    /// The program has ended with this code; 128 and the signal's number where a signal ended it.
+    Ended(i32),
+    /// The text has mistakes.
+    Mistakes(Vec<Mistakes>),
+    /// It ends.
+    Down,
+    /// It could not be done.
+    Failed(String),
+}
+
+/// A probed flow.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Probed {
+    /// What was expected, by the oracle, and what was observed.
+    pub cell: Cell,
+    /// Where the two differ, and what the witnesses saw.
+    pub findings: Vec<Finding>,
+    /// Why: the rule that decides, and the rules passed over.
+    pub why: String,
+}
+
+/// What stands in a living lab.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Standing {
+    /// The scenario's name.
+    pub scenario: String,
+    /// The generation that the center has published last; 0: none.
+    pub generation: u64,
+    /// How many steps have been done.
+    pub steps: usize,
+    /// The VMs and outside endpoints.
+    pub stations: Vec<Station>,
+}
+
+/// A VM or an outside endpoint.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Station {
+    /// Its name.
+    pub name: String,
+    /// The host on which it stands.
+    pub host: String,
+    /// Its addresses.
+    pub addresses: Vec<IpAddr>,
+    /// A VM's labels.
+    pub labels: BTreeMap<String, String>,
+    /// How its agent stands to the center, and the generation that it has acknowledged; `None` where it has none.
+    pub agent: Option<(String, u64)>,
+}
+
+/// A text with mistakes, each at its place.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Mistakes {
+    /// As people read them.
+    pub told: String,
+}
+
+impl Mistakes {
+    fn of(errors: &Errors) -> Self {
+        Self { told: policy::render_plain(errors) }
+    }
+}
+
+/// Asks a living lab by its socket; `streams` go with [`Request::Exec`]. Returns when it has answered.
+///
+/// # Errors
+/// When nobody listens there any more, or the connection breaks.
+pub fn ask(socket: &Path, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, String> {
+    let stream = UnixStream::connect(socket).map_err(|error| format!("speak with the lab: {error}"))?;
+    fds::send(&stream, request, streams)?;
+    read(&mut BufReader::new(&stream))?.ok_or_else(|| "hear the lab's answer: it has ended".to_owned())
+}

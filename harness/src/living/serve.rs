@@ -1,0 +1,112 @@
+//! The world's side of a living lab: it waits for questions, and answers one after another.
+
+use std::fs::{self, Permissions};
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::net::{UnixListener, UnixStream};
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use policy::Name;
+use reports::event::Event;
+
+use super::steps::Course;
+use super::{Answer, Request, Standing, exec, fds};
+use crate::jail::course::raise;
+use crate::jail::protocol::{FromJail, Order, Speaker};
+use crate::scenario::parse_living;
+use crate::world::World;
+
+/// How often the world is looked after while nobody asks, in milliseconds.
+const LOOK: u16 = 500;
+/// How long somebody who has connected may take for the question.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Raises the scenario's first state and serves it until somebody asks it to end.
+pub(crate) fn serve(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
+    match served(order, socket, scratch, speaker) {
+        Ok(()) => Ok(()),
+        Err(reason) => speaker.say(&FromJail::Failed(reason)),
+    }
+}
+
+fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
+    let begun = Instant::now();
+    let folder = order.path.parent().map(Path::to_path_buf).unwrap_or_default();
+    let mut open = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+    let (scenario, fold) = parse_living(&order.scenario.file, &order.text, &mut open)
+        .map_err(|errors| format!("read the scenario: {errors}"))?;
+    let mut world = raise(order, &scenario, scratch)?;
+    let mut course = Course::new(order.scenario.clone(), &scenario, fold);
+    let listener = UnixListener::bind(socket).map_err(|error| format!("listen at {}: {error}", socket.display()))?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(|error| format!("keep others out: {error}"))?;
+    speaker.tell(Event::LabReady {
+        scenario: order.scenario.clone(),
+        seconds: begun.elapsed().as_secs_f64(),
+        vms: scenario.topology.vms.len(),
+        hosts: scenario.topology.hosts.len(),
+    })?;
+    while wait(&listener)?.is_none_or(|asker| !answer(&mut world, &mut course, asker)) {
+        world.idle();
+    }
+    // Where it fails, whoever looks finds nobody who listens.
+    let _gone = fs::remove_file(socket);
+    Ok(())
+}
+
+/// Somebody who asks, if anybody does within a while.
+fn wait(listener: &UnixListener) -> Result<Option<UnixStream>, String> {
+    let mut ends = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
+    match poll(&mut ends, PollTimeout::from(LOOK)) {
+        Ok(0) | Err(nix::errno::Errno::EINTR) => Ok(None),
+        Ok(_) => Ok(listener.accept().ok().map(|(stream, _)| stream)),
+        Err(error) => Err(format!("wait for questions: {error}")),
+    }
+}
+
+/// Answers one question; gives whether it was the last.
+fn answer(world: &mut World, course: &mut Course, asker: UnixStream) -> bool {
+    let heard = asker.set_read_timeout(Some(PATIENCE)).map_err(|error| error.to_string());
+    let (request, streams) = match heard.and_then(|()| fds::receive(&asker)) {
+        Ok(heard) => heard,
+        Err(error) => {
+            tracing::warn!(error, "a question was not heard");
+            return false;
+        }
+    };
+    let ends = matches!(request, Request::Down);
+    if let Some(answer) = answered(world, course, request, streams, &asker) {
+        // Somebody who does not wait for the answer does not want it.
+        let _gone = Speaker::new(&asker).say(&answer);
+    }
+    ends
+}
+
+/// The answer; `None` where it comes later.
+fn answered(
+    world: &mut World,
+    course: &mut Course,
+    request: Request,
+    streams: Vec<OwnedFd>,
+    asker: &UnixStream,
+) -> Option<Answer> {
+    Some(match request {
+        Request::Status => Answer::Status(Standing {
+            scenario: course.id.name.clone(),
+            generation: world.published(),
+            steps: course.done,
+            stations: course.state().endpoints().filter_map(|one: &Name| world.stands(course.state(), one)).collect(),
+        }),
+        Request::Step { file, text } => course.steps(world, &file, &text),
+        Request::Probe { source, destination, service } => course.probe(world, [&source, &destination], service),
+        Request::Exec { vm, command } => {
+            let asker = asker.try_clone().map_err(|error| format!("share a connection: {error}"));
+            match asker.and_then(|asker| exec::start(world, &vm, &command, streams, asker)) {
+                Ok(()) => return None,
+                Err(reason) => Answer::Failed(reason),
+            }
+        }
+        Request::Down => Answer::Down,
+    })
+}

@@ -1,0 +1,145 @@
+//! What is done to a living lab: steps, one after another, and probes.
+
+use std::fs;
+use std::path::Path;
+use std::sync::Arc;
+
+use policy::{Flow, FlowService, Name, Problems, Timestamp};
+use reports::event::{Event, ScenarioId};
+
+use super::{Answer, Mistakes, Probed};
+use crate::jail::reach;
+use crate::judge::judge_step;
+use crate::plan::PlannedStep;
+use crate::plan::fold::Trail;
+use crate::scenario::{Fold, Scenario, ScenarioErrors, parse_steps, soon};
+use crate::state::State;
+use crate::world::World;
+
+/// How many steps a lab takes: it remembers each.
+const MOST: usize = 10_000;
+
+/// Where the steps of a living lab have led to.
+#[derive(Debug)]
+pub(super) struct Course {
+    pub(super) id: ScenarioId,
+    fold: Fold,
+    trail: Trail,
+    pub(super) done: usize,
+    /// A step was left half-way, for this reason: what stands is not known.
+    broken: Option<String>,
+}
+
+impl Course {
+    /// Before the first step.
+    pub(super) fn new(id: ScenarioId, scenario: &Scenario, fold: Fold) -> Self {
+        Self { id, fold, trail: Trail::of(State::initial(scenario)), done: 0, broken: None }
+    }
+
+    /// Where they have led to.
+    pub(super) fn state(&self) -> &Arc<State> {
+        self.trail.state()
+    }
+
+    /// Has steps done.
+    pub(super) fn steps(&mut self, world: &mut World, file: &Path, text: &str) -> Answer {
+        let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
+        let mut open = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
+        if let Some(reason) = &self.broken {
+            return Answer::Failed(format!("do more in a lab in which a step was left half-way: {reason}"));
+        }
+        let text = soon::placed(text);
+        let (mut fold, mut trail) = (self.fold.clone(), self.trail.clone());
+        let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut open);
+        let planned = match planned {
+            Ok(planned) if self.done + planned.len() > MOST => {
+                return Answer::Failed(format!("do more than {MOST} steps in one lab"));
+            }
+            Ok(planned) => planned,
+            Err(errors) => return Answer::Mistakes(errors.files().iter().map(Mistakes::of).collect()),
+        };
+        let mut events = Vec::new();
+        for step in &planned {
+            match self.step(world, step) {
+                Ok(event) => events.push(event),
+                Err(reason) => {
+                    self.broken = Some(reason.clone());
+                    return Answer::Failed(reason);
+                }
+            }
+        }
+        (self.fold, self.trail) = (fold, trail);
+        self.done += planned.len();
+        Answer::Steps(events)
+    }
+
+    fn step(&self, world: &mut World, step: &PlannedStep) -> Result<Event, String> {
+        world.begin(step)?;
+        world.carry_out(step)?;
+        let (observation, figures) = world.observe(step)?;
+        let (cells, findings) = judge_step(step, &observation);
+        Ok(Event::StepFinished {
+            scenario: self.id.clone(),
+            step: step.name.to_string(),
+            generation: observation.published,
+            cells,
+            findings,
+            figures,
+        })
+    }
+
+    /// Probes a flow, in each family that both ends have.
+    pub(super) fn probe(&self, world: &mut World, ends: [&str; 2], service: FlowService) -> Answer {
+        match self.probed(world, ends, service) {
+            Ok(probed) => Answer::Probed(probed),
+            Err(reason) => Answer::Failed(reason),
+        }
+    }
+
+    fn probed(&self, world: &mut World, ends: [&str; 2], service: FlowService) -> Result<Vec<Probed>, String> {
+        let state = self.state();
+        let name = |name: &str| -> Result<Name, String> {
+            let known: Vec<&str> = state.endpoints().map(Name::as_str).collect();
+            let help = policy::did_you_mean(name, &known).map(|help| format!(" ({help})")).unwrap_or_default();
+            state.endpoints().find(|one| one.as_str() == name).cloned().ok_or(format!("find `{name}`{help}"))
+        };
+        let (source, destination) = (name(ends[0])?, name(ends[1])?);
+        if source == destination {
+            return Err("probe from an endpoint to itself".to_owned());
+        }
+        let step = reach::step(state, [(&source, &destination)], &[service]);
+        if step.cells.is_empty() {
+            return Err(format!(
+                "probe {service}: `{source}` and `{destination}` have no address family in common for it"
+            ));
+        }
+        world.begin(&step)?;
+        let (observation, _) = world.observe(&step)?;
+        let (cells, findings) = judge_step(&step, &observation);
+        let probed = step.cells.iter().zip(cells).map(|(planned, cell)| {
+            let of_cell = findings.iter().filter(|finding| finding.family == Some(cell.family)).cloned().collect();
+            let flow = Flow { source: planned.source_address, destination: planned.destination_address, service };
+            let now = Timestamp::now();
+            let why = state.policy.as_ref().map(|text| oracle::why(&text.policy, &state.inventory(), &flow, now));
+            let why = why.map_or_else(|| "there is no policy: every VM is closed\n".to_owned(), |why| why.to_string());
+            Probed { cell, findings: of_cell, why }
+        });
+        Ok(probed.collect())
+    }
+}
+
+/// The steps of a text as they are to be run behind those so far, or all that is wrong with them.
+fn planned(
+    fold: &mut Fold,
+    trail: &mut Trail,
+    (file, text): (&str, &str),
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Vec<PlannedStep>, ScenarioErrors> {
+    let steps = parse_steps(fold, (file, text), open)?;
+    let mut problems = Problems::default();
+    let planned = trail.go((text, &steps), Timestamp::now(), &mut problems).to_vec();
+    match problems.into_errors(file, text) {
+        None => Ok(planned),
+        Some(errors) => Err(errors.into()),
+    }
+}
