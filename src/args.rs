@@ -117,7 +117,7 @@ pub(crate) struct RunManner {
     /// Stop at the first scenario that does not pass; without `--stress`, each runs a thousand times until then
     #[arg(long)]
     pub(crate) until_failure: bool,
-    /// Keep the run in this folder: events.jsonl, junit.xml, report.txt
+    /// Keep the run in this folder: events.jsonl, junit.xml, report.txt, and evidence of what was not as expected
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
     /// Write JUnit XML to this file

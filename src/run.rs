@@ -13,6 +13,7 @@ use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 use crate::args::{MOST_REPEATS, RunArgs, RunManner};
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Failure, Outcome};
+use crate::output;
 use crate::tellers::Tellers;
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
@@ -38,6 +39,10 @@ pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner
         harness::run(jobs, &options, &mut sink).map_err(failure)?.interrupted
     };
     let ending = tellers.finish()?;
+    let evidence = manner.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
+    if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
+        output::note(&format!("evidence: {}", evidence.display()));
+    }
     Ok(if interrupted { Ending::Interrupted } else { ending })
 }
 

@@ -9,6 +9,7 @@ use std::time::Instant;
 use policy::Timestamp;
 use reports::event::{Event, Figures, Finding, ScenarioOutcome};
 
+use super::keep::Keep;
 use super::protocol::{Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, without_expectations};
@@ -84,8 +85,14 @@ impl Course<'_, '_> {
         let names = steps.iter().map(|step| step.name.to_string()).collect();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names })?;
         let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
-        let mut world = raise(self.order, &scenario, scratch)
-            .map_err(|reason| Stopped { reason: format!("cannot {reason}"), findings: never(0) })?;
+        let keep = Keep::of(self.order);
+        let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {
+            keep.iter().for_each(|keep| keep.end(self.order, scratch));
+            Stopped { reason: format!("cannot {reason}"), findings: never(0) }
+        })?;
+        if keep.is_some() {
+            world.keep_frames();
+        }
         self.speaker.tell(Event::LabReady {
             scenario: self.order.scenario.clone(),
             seconds: self.begun.elapsed().as_secs_f64(),
@@ -104,7 +111,7 @@ impl Course<'_, '_> {
         }
         self.finish(&mut world)?;
         if ended.is_err() || self.findings > 0 {
-            self.keep_logs(&world);
+            keep.iter().for_each(|keep| keep.end(self.order, scratch));
         }
         ended
     }
@@ -118,7 +125,7 @@ impl Course<'_, '_> {
         figures.change_seconds = change_seconds;
         self.complete(world);
         self.pending.push_back(Seen { step: step.clone(), observation, figures });
-        self.judge(false)
+        self.judge(world, false)
     }
 
     /// What is left is judged once every agent can speak again; and if none can, as it is.
@@ -130,7 +137,7 @@ impl Course<'_, '_> {
             tracing::warn!(error, "agents could not tell the rest");
         }
         self.complete(world);
-        self.judge(true)
+        self.judge(world, true)
     }
 
     /// Lets earlier steps hear what has been told in this one.
@@ -141,7 +148,7 @@ impl Course<'_, '_> {
     }
 
     /// Judges the steps for which all words are there, in their order; at the end, all.
-    fn judge(&mut self, all: bool) -> Result<(), String> {
+    fn judge(&mut self, world: &mut World, all: bool) -> Result<(), String> {
         while let Some(seen) = self.pending.pop_front() {
             if seen.observation.is_pending() && !all {
                 self.pending.push_front(seen);
@@ -149,6 +156,9 @@ impl Course<'_, '_> {
             }
             let (cells, findings) = judge_step(&seen.step, &seen.observation);
             self.findings += findings.len();
+            if let Some(keep) = Keep::of(self.order).filter(|_| !findings.is_empty()) {
+                keep.step(world, &seen.step, &findings);
+            }
             self.speaker.tell(Event::StepFinished {
                 scenario: self.order.scenario.clone(),
                 step: seen.step.name.to_string(),
@@ -159,22 +169,5 @@ impl Course<'_, '_> {
             })?;
         }
         Ok(())
-    }
-
-    /// Copies the programs' logs to where they outlive the jail.
-    fn keep_logs(&self, world: &World) {
-        let Some(report) = &self.order.report_dir else { return };
-        let plain = |c: char| if c.is_ascii_alphanumeric() || c == '-' { c } else { '-' };
-        let folder = report.join("logs").join(self.order.scenario.name.chars().map(plain).collect::<String>());
-        let made = fs::create_dir_all(&folder);
-        for (name, log) in world.logs() {
-            let kept = made
-                .as_ref()
-                .map_err(ToString::to_string)
-                .and_then(|()| fs::copy(&log, folder.join(format!("{name}.log"))).map_err(|error| error.to_string()));
-            if let Err(error) = kept {
-                tracing::warn!(name, error, "a log could not be kept");
-            }
-        }
     }
 }

@@ -1,6 +1,7 @@
 //! The inner side of a run: the process that owns one scenario's world, and what it says on its control socket.
 
 pub(crate) mod course;
+mod keep;
 pub(crate) mod protocol;
 pub(crate) mod reach;
 

@@ -2,7 +2,9 @@
 
 pub(crate) mod account;
 pub(crate) mod barrier;
+pub(crate) mod capture;
 pub(crate) mod counters;
 pub(crate) mod operator;
+mod pcapng;
 pub(crate) mod taps;
 pub(crate) mod testimony;

@@ -1,9 +1,11 @@
 //! The wire's witness: what left each station and what came up to it, by tuple.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use lab::{Direction, Lab, Tap};
 
+use super::capture::Capture;
 use crate::probe::tuple::Tuple;
 
 const SYN: u8 = 2;
@@ -23,16 +25,18 @@ pub(crate) struct Seen {
 /// A tap at every station.
 #[derive(Debug, Default)]
 pub(crate) struct Taps {
-    taps: BTreeMap<String, Tap>,
+    taps: BTreeMap<Arc<str>, Tap>,
     seen: HashMap<String, HashMap<Tuple, Seen>>,
     lost: u64,
+    /// The frames themselves, where somebody wants them.
+    pub(crate) capture: Option<Capture>,
 }
 
 impl Taps {
     /// Listens at a station; the center's own channel is left out.
     pub(crate) fn open(&mut self, lab: &Lab, station: &str, except: u16) -> lab::Result<()> {
         let tap = lab.station(station)?.tap_except(except)?;
-        self.taps.insert(station.to_owned(), tap);
+        self.taps.insert(station.into(), tap);
         Ok(())
     }
 
@@ -46,15 +50,18 @@ impl Taps {
         self.drain()?;
         self.seen.clear();
         self.lost = 0;
+        self.capture.iter_mut().for_each(Capture::clear);
         Ok(())
     }
 
     /// Takes in what the wires have carried since the last call.
     pub(crate) fn drain(&mut self) -> lab::Result<()> {
         for (station, tap) in &mut self.taps {
-            let seen = self.seen.entry(station.clone()).or_default();
+            let seen = self.seen.entry(station.to_string()).or_default();
             let drained = tap.drain(|frame| {
                 let key = lab::packet::parse(frame.bytes);
+                let ends = key.map(|key| (key.source, key.destination));
+                self.capture.iter_mut().for_each(|capture| capture.keep(station, &frame, ends));
                 key.iter()
                     .for_each(|key| note(seen.entry(Tuple::of_frame(key)).or_default(), frame.direction, key.tcp));
             })?;

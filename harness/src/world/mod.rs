@@ -6,6 +6,7 @@ mod connections;
 mod copy;
 mod effort;
 mod floods;
+mod inspect;
 mod kept;
 mod links;
 mod living;
@@ -150,12 +151,5 @@ impl World {
     fn center_address(&self, vm: &Name) -> SocketAddr {
         let has_v4 = self.state.address(vm, Family::V4).is_some();
         SocketAddr::new(if has_v4 { CENTER_V4 } else { CENTER_V6 }, PORT)
-    }
-
-    /// The logs of all programs, by name, with the folders in which they are.
-    pub(crate) fn logs(&self) -> Vec<(String, PathBuf)> {
-        let center = self.center.iter().map(|program| ("center".to_owned(), program.folder.join("log")));
-        let agents = self.agents.iter().map(|(vm, program)| (vm.to_string(), program.folder.join("log")));
-        center.chain(agents).collect()
     }
 }

@@ -1,0 +1,83 @@
+//! What a run keeps of a scenario in which something was not as expected.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+const SCENARIO: &str = "\
+eastwest: scenario/v1
+name: web is closed, they say
+topology:
+  hosts: [h1]
+  vms:
+    hr: {host: h1, labels: {dept: hr}}
+    web: {host: h1, labels: {app: web}}
+    idle: {host: h1, labels: {app: idle}}
+policy:
+  eastwest: policy/v1
+  rules:
+    - {name: hr-web, allow: tcp/80, from: dept = hr, to: app = web}
+  default: deny
+steps:
+  - name: as it is
+    expect:
+      - hr -> web tcp/80: allow by hr-web
+      - idle -> web tcp/80: deny by default
+  - name: as they say
+    expect:
+      - hr -> web tcp/80: deny by default
+";
+
+/// Runs the scenario with a report, and gives the names of what was kept as evidence.
+fn kept(folder: &Path, options: &[&str], code: i32) -> BTreeSet<String> {
+    fs::write(folder.join("scenario.yaml"), SCENARIO).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    command.current_dir(folder).args(["run", "scenario.yaml", "--report", "out"]).args(options);
+    let output = command.output().unwrap();
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(code), "{said}{}", String::from_utf8_lossy(&output.stdout));
+    assert!(said.contains("evidence: out/evidence"), "{said}");
+    let evidence = folder.join("out/evidence/web-is-closed--they-say");
+    fs::read_dir(evidence).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+}
+
+fn holds(file: &[u8], what: &[u8]) -> bool {
+    file.windows(what.len()).any(|part| part == what)
+}
+
+#[test]
+fn of_a_step_with_findings_the_frames_counters_and_logs_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = kept(folder.path(), &[], 1);
+    let of_steps: Vec<&str> = kept.iter().map(String::as_str).filter(|name| name.starts_with("step-")).collect();
+    let expected = ["step-2-hr-counters.txt", "step-2-web-counters.txt", "step-2.pcapng"];
+    let shown: Vec<&str> = of_steps.iter().copied().filter(|name| !name.ends_with("connections.txt")).collect();
+    assert_eq!(
+        shown, expected,
+        "of the step that was as expected nothing is kept, nor of a VM that no finding is about"
+    );
+    for log in ["center.log", "hr.log", "web.log", "idle.log"] {
+        assert!(kept.iter().any(|name| name.ends_with(log)), "{log} is not among {kept:?}");
+    }
+    let evidence = folder.path().join("out/evidence/web-is-closed--they-say");
+    let frames = fs::read(evidence.join("step-2.pcapng")).unwrap();
+    assert_eq!(frames[..4], [0x0a, 0x0d, 0x0d, 0x0a]);
+    assert!(
+        holds(&frames, b"\x02\0\x02\0hr") && holds(&frames, b"\x02\0\x03\0web"),
+        "each wire has its station's name"
+    );
+    assert!(!holds(&frames, b"idle"), "and only those are there that are concerned");
+    let counted = fs::read_to_string(evidence.join("step-2-web-counters.txt")).unwrap();
+    assert!(counted.contains("allow hr-web\n") && counted.contains("deny default\n"), "{counted}");
+    assert_eq!(fs::read_to_string(evidence.join("again.txt")).unwrap(), "eastwest run scenario.yaml\n");
+}
+
+#[test]
+fn where_a_world_does_not_stand_the_logs_are_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let kept = kept(folder.path(), &["--agent", "/bin/false"], 1);
+    assert!(kept.iter().any(|name| name.ends_with("center.log")), "{kept:?}");
+    assert!(kept.contains("again.txt") && kept.iter().all(|name| !name.ends_with("pcapng")), "{kept:?}");
+}
