@@ -21,7 +21,8 @@ pub fn run(scenario: &Scenario, id: &ScenarioId, now: Timestamp) -> Vec<Event> {
     let began = Instant::now();
     let steps = plan(scenario, now);
     let names = steps.iter().map(|step| step.name.to_string()).collect();
-    let mut events = vec![Event::ScenarioStarted { scenario: id.clone(), steps: names }];
+    let topology = scenario.topology.told();
+    let mut events = vec![Event::ScenarioStarted { scenario: id.clone(), steps: names, topology }];
     let unchecked: usize = steps.iter().map(|step| step.events.len()).sum();
     let failed = steps.iter().any(|step| !step.findings.is_empty());
     events.extend(steps.into_iter().map(|step| finished(id, step)));

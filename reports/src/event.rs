@@ -4,6 +4,7 @@ use policy::{End, Family};
 use serde::{Deserialize, Serialize};
 
 use crate::delays::Delays;
+use crate::topology::Topology;
 
 /// The version of the stream's format that this build writes, and the newest that it reads.
 pub const VERSION: u32 = 1;
@@ -31,6 +32,9 @@ pub enum Event {
         scenario: ScenarioId,
         /// Its steps' names, `repeat` unrolled.
         steps: Vec<String>,
+        /// What stands before its first step; empty in the recordings of older builds.
+        #[serde(default)]
+        topology: Topology,
     },
     /// The lab stands and every agent holds the first generation.
     LabReady {

@@ -11,6 +11,7 @@ mod recording;
 mod run;
 mod table;
 mod terminal;
+pub mod topology;
 mod words;
 
 pub use json::Json;

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::event::{Cell, Event, Figures, Finding, ScenarioId, ScenarioOutcome};
+use crate::topology::Topology;
 
 /// A run, or as much of one as has been told.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -26,6 +27,10 @@ pub struct Run {
 pub struct Scenario {
     /// Which.
     pub id: ScenarioId,
+    /// What stands before its first step.
+    pub topology: Topology,
+    /// The names of its steps, those that were not reached as well.
+    pub planned: Vec<String>,
     /// The steps that were judged.
     pub steps: Vec<Step>,
     /// How it ended; `None` while it has not.
@@ -78,7 +83,16 @@ pub struct Totals {
 
 impl Scenario {
     fn new(id: &ScenarioId) -> Self {
-        Self { id: id.clone(), steps: Vec::new(), ended: None, seconds: 0.0, reason: None, findings: Vec::new() }
+        Self {
+            id: id.clone(),
+            topology: Topology::default(),
+            planned: Vec::new(),
+            steps: Vec::new(),
+            ended: None,
+            seconds: 0.0,
+            reason: None,
+            findings: Vec::new(),
+        }
     }
 
     /// How it ended; a scenario whose end was never told is an error.
@@ -116,8 +130,12 @@ impl Run {
                 *self = Self { seed: *seed, jobs: *jobs, model: *model, ..Self::default() };
                 self.scenarios.extend(scenarios.iter().map(Scenario::new));
             }
-            Event::ScenarioStarted { scenario, steps: _ }
-            | Event::LabReady { scenario, seconds: _, vms: _, hosts: _ } => {
+            Event::ScenarioStarted { scenario, steps, topology } => {
+                let scenario = self.scenario(scenario);
+                scenario.planned.clone_from(steps);
+                scenario.topology.clone_from(topology);
+            }
+            Event::LabReady { scenario, seconds: _, vms: _, hosts: _ } => {
                 self.scenario(scenario);
             }
             Event::StepFinished { scenario, step, generation, cells, findings, figures } => {

@@ -46,7 +46,7 @@ impl<W: Write> Terminal<W> {
         self.run.event(event);
         match event {
             Event::RunStarted { .. } => self.opening(),
-            Event::ScenarioStarted { scenario, steps: _ } => self.status(scenario, "the lab comes up"),
+            Event::ScenarioStarted { scenario, .. } => self.status(scenario, "the lab comes up"),
             Event::LabReady { scenario, .. } => self.status(scenario, "the lab stands"),
             Event::StepFinished { scenario, step, .. } => self.status(scenario, step),
             Event::ScenarioFinished { scenario, .. } => self.ended(scenario),

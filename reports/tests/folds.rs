@@ -3,6 +3,7 @@
 
 use policy::{Action, End, Family, Would};
 use reports::event::{Cell, Event, Figures, Finding, FindingKind, ScenarioId, ScenarioOutcome, Side, VERSION, Word};
+use reports::topology::{Topology, Vm};
 use reports::{Json, Junit, Manner, Recorder, RecordingError, Run, Terminal, Totals, read_recording};
 
 fn id(name: &str) -> ScenarioId {
@@ -61,6 +62,21 @@ fn unmet() -> Finding {
     }
 }
 
+fn topology() -> Topology {
+    let vm = |name: &str, host: &str, managed| Vm {
+        name: name.to_owned(),
+        host: host.to_owned(),
+        labels: [("dept".to_owned(), name[..2].to_owned())].into(),
+        addresses: vec![[10, 0, 0, 7].into()],
+        managed,
+    };
+    Topology {
+        hosts: ["rack-a", "rack-b"].map(str::to_owned).into(),
+        vms: vec![vm("fin-db", "rack-b", true), vm("hr-1", "rack-a", true), vm("hr-long-name", "rack-b", false)],
+        outside: Vec::new(),
+    }
+}
+
 fn step(name: &str, cells: Vec<Cell>, findings: Vec<Finding>) -> Event {
     Event::StepFinished {
         scenario: id(name),
@@ -101,14 +117,18 @@ fn stream() -> Vec<Event> {
     let names = ["all good", "all bad", "left out", "never ended"];
     vec![
         Event::RunStarted { version: VERSION, scenarios: names.map(id).to_vec(), seed: 7, jobs: 2, model: false },
-        Event::ScenarioStarted { scenario: id("all bad"), steps: vec!["the policy holds".to_owned()] },
+        Event::ScenarioStarted {
+            scenario: id("all bad"),
+            steps: vec!["the policy holds".to_owned(), "and is never reached".to_owned()],
+            topology: topology(),
+        },
         Event::LabReady { scenario: id("all bad"), seconds: 0.3, vms: 3, hosts: 2 },
         step("all bad", vec![good.clone(), leak, wrong], findings),
         step("all good", vec![good], Vec::new()),
         ended("all good", ScenarioOutcome::Passed, None),
         ended("all bad", ScenarioOutcome::Failed, None),
         ended("left out", ScenarioOutcome::Skipped, Some("it is slow: name its file to run it")),
-        Event::ScenarioStarted { scenario: id("never ended"), steps: Vec::new() },
+        Event::ScenarioStarted { scenario: id("never ended"), steps: Vec::new(), topology: Topology::default() },
         Event::RunFinished { seconds: 2.5, interrupted: true },
     ]
 }
@@ -202,6 +222,20 @@ fn recorded() -> Vec<u8> {
 fn a_recording_gives_the_same_stream_back() {
     let recording = read_recording(recorded().as_slice()).unwrap();
     assert_eq!((recording.events, recording.truncated), (stream(), None));
+}
+
+#[test]
+fn a_recording_without_topologies_reads_as_one_of_which_none_is_known() {
+    let stands = serde_json::to_string(&topology()).unwrap();
+    let nothing = serde_json::to_string(&Topology::default()).unwrap();
+    let older = String::from_utf8(recorded()).unwrap();
+    let older = older.replace(&format!(",\"topology\":{stands}"), "").replace(&format!(",\"topology\":{nothing}"), "");
+    assert!(!older.contains("topology"), "{older}");
+    let emptied = recorded().len() - older.len() > stands.len();
+    let read = read_recording(older.as_bytes()).unwrap();
+    let mut run = Run::default();
+    read.events.iter().for_each(|event| run.event(event));
+    assert!(emptied && run.scenarios.len() == 4 && run.scenarios.iter().all(|scenario| scenario.topology.is_empty()));
 }
 
 #[test]

@@ -83,7 +83,8 @@ impl Course<'_, '_> {
         let scenario = read(self.order)?;
         let steps = plan(&scenario, Timestamp::now());
         let names = steps.iter().map(|step| step.name.to_string()).collect();
-        self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names })?;
+        let topology = scenario.topology.told();
+        self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;
         let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
         let keep = Keep::of(self.order);
         let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {

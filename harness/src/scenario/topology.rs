@@ -24,6 +24,21 @@ pub struct Topology {
     pub managed: Vec<IpNet>,
 }
 
+impl Topology {
+    /// The topology as reports tell it.
+    #[must_use]
+    pub fn told(&self) -> reports::topology::Topology {
+        let hosts = self.hosts.iter().map(ToString::to_string).collect();
+        let vms = self.vms.iter().map(|(name, vm)| vm.told(name)).collect();
+        let outside = self.outside.iter().map(|(name, endpoint)| reports::topology::Outside {
+            name: name.to_string(),
+            host: endpoint.host.to_string(),
+            addresses: endpoint.addresses.clone(),
+        });
+        reports::topology::Topology { hosts, vms, outside: outside.collect() }
+    }
+}
+
 /// One VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VmSpec {
@@ -51,6 +66,18 @@ pub struct VmSpec {
     pub mode: Mode,
     /// Its agent is of an older build, which speaks this version of the protocol.
     pub protocol: Option<u32>,
+}
+
+impl VmSpec {
+    fn told(&self, name: &Name) -> reports::topology::Vm {
+        reports::topology::Vm {
+            name: name.to_string(),
+            host: self.host.to_string(),
+            labels: self.labels.iter().map(|(key, value)| (key.to_string(), value.clone())).collect(),
+            addresses: self.addresses.clone(),
+            managed: self.agent == AgentKind::Eastwest,
+        }
+    }
 }
 
 /// Who enforces at a VM.
