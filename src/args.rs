@@ -345,13 +345,21 @@ pub(crate) enum RenderFormat {
     Json,
     /// For CI systems
     Junit,
+    /// For CI systems that read the Test Anything Protocol (version 14)
+    Tap,
+    /// For the comment of a merge request or the summary of a job, bounded in length
+    Markdown,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
 }
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
   eastwest report render out
-  eastwest report render out --format junit > junit.xml")]
+  eastwest report render out --format junit > junit.xml
+  eastwest report render out --format github
+  eastwest report render out --format markdown >> \"$GITHUB_STEP_SUMMARY\"")]
 pub(crate) struct RenderArgs {
     /// The folder given to `run --report`
     #[arg(value_name = "DIR")]

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use reports::{Json, Junit, Recording, Run, Terminal};
+use reports::{Github, Json, Junit, Markdown, Recording, Run, Tap, Terminal};
 
 use crate::args::{RenderArgs, RenderFormat};
 use crate::ending::{Failure, Outcome};
@@ -18,6 +18,15 @@ pub(crate) fn render(args: &RenderArgs) -> Outcome {
     Ok(ending(&run))
 }
 
+/// Feeds a recording to a fold, and writes what comes of it.
+macro_rules! fold {
+    ($fold:expr, $recording:expr) => {{
+        let mut fold = $fold;
+        $recording.events.iter().for_each(|event| fold.event(event));
+        fold.finish(io::stdout().lock())
+    }};
+}
+
 fn write(recording: &Recording, format: RenderFormat) -> io::Result<()> {
     match format {
         RenderFormat::Human => {
@@ -25,15 +34,10 @@ fn write(recording: &Recording, format: RenderFormat) -> io::Result<()> {
             recording.events.iter().try_for_each(|event| terminal.event(event))?;
             terminal.finish()
         }
-        RenderFormat::Json => {
-            let mut json = Json::default();
-            recording.events.iter().for_each(|event| json.event(event));
-            json.finish(io::stdout().lock())
-        }
-        RenderFormat::Junit => {
-            let mut junit = Junit::default();
-            recording.events.iter().for_each(|event| junit.event(event));
-            junit.finish(io::stdout().lock())
-        }
+        RenderFormat::Json => fold!(Json::default(), recording),
+        RenderFormat::Junit => fold!(Junit::default(), recording),
+        RenderFormat::Tap => fold!(Tap::default(), recording),
+        RenderFormat::Markdown => fold!(Markdown::default(), recording),
+        RenderFormat::Github => fold!(Github::default(), recording),
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
-use crate::event::{Event, Finding, ScenarioOutcome, Side};
+use crate::event::{Event, Finding, ScenarioOutcome};
 use crate::run::{Run, Scenario, Step};
 
 /// Gathers a run and writes it as JUnit XML.
@@ -116,29 +116,11 @@ fn cause(scenario: &Scenario, finding: &Finding) -> String {
     }
     for (label, side) in [("expected", &finding.expected), ("observed", &finding.observed)] {
         if let Some(side) = side {
-            text.push_str(&format!("  {label}  {}\n", phrase(side)));
+            text.push_str(&format!("  {label}  {}\n", side.phrase()));
         }
     }
     for line in finding.detail.lines() {
         text.push_str(&format!("  {line}\n"));
-    }
-    text
-}
-
-/// A side as a scenario would write it: `reject by hr-reads-no-ledgers at source`.
-fn phrase(side: &Side) -> String {
-    let mut text = side.verdict.to_string();
-    if let Some(rule) = &side.rule {
-        text.push_str(&format!(" by {rule}"));
-    }
-    if let Some(end) = side.end {
-        text.push_str(&format!(" at {end}"));
-    }
-    if let Some(would) = &side.would {
-        text.push_str(&format!(", would {}", would.verdict));
-        if let Some(rule) = &would.rule {
-            text.push_str(&format!(" by {rule}"));
-        }
     }
     text
 }

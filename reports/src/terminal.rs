@@ -2,10 +2,12 @@
 
 use std::io::{self, Write};
 
+use crate::causes::causes;
 use crate::delays::Delays;
 use crate::event::{Event, Figures, Finding, ScenarioId, ScenarioOutcome, Side};
 use crate::run::{Run, Scenario, Step, Totals};
 use crate::table::Table;
+use crate::words::count;
 
 /// How a [`Terminal`] writes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -177,25 +179,17 @@ impl<W: Write> Terminal<W> {
 
     /// The cause of each finding in words, once for those that have it in common.
     fn causes(&mut self, id: &ScenarioId, findings: &[Finding]) -> io::Result<()> {
-        let cause =
-            |finding: &Finding| (finding.kind, finding.line, finding.expectation.clone(), finding.detail.clone());
-        let mut told = Vec::new();
-        for finding in findings {
-            if told.contains(&cause(finding)) {
-                continue;
-            }
-            told.push(cause(finding));
-            let times = findings.iter().filter(|other| cause(other) == cause(finding)).count();
-            let times = if times > 1 { format!(" ({times} times)") } else { String::new() };
-            let expectation = match finding.expectation.as_str() {
-                "" if finding.source.is_some() => "by the oracle: the scenario lists no such pair".to_owned(),
-                "" => String::new(),
-                expectation => format!("`{expectation}`"),
+        for cause in causes(findings) {
+            let first = cause.first;
+            let times = if cause.times() > 1 { format!(" ({} times)", cause.times()) } else { String::new() };
+            let claim = match first.claim() {
+                claim if claim == first.expectation && !claim.is_empty() => format!("`{claim}`"),
+                claim => claim.to_owned(),
             };
-            let kind = self.tint(Tint::Bad, finding.kind.as_str());
-            let line = format!("    {kind} {}:{} {expectation}{times}", id.file, finding.line);
+            let kind = self.tint(Tint::Bad, first.kind.as_str());
+            let line = format!("    {kind} {}:{} {claim}{times}", id.file, first.line);
             writeln!(self.writer, "{}", line.trim_end())?;
-            self.indented(&finding.detail)?;
+            self.indented(&first.detail)?;
         }
         Ok(())
     }
@@ -205,22 +199,10 @@ impl<W: Write> Terminal<W> {
     }
 
     fn summary(&mut self, run: &Run) -> io::Result<()> {
-        let Totals { scenarios, passed, failed, error, skipped, cells, findings, again, by_clock } = run.totals();
+        let Totals { failed, error, .. } = run.totals();
         let tint = if failed + error > 0 { Tint::Bad } else { Tint::Good };
-        let line = format!(
-            "{}: {passed} passed, {failed} failed, {error} error, {skipped} skipped",
-            count(scenarios, "scenario")
-        );
-        let line = self.tint(tint, &line);
-        let rest =
-            format!("{}, {}, {again} again, {by_clock} by clock", count(cells, "cell"), count(findings, "finding"));
-        match run.seconds {
-            Some(seconds) if run.interrupted => {
-                writeln!(self.writer, "\n{line}; {rest}, interrupted after {seconds:.3} s")
-            }
-            Some(seconds) => writeln!(self.writer, "\n{line}; {rest}, in {seconds:.3} s"),
-            None => writeln!(self.writer, "\n{line}; {rest}; the stream ends before the run does"),
-        }
+        let line = self.tint(tint, &run.outcomes());
+        writeln!(self.writer, "\n{line}; {}", run.circumstances())
     }
 
     fn tint(&self, tint: Tint, text: &str) -> String {
@@ -270,10 +252,6 @@ fn side(side: Option<&Side>) -> [String; 4] {
         end.map_or_else(dash, |end| end.to_string()),
         would.unwrap_or_else(dash),
     ]
-}
-
-fn count(number: usize, noun: &str) -> String {
-    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 fn first_line(text: &str) -> &str {

@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::event::{Finding, FindingKind, ScenarioOutcome, Word};
+use crate::event::{Finding, FindingKind, ScenarioOutcome, Side, Word};
+use crate::run::{Run, Totals};
 
 impl FindingKind {
     /// The word, as in JSON.
@@ -76,6 +77,66 @@ impl Finding {
         }
         text
     }
+
+    /// The flow with its family behind it; empty where it is about none.
+    pub(crate) fn flow_and_family(&self) -> String {
+        let family = self.family.map(|family| format!(" {family}")).unwrap_or_default();
+        if self.source.is_none() { String::new() } else { format!("{}{family}", self.flow()) }
+    }
+
+    /// The expectation, or where it comes from if the scenario has none.
+    pub(crate) fn claim(&self) -> &str {
+        match self.expectation.as_str() {
+            "" if self.source.is_some() => "by the oracle: the scenario lists no such pair",
+            expectation => expectation,
+        }
+    }
+}
+
+impl Side {
+    /// As a scenario would write it: `reject by hr-reads-no-ledgers at source`.
+    #[must_use]
+    pub fn phrase(&self) -> String {
+        let mut text = self.verdict.to_string();
+        if let Some(rule) = &self.rule {
+            text.push_str(&format!(" by {rule}"));
+        }
+        if let Some(end) = self.end {
+            text.push_str(&format!(" at {end}"));
+        }
+        if let Some(would) = &self.would {
+            text.push_str(&format!(", would {}", would.verdict));
+            if let Some(rule) = &would.rule {
+                text.push_str(&format!(" by {rule}"));
+            }
+        }
+        text
+    }
+}
+
+impl Run {
+    /// The sums in words: `4 scenarios: 1 passed, …`.
+    pub(crate) fn outcomes(&self) -> String {
+        let Totals { scenarios, passed, failed, error, skipped, .. } = self.totals();
+        format!("{}: {passed} passed, {failed} failed, {error} error, {skipped} skipped", count(scenarios, "scenario"))
+    }
+
+    /// How it was run and how long it took, in words.
+    pub(crate) fn circumstances(&self) -> String {
+        let Totals { cells, findings, again, by_clock, .. } = self.totals();
+        let sums =
+            format!("{}, {}, {again} again, {by_clock} by clock", count(cells, "cell"), count(findings, "finding"));
+        match self.seconds {
+            Some(seconds) if self.interrupted => format!("{sums}, interrupted after {seconds:.3} s"),
+            Some(seconds) => format!("{sums}, in {seconds:.3} s"),
+            None => format!("{sums}; the stream ends before the run does"),
+        }
+    }
+}
+
+/// A number with its noun, which gets an s where it is not one.
+pub(crate) fn count(number: usize, noun: &str) -> String {
+    format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
 }
 
 impl fmt::Display for FindingKind {
