@@ -81,6 +81,30 @@ pub struct Totals {
     pub by_clock: u64,
 }
 
+/// How a run ended, and so the command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Conclusion {
+    /// All as expected.
+    AsExpected,
+    /// Something was not as expected.
+    Findings,
+    /// It was interrupted, or its end was never told.
+    Interrupted,
+}
+
+impl Step {
+    /// The generation under which the finding's cell was judged; the step's where it is about no cell.
+    pub(crate) fn generation_of(&self, finding: &Finding) -> u64 {
+        let cell = self.cells.iter().find(|cell| {
+            Some(&cell.source) == finding.source.as_ref()
+                && Some(&cell.destination) == finding.destination.as_ref()
+                && Some(&cell.service) == finding.service.as_ref()
+                && Some(cell.family) == finding.family
+        });
+        cell.map_or(self.generation, |cell| cell.generation)
+    }
+}
+
 impl Scenario {
     fn new(id: &ScenarioId) -> Self {
         Self {
@@ -159,6 +183,19 @@ impl Run {
                 self.seconds = Some(*seconds);
                 self.interrupted = *interrupted;
             }
+        }
+    }
+
+    /// How it ended.
+    #[must_use]
+    pub fn conclusion(&self) -> Conclusion {
+        let totals = self.totals();
+        if self.interrupted || self.seconds.is_none() {
+            Conclusion::Interrupted
+        } else if totals.failed + totals.error + totals.findings > 0 {
+            Conclusion::Findings
+        } else {
+            Conclusion::AsExpected
         }
     }
 

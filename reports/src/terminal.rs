@@ -219,24 +219,13 @@ impl<W: Write> Terminal<W> {
 fn rows(table: &mut Table, finding: &Finding, step: Option<&Step>) {
     let family = finding.family.map(|family| family.to_string()).unwrap_or_default();
     let line = finding.line.to_string();
-    let generation = step.map(|step| generation(step, finding).to_string()).unwrap_or_default();
+    let generation = step.map(|step| step.generation_of(finding).to_string()).unwrap_or_default();
     let flow = finding.flow();
     let [verdict, rule, end, would] = side(finding.expected.as_ref());
     let kind = finding.kind.as_str();
     table.row([kind, &flow, &family, "expected", &verdict, &rule, &end, &would, "", &line]);
     let [verdict, rule, end, would] = side(finding.observed.as_ref());
     table.row(["", "", "", "observed", &verdict, &rule, &end, &would, &generation, ""]);
-}
-
-/// The generation under which the finding's cell was judged; the step's where it is about no cell.
-fn generation(step: &Step, finding: &Finding) -> u64 {
-    let cell = step.cells.iter().find(|cell| {
-        Some(&cell.source) == finding.source.as_ref()
-            && Some(&cell.destination) == finding.destination.as_ref()
-            && Some(&cell.service) == finding.service.as_ref()
-            && Some(cell.family) == finding.family
-    });
-    cell.map_or(step.generation, |cell| cell.generation)
 }
 
 fn side(side: Option<&Side>) -> [String; 4] {
