@@ -117,7 +117,7 @@ pub(crate) struct RunManner {
     /// Stop at the first scenario that does not pass; without `--stress`, each runs a thousand times until then
     #[arg(long)]
     pub(crate) until_failure: bool,
-    /// Keep the run in this folder: events.jsonl, junit.xml, report.txt, and evidence of what was not as expected
+    /// Keep the run in this folder: events.jsonl, report.html, report.txt, junit.xml, and evidence of what was not as expected
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
     /// Write JUnit XML to this file
@@ -325,7 +325,7 @@ pub(crate) struct MergeArgs {
     /// The folders given to each part's `run --report`
     #[arg(value_name = "DIR", required = true)]
     pub(crate) folders: Vec<PathBuf>,
-    /// Keep the whole in this folder: events.jsonl, junit.xml, report.txt
+    /// Keep the whole in this folder: events.jsonl, report.html, report.txt, junit.xml
     #[arg(long, value_name = "DIR")]
     pub(crate) report: Option<PathBuf>,
     /// Write JUnit XML to this file
@@ -351,6 +351,8 @@ pub(crate) enum RenderFormat {
     Markdown,
     /// Workflow commands, which GitHub shows beside the lines of a change
     Github,
+    /// One page that needs nothing else, for a browser and for print
+    Html,
 }
 
 #[derive(Debug, clap::Args)]
@@ -359,7 +361,8 @@ Examples:
   eastwest report render out
   eastwest report render out --format junit > junit.xml
   eastwest report render out --format github
-  eastwest report render out --format markdown >> \"$GITHUB_STEP_SUMMARY\"")]
+  eastwest report render out --format markdown >> \"$GITHUB_STEP_SUMMARY\"
+  eastwest report render out --format html --baseline yesterday > report.html")]
 pub(crate) struct RenderArgs {
     /// The folder given to `run --report`
     #[arg(value_name = "DIR")]
@@ -367,6 +370,9 @@ pub(crate) struct RenderArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: RenderFormat,
+    /// Say what changed since the run that was kept in this folder (with `--format html`)
+    #[arg(long, value_name = "OLDDIR")]
+    pub(crate) baseline: Option<PathBuf>,
 }
 
 fn sabotage(text: &str) -> Result<harness::Sabotage, String> {

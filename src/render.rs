@@ -2,19 +2,23 @@
 
 use std::io;
 
-use reports::{Github, Json, Junit, Markdown, Recording, Run, Tap, Terminal};
+use reports::{Github, Html, Json, Junit, Markdown, Recording, Run, Tap, Terminal};
 
 use crate::args::{RenderArgs, RenderFormat};
 use crate::ending::{Failure, Outcome};
 use crate::output;
-use crate::recorded::recording;
+use crate::recorded::{recorded, recording};
 use crate::tellers::ending;
 
 pub(crate) fn render(args: &RenderArgs) -> Outcome {
-    let recording = recording(&args.folder)?;
-    write(&recording, args.format).map_err(|error| Failure::Fault(format!("write the report: {error}")))?;
+    if args.baseline.is_some() && args.format != RenderFormat::Html {
+        return Err(Failure::Input("compare with --baseline in another form than --format html".to_owned()));
+    }
+    let told = recording(&args.folder)?;
+    let baseline = args.baseline.as_deref().map(recorded).transpose()?;
+    write(&told, args.format, baseline).map_err(|error| Failure::Fault(format!("write the report: {error}")))?;
     let mut run = Run::default();
-    recording.events.iter().for_each(|event| run.event(event));
+    told.events.iter().for_each(|event| run.event(event));
     Ok(ending(&run))
 }
 
@@ -27,7 +31,7 @@ macro_rules! fold {
     }};
 }
 
-fn write(recording: &Recording, format: RenderFormat) -> io::Result<()> {
+fn write(recording: &Recording, format: RenderFormat, baseline: Option<Run>) -> io::Result<()> {
     match format {
         RenderFormat::Human => {
             let mut terminal = Terminal::new(io::stdout().lock(), reports::Manner { live: false, ..output::manner() });
@@ -39,5 +43,6 @@ fn write(recording: &Recording, format: RenderFormat) -> io::Result<()> {
         RenderFormat::Tap => fold!(Tap::default(), recording),
         RenderFormat::Markdown => fold!(Markdown::default(), recording),
         RenderFormat::Github => fold!(Github::default(), recording),
+        RenderFormat::Html => fold!(Html::compared_with(baseline), recording),
     }
 }

@@ -1,11 +1,11 @@
 //! All who listen to a run: standard output, the report folder, the JUnit file, and the sums that give the exit code.
 
 use std::fs::{self, File};
-use std::io::{self, Stdout};
+use std::io::{self, BufWriter, Stdout};
 use std::path::Path;
 
 use reports::event::Event;
-use reports::{Json, Junit, Manner, Recorder, Run, Terminal};
+use reports::{Conclusion, Html, Json, Junit, Manner, Recorder, Run, Terminal};
 
 use crate::args::Format;
 use crate::ending::{Ending, Failure};
@@ -16,13 +16,10 @@ pub(crate) const EVENTS: &str = "events.jsonl";
 
 /// How a run ends the command.
 pub(crate) fn ending(run: &Run) -> Ending {
-    let totals = run.totals();
-    if run.interrupted || run.seconds.is_none() {
-        Ending::Interrupted
-    } else if totals.failed + totals.error + totals.findings > 0 {
-        Ending::Findings
-    } else {
-        Ending::AsExpected
+    match run.conclusion() {
+        Conclusion::AsExpected => Ending::AsExpected,
+        Conclusion::Findings => Ending::Findings,
+        Conclusion::Interrupted => Ending::Interrupted,
     }
 }
 
@@ -33,6 +30,7 @@ pub(crate) struct Tellers {
     json: Option<Json>,
     junit: Vec<(File, Junit)>,
     text: Option<Terminal<File>>,
+    page: Option<(File, Html)>,
     recorder: Option<Recorder<File>>,
     fault: Option<io::Error>,
 }
@@ -45,6 +43,7 @@ impl Tellers {
             json: (format == Format::Json).then(Json::default),
             junit: Vec::new(),
             text: None,
+            page: None,
             recorder: None,
             fault: None,
         };
@@ -53,6 +52,7 @@ impl Tellers {
             fs::create_dir_all(folder).map_err(wrong)?;
             tellers.recorder = Some(Recorder::new(create(&folder.join(EVENTS))?));
             tellers.text = Some(Terminal::new(create(&folder.join("report.txt"))?, Manner::default()));
+            tellers.page = Some((create(&folder.join("report.html"))?, Html::default()));
             tellers.junit.push((create(&folder.join("junit.xml"))?, Junit::default()));
         }
         if let Some(path) = junit {
@@ -76,6 +76,9 @@ impl Tellers {
         if let Some(json) = &mut self.json {
             json.event(event);
         }
+        if let Some((_, page)) = &mut self.page {
+            page.event(event);
+        }
         self.junit.iter_mut().for_each(|(_, junit)| junit.event(event));
         self.hear(told);
     }
@@ -85,6 +88,9 @@ impl Tellers {
         let mut told = Ok(());
         if let Some(text) = self.text.take() {
             told = told.and(text.finish());
+        }
+        if let Some((file, page)) = self.page.take() {
+            told = told.and(page.finish(BufWriter::new(file)));
         }
         for (file, junit) in std::mem::take(&mut self.junit) {
             told = told.and(junit.finish(file));

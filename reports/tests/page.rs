@@ -18,14 +18,12 @@ fn examples() -> PathBuf {
 }
 
 fn page(events: &[Event], baseline: Option<&[Event]>) -> String {
-    let mut html = match baseline {
-        Some(earlier) => {
-            let mut run = Run::default();
-            earlier.iter().for_each(|event| run.event(event));
-            Html::default().compared_with(run)
-        }
-        None => Html::default(),
+    let gathered = |events: &[Event]| {
+        let mut run = Run::default();
+        events.iter().for_each(|event| run.event(event));
+        run
     };
+    let mut html = Html::compared_with(baseline.map(gathered));
     events.iter().for_each(|event| html.event(event));
     let mut bytes = Vec::new();
     html.finish(&mut bytes).unwrap();

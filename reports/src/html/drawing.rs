@@ -143,7 +143,7 @@ fn drawing(figure: &mut Markup, plan: &Plan<'_>, arrows: &[(&str, &str, FindingK
         for (station, place) in &plan.stations {
             rectangle(svg, station.class, *place, BOX);
             text(svg, "name", Place { x: place.x + 8, y: place.y + 19 }, &shortened(station.name, 19));
-            text(svg, "small", Place { x: place.x + 8, y: place.y + 36 }, &shortened(&station.second, 25));
+            text(svg, "small", Place { x: place.x + 8, y: place.y + 36 }, &shortened(&station.second, 22));
         }
         let place =
             |name: &str| plan.stations.iter().find(|(station, _)| station.name == name).map(|(_, place)| *place);

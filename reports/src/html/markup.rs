@@ -27,6 +27,9 @@ impl Markup {
         for (name, value) in attributes {
             self.0.push(' ');
             self.0.push_str(name);
+            if value.is_empty() {
+                continue;
+            }
             self.0.push('=');
             let quote = if is_plain(value) { "" } else { "\"" };
             self.0.push_str(quote);
@@ -90,7 +93,7 @@ const BLOCKS: [&str; 18] = [
 
 /// Whether a value needs no quotes.
 fn is_plain(value: &str) -> bool {
-    !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.#".contains(&byte))
+    value.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-_.#".contains(&byte))
 }
 
 /// Controls, also those that turn the direction of writing, are shown by their numbers.
@@ -119,7 +122,7 @@ mod tests {
         let rows = [
             ("plain ü", "<p title=\"plain ü\">plain ü</p>\n"),
             ("word", "<p title=word>word</p>\n"),
-            ("", "<p title=\"\"></p>\n"),
+            ("", "<p title></p>\n"),
             ("<b>&", "<p title=\"&lt;b&gt;&amp;\">&lt;b&gt;&amp;</p>\n"),
             ("\" on=x", "<p title=\"&quot; on=x\">&quot; on=x</p>\n"),
             ("a/b", "<p title=\"a/b\">a/b</p>\n"),

@@ -36,10 +36,10 @@ pub struct Html {
 }
 
 impl Html {
-    /// Compares with an earlier run.
+    /// A page that says what changed since an earlier run, where there is one.
     #[must_use]
-    pub fn compared_with(self, baseline: Run) -> Self {
-        Self { baseline: Some(baseline), ..self }
+    pub fn compared_with(baseline: Option<Run>) -> Self {
+        Self { run: Run::default(), baseline }
     }
 
     /// Takes in one event.

@@ -1,5 +1,7 @@
 //! The list of scenarios, and each of them with its steps.
 
+use std::collections::BTreeMap;
+
 use super::markup::Markup;
 use super::truth::{Flow, Links};
 use super::{MOST_BYTES, badge, drawing, is_told, spread, story, truth};
@@ -55,7 +57,7 @@ fn body(section: &mut Markup, number: usize, scenario: &Scenario) {
     section.within("p", &[("class", "faint")], |line| {
         line.element("code", &[], &scenario.id.file);
         let (steps, cells) = (count(scenario.steps.len(), "step"), count(scenario.cells(), "flow"));
-        line.text(&format!(", {steps}, {cells}, {:.3} s", scenario.seconds));
+        line.text(&format!(", {steps}, {cells}, {:.3} s{}", scenario.seconds, kinds(scenario)));
     });
     if let Some(cause) = scenario.cause() {
         section.element("pre", &[("tabindex", "0")], cause).constant("\n");
@@ -76,6 +78,14 @@ fn body(section: &mut Markup, number: usize, scenario: &Scenario) {
         stories(section, &format!("s{number}-x"), &causes(&scenario.findings), (scenario, None));
     }
     spread::write(section, scenario);
+}
+
+/// How many findings of each kind: `; 2 leak, 1 unmet`.
+fn kinds(scenario: &Scenario) -> String {
+    let mut kinds = BTreeMap::new();
+    scenario.all_findings().for_each(|finding| *kinds.entry(finding.kind).or_insert(0) += 1);
+    let words: Vec<String> = kinds.iter().map(|(kind, number)| format!("{number} {kind}")).collect();
+    if words.is_empty() { String::new() } else { format!("; {}", words.join(", ")) }
 }
 
 fn write_step(section: &mut Markup, prefix: &str, at: usize, (scenario, step): (&Scenario, &Step)) {

@@ -17,7 +17,7 @@ pub(super) fn write(section: &mut Markup, scenario: &Scenario) {
         cells.filter(|cell| cell.settle_us > 0).map(|cell| Duration::from_micros(cell.settle_us)).collect();
     let Some(Delays { count: number, median_ms, p99_ms, most_ms }) = Delays::of(&all) else { return };
     let said = format!("{number} verdicts: median {median_ms:.2} ms, p99 {p99_ms:.2} ms, most {most_ms:.2} ms");
-    section.within("details", &[], |details| {
+    section.within("details", &[("open", "")], |details| {
         details.element("summary", &[], &format!("How long verdicts took: {said}"));
         details.within("figure", &[], |figure| drawing(figure, &buckets(&all)));
     });

@@ -2,7 +2,7 @@
 
 use super::markup::Markup;
 use crate::causes::Cause;
-use crate::event::{Finding, Side};
+use crate::event::{Finding, FindingKind, Side};
 use crate::run::{Scenario, Step};
 use crate::words::count;
 
@@ -40,7 +40,11 @@ fn facts(article: &mut Markup, scenario: &Scenario, step: Option<&Step>, finding
             list.element("code", &[], finding.claim()).constant(" ");
         }
         list.constant("at ").element("code", &[], &format!("{}:{}", scenario.id.file, finding.line));
-        for (term, side) in [("<dt>expected<dd>", &finding.expected), ("<dt>observed<dd>", &finding.observed)] {
+        let seen = match finding.kind == FindingKind::Disagreement {
+            true => "<dt>the policy says<dd>",
+            false => "<dt>observed<dd>",
+        };
+        for (term, side) in [("<dt>expected<dd>", &finding.expected), (seen, &finding.observed)] {
             if let Some(side) = side {
                 list.constant(term);
                 verdict(list, side);

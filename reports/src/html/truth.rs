@@ -63,14 +63,19 @@ pub(super) fn write(section: &mut Markup, step: &Step, links: &Links<'_>) {
     if calm.is_empty() {
         return;
     }
-    let flows = calm.iter().map(|table| table.flows * table.of.len()).sum();
+    let sum = calm.iter().map(|table| table.flows * table.of.len()).sum();
     section.within("details", &[], |details| {
-        let (tables, flows) = (count(calm.len(), "truth table"), count(flows, "flow"));
+        let (tables, flows) = (count(calm.len(), "truth table"), count(sum, "flow"));
         details.within("summary", &[], |summary| {
             summary.constant("<span class=good>✓</span> ").text(&format!("{tables} with {flows}, all as expected"));
         });
-        calm.iter().for_each(|table| one(details, table, &count(table.flows, "flow")));
+        calm.iter().for_each(|table| one(details, table, &size(table)));
     });
+}
+
+fn size(table: &Table<'_>) -> String {
+    let each = if table.of.len() > 1 { " each" } else { "" };
+    format!("{}{each}", count(table.flows, "flow"))
 }
 
 fn one(out: &mut Markup, table: &Table<'_>, said: &str) {
@@ -92,9 +97,10 @@ fn tables<'a>(step: &'a Step, links: &Links<'_>) -> Vec<Table<'a>> {
     for cell in &step.cells {
         let held = cells.entry((&cell.service, cell.family)).or_default();
         let place = (cell.source.as_str(), cell.destination.as_str());
-        // Of several probes of one flow, the one that differs is shown.
-        if !held.get(&place).is_some_and(|other| other.expected != other.observed) {
-            held.insert(place, cell);
+        // Of several of one flow, such as a probe beside an open session, the one that differs is shown.
+        let shown = held.entry(place).or_insert(cell);
+        if shown.expected.verdict == shown.observed.verdict {
+            *shown = if cell.expected.verdict == cell.observed.verdict { *shown } else { cell };
         }
     }
     let mut tables: Vec<Table<'a>> = Vec::new();
