@@ -29,14 +29,21 @@ const TITLES: [(Change, &str, &str); 7] = [
     (Change::TakenIn, "+ runs, was left out before", "faint"),
 ];
 
+/// A longer list is folded, unless it is of scenarios that fail.
+const MOST: usize = 8;
+
 fn group(page: &mut Markup, (title, class): (&str, &str), found: &[&Compared<'_>]) {
-    page.within("h3", &[], |heading| {
-        heading.element("span", &[("class", class)], title).text(&format!(": {}", found.len()));
-    });
-    page.within("ul", &[], |list| {
-        for compared in found {
-            list.within("li", &[], |item| one(item, compared));
-        }
+    let folded = found.len() > MOST && class != "bad";
+    let open: &[(&'static str, &str)] = if folded { &[] } else { &[("open", "")] };
+    page.within("details", open, |details| {
+        details.within("summary", &[], |heading| {
+            heading.element("span", &[("class", class)], title).text(&format!(": {}", found.len()));
+        });
+        details.within("ul", &[], |list| {
+            for compared in found {
+                list.within("li", &[], |item| one(item, compared));
+            }
+        });
     });
 }
 

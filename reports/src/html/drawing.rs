@@ -18,6 +18,8 @@ const MOST_HIGH: usize = 6;
 const MOST_WIDE: usize = 4;
 /// How many arrows are drawn.
 const MOST_ARROWS: usize = 24;
+/// How many arrows at most have their word on them; of more, words would cover each other.
+const MOST_WORDS: usize = 8;
 
 /// A place in the drawing.
 #[derive(Clone, Copy)]
@@ -149,7 +151,7 @@ fn drawing(figure: &mut Markup, plan: &Plan<'_>, arrows: &[(&str, &str, FindingK
             |name: &str| plan.stations.iter().find(|(station, _)| station.name == name).map(|(_, place)| *place);
         for (source, destination, kind) in arrows.iter().take(MOST_ARROWS) {
             if let (Some(from), Some(to)) = (place(source), place(destination)) {
-                arrow(svg, from, to, *kind);
+                arrow(svg, from, to, (arrows.len() <= MOST_WORDS).then_some(*kind));
             }
         }
     });
@@ -166,8 +168,8 @@ fn text(svg: &mut Markup, class: &'static str, place: Place, text: &str) {
     svg.element("text", &[("class", class), ("x", &x), ("y", &y)], text);
 }
 
-/// An arrow from box to box, with its word on it: from side to side, or out of the column and back into it.
-fn arrow(svg: &mut Markup, from: Place, to: Place, kind: FindingKind) {
+/// An arrow from box to box, with a word on it: from side to side, or out of the column and back into it.
+fn arrow(svg: &mut Markup, from: Place, to: Place, kind: Option<FindingKind>) {
     let middle = BOX.1 / 2;
     let (start_y, end_y) = (from.y + middle - 6, to.y + middle + 6);
     let (start_x, end_x, turn) = match from.x.cmp(&to.x) {
@@ -181,6 +183,7 @@ fn arrow(svg: &mut Markup, from: Place, to: Place, kind: FindingKind) {
     let back = if turn < end_x { end_x - 9 } else { end_x + 9 };
     let tip = format!("M {end_x} {end_y} L {back} {} L {back} {} Z", end_y - 5, end_y + 5);
     svg.open("path", &[("class", "tip"), ("d", &tip)]).close("path");
+    let Some(kind) = kind else { return };
     // The middle of the curve lies three quarters of the way to its turn.
     let x = (start_x + end_x + 6 * turn) / 8;
     let place = Place { x, y: i32::midpoint(start_y, end_y) + 4 };
@@ -188,11 +191,14 @@ fn arrow(svg: &mut Markup, from: Place, to: Place, kind: FindingKind) {
     svg.element("text", &[("class", "word"), ("x", &x), ("y", &y), ("text-anchor", "middle")], kind.as_str());
 }
 
+/// Text that fits; what is left out is in the middle, for names often differ at their ends.
 fn shortened(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some(_) => text.chars().take(most - 1).chain(['…']).collect(),
-        None => text.to_owned(),
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
     }
+    let end = most / 3;
+    text.chars().take(most - 1 - end).chain(['…']).chain(text.chars().skip(length - end)).collect()
 }
 
 /// All of it in words.
@@ -227,4 +233,48 @@ fn row(details: &mut Markup, (name, host): (&str, &str), addresses: &[std::net::
     let addresses: Vec<String> = addresses.iter().map(ToString::to_string).collect();
     details.constant("<tr><th scope=row>").text(name).constant("<td>").text(host);
     details.constant("<td>").text(&addresses.join(", ")).constant("<td>");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_both_its_ends() {
+        for (text, most, expected) in
+            [("abcdef", 6, "abcdef"), ("abcdefg", 6, "abc…fg"), ("", 6, ""), ("äöüß", 3, "ä…ß")]
+        {
+            assert_eq!(shortened(text, most), expected);
+        }
+    }
+
+    /// A row: hosts, VMs on each, and the size of the drawing.
+    fn check(hosts: usize, vms: usize, expected: (i32, i32)) {
+        let hosts: Vec<String> = (0..hosts).map(|number| format!("h{number}")).collect();
+        let vm = |host: &String, number| Vm {
+            name: format!("{host}-{number}"),
+            host: host.clone(),
+            labels: BTreeMap::new(),
+            addresses: Vec::new(),
+            managed: true,
+        };
+        let stand = hosts.iter().flat_map(|host| (0..vms).map(move |number| vm(host, number))).collect();
+        let topology = Topology { hosts, vms: stand, outside: Vec::new() };
+        let plan = plan(&topology);
+        assert_eq!((plan.size, plan.stations.len()), (expected, plan.hosts.len() * vms));
+        let mut places: Vec<_> = plan.stations.iter().map(|(_, place)| (place.x, place.y)).collect();
+        places.sort_unstable();
+        places.dedup();
+        assert_eq!(places.len(), plan.stations.len(), "no two boxes are at one place");
+    }
+
+    #[test]
+    fn hosts_stand_beside_each_other_as_far_as_there_is_room() {
+        check(0, 0, (0, 0));
+        check(1, 0, (180, 84));
+        check(1, 6, (180, 374));
+        check(1, 7, (348, 258));
+        check(4, 1, (972, 84));
+        check(5, 1, (972, 180));
+    }
 }

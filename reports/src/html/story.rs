@@ -83,14 +83,12 @@ fn evidence(article: &mut Markup, detail: &str) {
     }
     article.constant("<h5>Evidence</h5>\n<ul class=evidence>\n");
     for line in detail.lines().take(MOST_LINES) {
-        article.within("li", &[], |item| match witness(line) {
-            Some((who, says)) => {
-                item.element("b", &[], who).constant(" ").text(says);
-            }
-            None => {
-                item.text(line.trim());
-            }
-        });
+        match witness(line) {
+            Some((who, says)) => article.within("li", &[("class", "witness")], |item| {
+                item.element("b", &[], who).constant(" ").element("span", &[], says);
+            }),
+            None => article.element("li", &[], line.trim()),
+        };
     }
     article.constant("</ul>\n");
     left_out(article, detail.lines().count().saturating_sub(MOST_LINES), "line");
