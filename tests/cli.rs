@@ -80,7 +80,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 51] = [
+    let rows: [(&str, i32, &[&str]); 54] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -125,6 +125,9 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("why policy.yaml 10.1.1.1 fd00::1 tcp/80", 2, &["no address family in common"]),
         ("reach good/small.yaml --services tcp/80,tcp/23", 0, &["hr -> web tcp/80 v4: allow by hr-web", "at source"]),
         ("report render absent", 2, &["cannot open the recording", "absent/events.jsonl"]),
+        ("report render absent --baseline absent", 2, &["another form than --format html"]),
+        ("report render absent --format html --baseline absent", 2, &["cannot open the recording"]),
+        ("report render --help", 0, &["Examples:", "--baseline", "markdown", "tap", "github"]),
         ("agent status --state absent", 3, &["cannot "]),
         ("agent suspend --for 10m --state absent", 3, &["cannot ask the agent at absent/control.sock"]),
         ("agent suspend --for 25h --state absent", 2, &["a time from 1s to 24h"]),
@@ -160,6 +163,15 @@ fn a_recorded_run_renders_again_as_it_was_told() {
         String::from_utf8(output.stdout).unwrap()
     };
     assert_eq!(render("human"), told);
+    assert_eq!(render("html"), read("out/report.html"));
+    for (format, holds) in [
+        ("html --baseline out", "As before: 1 scenario."),
+        ("markdown", "### failed: `small`"),
+        ("github", "::error file=wrong/wrong.yaml,line=12,title=disagreement%3A "),
+        ("tap", "TAP version 14\n1..3\n"),
+    ] {
+        assert!(render(format).contains(holds), "{format}: {}", render(format));
+    }
     assert_eq!(read("out/report.txt"), told);
     assert_eq!(read("out/junit.xml"), read("again.xml"));
     assert_eq!(render("junit"), read("again.xml"));

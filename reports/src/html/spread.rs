@@ -8,7 +8,7 @@ use crate::run::Scenario;
 use crate::words::count;
 
 /// The measures of the drawing.
-const BAR: usize = 44;
+const BAR: usize = 54;
 const HIGH: usize = 60;
 
 pub(super) fn write(section: &mut Markup, scenario: &Scenario) {

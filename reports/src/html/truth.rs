@@ -55,23 +55,42 @@ impl<'a> Flow<'a> {
 
 /// The tables of a step.
 pub(super) fn write(section: &mut Markup, step: &Step, links: &Links<'_>) {
-    let (differing, calm): (Vec<_>, Vec<_>) = tables(step, links).into_iter().partition(|table| table.differing > 0);
+    let tables = tables(step, links);
+    let shown: usize = tables.iter().map(Table::sum).sum();
+    let (differing, calm): (Vec<_>, Vec<_>) = tables.into_iter().partition(|table| table.differing > 0);
     for table in &differing {
         let differ = if table.differing == 1 { "differs" } else { "differ" };
         let said = format!("{}, of which {} {differ} from what was expected", size(table), table.differing);
         one(section, table, &said);
     }
-    if calm.is_empty() {
-        return;
+    if !calm.is_empty() {
+        folded(section, &calm);
     }
-    let sum = calm.iter().map(|table| table.flows * table.of.len()).sum();
+    let hidden = step.cells.len() - shown;
+    if hidden > 0 {
+        let said =
+            format!("{} of the same, such as open sessions, not shown in the tables.", count(hidden, "more flow"));
+        section.element("p", &[("class", "faint")], &said);
+    }
+}
+
+/// Tables with all as expected.
+fn folded(section: &mut Markup, calm: &[Table<'_>]) {
+    let flows = calm.iter().map(Table::sum).sum();
     section.within("details", &[], |details| {
-        let (tables, flows) = (count(calm.len(), "truth table"), count(sum, "flow"));
+        let (tables, flows) = (count(calm.len(), "truth table"), count(flows, "flow"));
         details.within("summary", &[], |summary| {
             summary.constant("<span class=good>✓</span> ").text(&format!("{tables} with {flows}, all as expected"));
         });
         calm.iter().for_each(|table| one(details, table, &size(table)));
     });
+}
+
+impl Table<'_> {
+    /// How many flows it shows, in all that it stands for.
+    fn sum(&self) -> usize {
+        self.flows * self.of.len()
+    }
 }
 
 fn size(table: &Table<'_>) -> String {
