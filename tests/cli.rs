@@ -165,7 +165,7 @@ fn a_recorded_run_renders_again_as_it_was_told() {
     assert_eq!(render("human"), told);
     assert_eq!(render("html"), read("out/report.html"));
     for (format, holds) in [
-        ("html --baseline out", "As before: 1 scenario."),
+        ("html --baseline out", "As before: 2 scenarios."),
         ("markdown", "### failed: `small`"),
         ("github", "::error file=wrong/wrong.yaml,line=12,title=disagreement%3A "),
         ("tap", "TAP version 14\n1..3\n"),

@@ -47,17 +47,17 @@ fn facts(article: &mut Markup, scenario: &Scenario, step: Option<&Step>, finding
         for (term, side) in [("<dt>expected<dd>", &finding.expected), (seen, &finding.observed)] {
             if let Some(side) = side {
                 list.constant(term);
-                verdict(list, side);
+                list.element("strong", &[], &side.phrase());
+                // What the policy reads is not what became of a packet.
+                if term != "<dt>the policy says<dd>" {
+                    list.text(&format!(" ({})", side.verdict.meaning()));
+                }
             }
         }
         if let Some(generation) = step.map(|step| step.generation_of(finding)).filter(|generation| *generation > 0) {
             list.constant("<dt>policy<dd>").text(&format!("generation {generation}"));
         }
     });
-}
-
-fn verdict(list: &mut Markup, side: &Side) {
-    list.element("strong", &[], &side.phrase()).text(&format!(" ({})", side.verdict.meaning()));
 }
 
 /// The flows that have the cause in common.
