@@ -87,11 +87,12 @@ fn next(page: &mut Markup, run: &Run) {
     page.within("pre", &[("tabindex", "0")], |code| {
         code.element("code", &[], &format!("eastwest run {} {how}", files.join(" ")));
     });
-    page.constant("\n");
+    page.constant("\n<p>The same from the folder of this report: <code>eastwest rerun DIR --failed</code>.</p>\n");
 }
 
 /// A word of a shell.
 fn quoted(text: &str) -> String {
+    let text = if text.starts_with('-') && text != "-" { &format!("./{text}") } else { text };
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./".contains(c);
     if !text.is_empty() && text.chars().all(plain) {
         text.to_owned()
@@ -106,8 +107,15 @@ mod tests {
 
     #[test]
     fn a_file_is_one_word_of_the_command() {
-        let rows =
-            [("a/b-c.yaml", "a/b-c.yaml"), ("a b", "'a b'"), ("it's", "'it'\\''s'"), ("$(x)", "'$(x)'"), ("", "''")];
+        let rows = [
+            ("a/b-c.yaml", "a/b-c.yaml"),
+            ("a b", "'a b'"),
+            ("it's", "'it'\\''s'"),
+            ("$(x)", "'$(x)'"),
+            ("-", "-"),
+            ("-a", "./-a"),
+            ("", "''"),
+        ];
         for (text, expected) in rows {
             assert_eq!(quoted(text), expected);
         }
