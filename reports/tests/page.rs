@@ -123,7 +123,9 @@ fn run(scenarios: &[(&str, ScenarioOutcome, Vec<Vm>, Vec<Vec<Cell>>)]) -> Vec<Ev
 
 /// A page in which every word that a user can choose is this one.
 fn named(name: &str) -> String {
-    let cells = vec![cell((name, "b"), name, Family::V4, Word::Allow), cell(("b", name), name, Family::V6, Word::Deny)];
+    let mut leak = cell((name, "b"), name, Family::V4, Word::Allow);
+    (leak.expected.rule, leak.observed.rule) = (Some(name.to_owned()), Some(name.to_owned()));
+    let cells = vec![leak, cell(("b", name), name, Family::V6, Word::Deny)];
     let vms = vec![vm(name, name), vm("b", name)];
     let events = run(&[
         (name, ScenarioOutcome::Failed, vms.clone(), vec![cells]),
