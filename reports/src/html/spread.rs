@@ -81,15 +81,13 @@ mod tests {
 
     #[test]
     fn a_bucket_holds_its_bound_and_none_is_left_out() {
-        let rows: [(&[u64], &[(u128, usize)]); 4] = [
-            (&[], &[]),
-            (&[128], &[(128, 1)]),
-            (&[128, 129], &[(128, 1), (256, 1)]),
-            (&[1, 5, 6], &[(1, 1), (2, 0), (4, 0), (8, 2)]),
-        ];
-        for (all, expected) in rows {
+        let check = |all: &[u64], expected: &[(u128, usize)]| {
             let all: Vec<Duration> = all.iter().copied().map(Duration::from_micros).collect();
             assert_eq!(buckets(&all), expected);
-        }
+        };
+        check(&[], &[]);
+        check(&[128], &[(128, 1)]);
+        check(&[128, 129], &[(128, 1), (256, 1)]);
+        check(&[1, 5, 6], &[(1, 1), (2, 0), (4, 0), (8, 2)]);
     }
 }

@@ -40,24 +40,25 @@ fn facts(article: &mut Markup, scenario: &Scenario, step: Option<&Step>, finding
             list.element("code", &[], finding.claim()).constant(" ");
         }
         list.constant("at ").element("code", &[], &format!("{}:{}", scenario.id.file, finding.line));
-        let seen = match finding.kind == FindingKind::Disagreement {
-            true => "<dt>the policy says<dd>",
-            false => "<dt>observed<dd>",
-        };
-        for (term, side) in [("<dt>expected<dd>", &finding.expected), (seen, &finding.observed)] {
-            if let Some(side) = side {
-                list.constant(term);
-                list.element("strong", &[], &side.phrase());
-                // What the policy reads is not what became of a packet.
-                if term != "<dt>the policy says<dd>" {
-                    list.text(&format!(" ({})", side.verdict.meaning()));
-                }
-            }
+        verdict(list, "<dt>expected<dd>", finding.expected.as_ref(), true);
+        // What the policy reads is not what became of a packet.
+        match finding.kind == FindingKind::Disagreement {
+            true => verdict(list, "<dt>the policy says<dd>", finding.observed.as_ref(), false),
+            false => verdict(list, "<dt>observed<dd>", finding.observed.as_ref(), true),
         }
         if let Some(generation) = step.map(|step| step.generation_of(finding)).filter(|generation| *generation > 0) {
             list.constant("<dt>policy<dd>").text(&format!("generation {generation}"));
         }
     });
+}
+
+/// A side of the comparison, and what became of the traffic by it where it was tried.
+fn verdict(list: &mut Markup, term: &'static str, side: Option<&Side>, tried: bool) {
+    let Some(side) = side else { return };
+    list.constant(term).element("strong", &[], &side.phrase());
+    if tried {
+        list.text(&format!(" ({})", side.verdict.meaning()));
+    }
 }
 
 /// The flows that have the cause in common.

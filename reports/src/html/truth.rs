@@ -23,6 +23,9 @@ pub(super) struct Flow<'a> {
 /// The findings about each flow, with the place where they are told.
 pub(super) type Links<'a> = BTreeMap<Flow<'a>, Vec<(FindingKind, Option<String>)>>;
 
+/// The cells of one table, by source and destination.
+type Cells<'a> = BTreeMap<(&'a str, &'a str), &'a Cell>;
+
 /// Equal tables.
 struct Table<'a> {
     of: Vec<(&'a str, Family)>,
@@ -113,7 +116,7 @@ fn title(of: &[(&str, Family)]) -> String {
 }
 
 fn tables<'a>(step: &'a Step, links: &Links<'_>) -> Vec<Table<'a>> {
-    let mut cells: BTreeMap<(&str, Family), BTreeMap<(&str, &str), &Cell>> = BTreeMap::new();
+    let mut cells: BTreeMap<(&str, Family), Cells<'_>> = BTreeMap::new();
     for cell in &step.cells {
         let held = cells.entry((&cell.service, cell.family)).or_default();
         let place = (cell.source.as_str(), cell.destination.as_str());
@@ -145,7 +148,7 @@ fn ordered<'a>(names: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
 }
 
 /// The rows of a table, and how many of its cells differ.
-fn rows(cells: &BTreeMap<(&str, &str), &Cell>, links: &Links<'_>) -> (Markup, usize) {
+fn rows(cells: &Cells<'_>, links: &Links<'_>) -> (Markup, usize) {
     let sources = ordered(cells.keys().map(|(source, _)| *source));
     let destinations = ordered(cells.keys().map(|(_, destination)| *destination));
     let mut rows = Markup::default();
@@ -158,16 +161,20 @@ fn rows(cells: &BTreeMap<(&str, &str), &Cell>, links: &Links<'_>) -> (Markup, us
     for source in sources {
         rows.constant("\n<tr><th scope=row>").text(source);
         for destination in &destinations {
-            match cells.get(&(source, *destination)) {
-                Some(cell) => differing += usize::from(write_cell(&mut rows, cell, links, differing < MOST_TITLES)),
-                None => {
-                    rows.constant(if source == *destination { "<td>·" } else { "<td>" });
-                }
-            }
+            let Some(cell) = cells.get(&(source, *destination)) else {
+                rows.constant(empty(source, destination));
+                continue;
+            };
+            differing += usize::from(write_cell(&mut rows, cell, links, differing < MOST_TITLES));
         }
     }
     rows.constant("\n");
     (rows, differing)
+}
+
+/// A cell of which nothing was tried: of a station and itself, or of a pair that is not there.
+fn empty(source: &str, destination: &str) -> &'static str {
+    if source == destination { "<td>·" } else { "<td>" }
 }
 
 /// A cell: its sign, or where it differs what was expected, what was observed, and the kind of the finding.
