@@ -117,15 +117,8 @@ pub(crate) struct RunManner {
     /// Stop at the first scenario that does not pass; without `--stress`, each runs a thousand times until then
     #[arg(long)]
     pub(crate) until_failure: bool,
-    /// Keep the run in this folder: events.jsonl, report.html, report.txt, junit.xml, and evidence of what was not as expected
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
-    /// Write JUnit XML to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// What to write to standard output
-    #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) told: ToldArgs,
     /// Judge by the oracle alone: no packets, no privileges
     #[arg(long)]
     pub(crate) model: bool,
@@ -144,6 +137,20 @@ pub(crate) struct RunManner {
     /// Break a part of the lab behind the judge's back: a test of the harness itself
     #[arg(long, hide = true, value_name = "PART", conflicts_with = "model", value_parser = sabotage)]
     pub(crate) sabotage: Option<harness::Sabotage>,
+}
+
+/// Where a run is told.
+#[derive(Debug, clap::Args)]
+pub(crate) struct ToldArgs {
+    /// Keep the run in this folder: events.jsonl, report.html, report.txt, junit.xml, and evidence of what was not as expected
+    #[arg(long, value_name = "DIR")]
+    pub(crate) report: Option<PathBuf>,
+    /// Write JUnit XML to this file
+    #[arg(long, value_name = "FILE")]
+    pub(crate) junit: Option<PathBuf>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -325,15 +332,8 @@ pub(crate) struct MergeArgs {
     /// The folders given to each part's `run --report`
     #[arg(value_name = "DIR", required = true)]
     pub(crate) folders: Vec<PathBuf>,
-    /// Keep the whole in this folder: events.jsonl, report.html, report.txt, junit.xml
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
-    /// Write JUnit XML to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// What to write to standard output
-    #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
+    #[command(flatten)]
+    pub(crate) told: ToldArgs,
 }
 
 /// The forms in which a recorded run is rendered.

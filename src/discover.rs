@@ -5,7 +5,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use harness::scenario::{LoadError, Scenario, parse};
+use harness::scenario::{LoadError, Scenario, beside, parse};
 
 use crate::check::read_text;
 use crate::ending::Failure;
@@ -100,9 +100,7 @@ pub(crate) fn inventory(path: &Path) -> Result<Scenario, Failure> {
 }
 
 fn read(path: &Path, text: &str) -> Result<Scenario, Failure> {
-    let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut open = |name: &str| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    parse(&path.display().to_string(), text, &mut open).map_err(|errors| failure(LoadError::Wrong(errors)))
+    parse(&path.display().to_string(), text, &mut beside(path)).map_err(|errors| failure(LoadError::Wrong(errors)))
 }
 
 fn failure(error: LoadError) -> Failure {

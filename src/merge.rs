@@ -13,7 +13,7 @@ use crate::tellers::Tellers;
 pub(crate) fn merge(args: &MergeArgs) -> Outcome {
     let parts = args.folders.iter().map(|folder| Ok((folder.clone(), recording(folder)?.events)));
     let events = merged(parts.collect::<Result<Vec<_>, Failure>>()?)?;
-    let mut tellers = Tellers::new(args.format, args.report.as_deref(), args.junit.as_deref())?;
+    let mut tellers = Tellers::new(&args.told)?;
     events.iter().for_each(|event| tellers.event(event));
     tellers.finish()
 }

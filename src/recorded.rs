@@ -24,7 +24,12 @@ pub(crate) fn recording(folder: &Path) -> Result<Recording, Failure> {
 
 /// The run that a folder's recording tells of.
 pub(crate) fn recorded(folder: &Path) -> Result<Run, Failure> {
+    recording(folder).map(|recording| run_of(&recording))
+}
+
+/// The run that a recording tells of.
+pub(crate) fn run_of(recording: &Recording) -> Run {
     let mut run = Run::default();
-    recording(folder)?.events.iter().for_each(|event| run.event(event));
-    Ok(run)
+    recording.events.iter().for_each(|event| run.event(event));
+    run
 }

@@ -7,7 +7,7 @@ use reports::{Github, Html, Json, Junit, Markdown, Recording, Run, Tap, Terminal
 use crate::args::{RenderArgs, RenderFormat};
 use crate::ending::{Failure, Outcome};
 use crate::output;
-use crate::recorded::{recorded, recording};
+use crate::recorded::{recorded, recording, run_of};
 use crate::tellers::ending;
 
 pub(crate) fn render(args: &RenderArgs) -> Outcome {
@@ -17,9 +17,7 @@ pub(crate) fn render(args: &RenderArgs) -> Outcome {
     let told = recording(&args.folder)?;
     let baseline = args.baseline.as_deref().map(recorded).transpose()?;
     write(&told, args.format, baseline).map_err(|error| Failure::Fault(format!("write the report: {error}")))?;
-    let mut run = Run::default();
-    told.events.iter().for_each(|event| run.event(event));
-    Ok(ending(&run))
+    Ok(ending(&run_of(&told)))
 }
 
 /// Feeds a recording to a fold, and writes what comes of it.

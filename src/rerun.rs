@@ -14,11 +14,7 @@ use crate::run::carry_out;
 
 pub(crate) fn rerun(args: RerunArgs) -> Outcome {
     let run = recorded(&args.folder)?;
-    let wanted = |outcome| match outcome {
-        ScenarioOutcome::Failed | ScenarioOutcome::Error => true,
-        ScenarioOutcome::Passed => !args.failed,
-        ScenarioOutcome::Skipped => false,
-    };
+    let wanted = |outcome: ScenarioOutcome| outcome.is_failure() || !args.failed && outcome == ScenarioOutcome::Passed;
     let chosen = run.scenarios.iter().filter(|scenario| wanted(scenario.outcome()));
     let files: BTreeSet<&str> = chosen.map(|scenario| scenario.id.file.as_str()).collect();
     if files.is_empty() {

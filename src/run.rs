@@ -22,14 +22,14 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let why = |found: &Found| found.left_out(args.slow, args.soak);
     let (out, chosen): (Vec<Found>, Vec<Found>) =
         found.into_iter().filter(held).partition(|found| why(found).is_some());
-    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(skipped(id(found), why(found)?))).collect();
+    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(Event::skipped(id(found), why(found)?))).collect();
     carry_out(&chosen, &left_out, &args.manner, args.manner.seed.unwrap_or_else(any_seed))
 }
 
 /// Runs scenarios, and tells of those that are left out.
 pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner, seed: u64) -> Outcome {
     let options = options(manner, seed)?;
-    let mut tellers = Tellers::new(manner.format, manner.report.as_deref(), manner.junit.as_deref())?;
+    let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
     let interrupted = if manner.model {
         by_model(chosen, manner, seed, &mut sink);
@@ -39,7 +39,7 @@ pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner
         harness::run(jobs, &options, &mut sink).map_err(failure)?.interrupted
     };
     let ending = tellers.finish()?;
-    let evidence = manner.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
+    let evidence = manner.told.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
     if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
         output::note(&format!("evidence: {}", evidence.display()));
     }
@@ -67,7 +67,7 @@ fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMu
     let mut failed = false;
     for (found, id) in all() {
         if failed && manner.until_failure {
-            sink(skipped(id, harness::BEHIND_A_FAILURE));
+            sink(Event::skipped(id, harness::BEHIND_A_FAILURE));
             continue;
         }
         for event in harness::model::run(&found.scenario, &id, now) {
@@ -83,7 +83,7 @@ fn options(args: &RunManner, seed: u64) -> Result<RunOptions, Failure> {
     Ok(RunOptions {
         jobs: args.jobs.map(usize::from),
         seed,
-        report_dir: args.report.clone(),
+        report_dir: args.told.report.clone(),
         programs: Programs {
             exe: own_program()?,
             agent,
@@ -134,16 +134,6 @@ fn turn_of(found: &Found, turn: Turn) -> ScenarioId {
     let Scenario { name, file, .. } = &found.scenario;
     let name = turn.map_or_else(|| name.clone(), |(turn, times)| format!("{name} ({turn} of {times})"));
     ScenarioId { name, file: file.clone() }
-}
-
-fn skipped(scenario: ScenarioId, why: &str) -> Event {
-    Event::ScenarioFinished {
-        scenario,
-        outcome: ScenarioOutcome::Skipped,
-        seconds: 0.0,
-        reason: Some(why.to_owned()),
-        findings: Vec::new(),
-    }
 }
 
 /// The event, and behind the run's first one what there is to say of the scenarios that are left out.

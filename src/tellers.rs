@@ -7,7 +7,7 @@ use std::path::Path;
 use reports::event::Event;
 use reports::{Conclusion, Html, Json, Junit, Manner, Recorder, Run, Terminal};
 
-use crate::args::Format;
+use crate::args::{Format, ToldArgs};
 use crate::ending::{Ending, Failure};
 use crate::output;
 
@@ -36,11 +36,11 @@ pub(crate) struct Tellers {
 }
 
 impl Tellers {
-    pub(crate) fn new(format: Format, report: Option<&Path>, junit: Option<&Path>) -> Result<Self, Failure> {
+    pub(crate) fn new(ToldArgs { report, junit, format }: &ToldArgs) -> Result<Self, Failure> {
         let mut tellers = Self {
             run: Run::default(),
-            human: (format == Format::Human).then(|| Terminal::new(io::stdout(), output::manner())),
-            json: (format == Format::Json).then(Json::default),
+            human: (*format == Format::Human).then(|| Terminal::new(io::stdout(), output::manner())),
+            json: (*format == Format::Json).then(Json::default),
             junit: Vec::new(),
             text: None,
             page: None,

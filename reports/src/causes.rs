@@ -15,6 +15,12 @@ impl Cause<'_> {
     pub(crate) fn times(&self) -> usize {
         self.all.len()
     }
+
+    /// What the first is about, and how many more there are.
+    pub(crate) fn about(&self) -> String {
+        let more = if self.times() > 1 { format!(" and {} more", self.times() - 1) } else { String::new() };
+        format!("{}{more}", self.first.about())
+    }
 }
 
 /// The causes, in the order in which each was first found.

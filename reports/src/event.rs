@@ -84,6 +84,20 @@ pub enum Event {
     },
 }
 
+impl Event {
+    /// A scenario is left out.
+    #[must_use]
+    pub fn skipped(scenario: ScenarioId, why: &str) -> Self {
+        Self::ScenarioFinished {
+            scenario,
+            outcome: ScenarioOutcome::Skipped,
+            seconds: 0.0,
+            reason: Some(why.to_owned()),
+            findings: Vec::new(),
+        }
+    }
+}
+
 /// Which scenario.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ScenarioId {

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use crate::causes::{Cause, causes};
 use crate::event::{Event, ScenarioOutcome};
 use crate::run::{Run, Scenario};
-use crate::words::count;
+use crate::words::{bounded, count};
 
 /// How many errors GitHub shows of one step.
 const MOST: usize = 10;
@@ -73,12 +73,8 @@ fn of_scenario(scenario: &Scenario) -> Vec<Annotation> {
     error.into_iter().chain(findings.iter().map(|cause| of_cause(scenario, cause))).collect()
 }
 
-fn of_cause(scenario: &Scenario, Cause { first, all }: &Cause<'_>) -> Annotation {
-    let about = match first.flow_and_family() {
-        flow if flow.is_empty() => first.claim().to_owned(),
-        flow => flow,
-    };
-    let more = if all.len() > 1 { format!(" and {} more", all.len() - 1) } else { String::new() };
+fn of_cause(scenario: &Scenario, cause: &Cause<'_>) -> Annotation {
+    let first = cause.first;
     let mut text = format!("{}, step `{}`: {}\n", scenario.id.name, first.step, first.claim());
     for (label, side) in [("expected", &first.expected), ("observed", &first.observed)] {
         if let Some(side) = side {
@@ -89,7 +85,7 @@ fn of_cause(scenario: &Scenario, Cause { first, all }: &Cause<'_>) -> Annotation
     Annotation {
         file: scenario.id.file.clone(),
         line: first.line.max(1),
-        title: format!("{}: {about}{more}", first.kind),
+        title: format!("{}: {}", first.kind, cause.about()),
         text,
     }
 }
@@ -112,14 +108,7 @@ impl Annotation {
     fn command(&self) -> String {
         let Self { file, line, title, text } = self;
         let (file, title) = (property(file), property(title));
-        format!("::error file={file},line={line},title={title}::{}", data(&bounded(text.trim_end())))
-    }
-}
-
-fn bounded(text: &str) -> String {
-    match text.char_indices().nth(LONGEST) {
-        Some((at, _)) => format!("{} …", &text[..at]),
-        None => text.to_owned(),
+        format!("::error file={file},line={line},title={title}::{}", data(&bounded(text.trim_end(), LONGEST)))
     }
 }
 

@@ -5,9 +5,9 @@
 use std::io::{self, Write};
 
 use crate::causes::{Cause, causes};
-use crate::event::{Event, Finding, ScenarioOutcome, Side};
+use crate::event::{Event, Finding, Side};
 use crate::run::{Run, Scenario};
-use crate::words::count;
+use crate::words::{bounded, count};
 
 /// How many bytes are written at most, but for the line that says what is left out.
 const LONGEST: usize = 60_000;
@@ -46,7 +46,7 @@ fn text(run: &Run) -> String {
     let mut text = format!("## {glyph} eastwest: {}\n\n{}", run.outcomes(), run.circumstances());
     text.push_str(&if run.model { ", by the oracle alone.\n".to_owned() } else { format!(", seed {}.\n", run.seed) });
     let mut left_out = Vec::new();
-    for scenario in run.scenarios.iter().filter(|scenario| is_told(scenario)) {
+    for scenario in run.scenarios.iter().filter(|scenario| scenario.outcome().is_failure()) {
         let section = section(scenario);
         if text.len() + section.len() > LONGEST {
             left_out.push(scenario);
@@ -56,13 +56,6 @@ fn text(run: &Run) -> String {
     }
     text.push_str(&rest(&left_out));
     text
-}
-
-fn is_told(scenario: &Scenario) -> bool {
-    match scenario.outcome() {
-        ScenarioOutcome::Failed | ScenarioOutcome::Error => true,
-        ScenarioOutcome::Passed | ScenarioOutcome::Skipped => false,
-    }
 }
 
 fn section(scenario: &Scenario) -> String {
@@ -88,14 +81,11 @@ fn section(scenario: &Scenario) -> String {
 }
 
 fn row(scenario: &Scenario, finding: &Finding) -> String {
-    let about = match finding.flow_and_family() {
-        flow if flow.is_empty() => code(finding.claim()),
-        flow => code(&flow),
-    };
     let [expected, observed] = [&finding.expected, &finding.observed]
         .map(|side| side.as_ref().map_or_else(|| "–".to_owned(), |side: &Side| code(&side.phrase())));
     let place = code(&format!("{}:{}", scenario.id.file, finding.line));
-    let cells = [finding.kind.to_string(), about, expected, observed, place].map(|cell| cell.replace('|', "\\|"));
+    let cells = [finding.kind.to_string(), code(&finding.about()), expected, observed, place]
+        .map(|cell| cell.replace('|', "\\|"));
     format!("| {} |\n", cells.join(" | "))
 }
 
@@ -155,13 +145,6 @@ fn fenced(text: &str) -> String {
 /// The longest run of backticks.
 fn longest_run(text: &str) -> usize {
     text.split(|c| c != '`').map(str::len).max().unwrap_or(0)
-}
-
-fn bounded(text: &str, most: usize) -> String {
-    match text.char_indices().nth(most) {
-        Some((at, _)) => format!("{} …", &text[..at]),
-        None => text.to_owned(),
-    }
 }
 
 /// Text between tags, on one line.

@@ -59,6 +59,17 @@ impl ScenarioOutcome {
     }
 }
 
+impl ScenarioOutcome {
+    /// Whether something was not as expected, or could not be carried out.
+    #[must_use]
+    pub fn is_failure(self) -> bool {
+        match self {
+            Self::Failed | Self::Error => true,
+            Self::Passed | Self::Skipped => false,
+        }
+    }
+}
+
 impl Finding {
     /// The flow that the finding is about, as a scenario would write it; empty where it is about none.
     #[must_use]
@@ -82,6 +93,12 @@ impl Finding {
     pub(crate) fn flow_and_family(&self) -> String {
         let family = self.family.map(|family| format!(" {family}")).unwrap_or_default();
         if self.source.is_none() { String::new() } else { format!("{}{family}", self.flow()) }
+    }
+
+    /// The flow with its family, or where the finding is about none its expectation.
+    pub(crate) fn about(&self) -> String {
+        let flow = self.flow_and_family();
+        if flow.is_empty() { self.claim().to_owned() } else { flow }
     }
 
     /// The expectation, or where it comes from if the scenario has none.
@@ -131,6 +148,14 @@ impl Run {
             Some(seconds) => format!("{sums}, in {seconds:.3} s"),
             None => format!("{sums}; the stream ends before the run does"),
         }
+    }
+}
+
+/// A text of so many characters at most, with a sign where more is left out.
+pub(crate) fn bounded(text: &str, most: usize) -> String {
+    match text.char_indices().nth(most) {
+        Some((at, _)) => format!("{} …", &text[..at]),
+        None => text.to_owned(),
     }
 }
 

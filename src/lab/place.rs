@@ -85,7 +85,7 @@ impl Place {
     pub(super) fn ask(&self, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, Failure> {
         match ask(&self.socket(), request, streams).map_err(Failure::Environment)? {
             Answer::Failed(reason) => Err(Failure::Input(reason)),
-            Answer::Mistakes(files) => Err(Failure::Told(files.into_iter().map(|file| file.told).collect())),
+            Answer::Mistakes(files) => Err(Failure::Told(files)),
             answer @ (Answer::Status(_) | Answer::Steps(_) | Answer::Probed(_) | Answer::Ended(_) | Answer::Down) => {
                 Ok(answer)
             }

@@ -7,7 +7,7 @@ use harness::living::{Probed, Standing, Station};
 use reports::event::{Cell, Event, ScenarioOutcome, Side, VERSION, Word};
 use serde::Serialize;
 
-use crate::args::Format;
+use crate::args::{Format, ToldArgs};
 use crate::ending::{Ending, Outcome};
 use crate::output;
 use crate::tellers::Tellers;
@@ -117,7 +117,7 @@ pub(super) fn steps(events: &[Event], format: Format) -> Outcome {
     let scenarios = vec![scenario.clone()];
     let started = Event::RunStarted { version: VERSION, scenarios, seed: 0, jobs: 1, model: false };
     let finished = Event::ScenarioFinished { scenario, outcome, seconds, reason: None, findings: Vec::new() };
-    let mut tellers = Tellers::new(format, None, None)?;
+    let mut tellers = Tellers::new(&ToldArgs { report: None, junit: None, format })?;
     tellers.event(&started);
     events.iter().for_each(|event| tellers.event(event));
     tellers.event(&finished);

@@ -27,14 +27,6 @@ pub struct Program {
     pub outcomes: BTreeMap<u32, Arc<Outcome>>,
 }
 
-impl Program {
-    /// Whether it asks of the kernel just what another does, but for the epoch and the names of past words.
-    #[must_use]
-    pub fn asks_as(&self, other: &Self) -> bool {
-        self.ruleset.judges_as(&other.ruleset) && self.outcomes == other.outcomes
-    }
-}
-
 /// A view that goes beyond what one kernel table may hold; it is refused whole.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("this policy needs {count} {what}, and at most {limit} are possible")]

@@ -177,7 +177,7 @@ pub struct Ruleset {
 }
 
 impl Ruleset {
-    /// Whether it is another one but for the epoch, and for the words of the past that packets may still bear.
+    /// Whether it asks of the kernel just what another does, but for the epoch and the names of past words.
     #[must_use]
     pub fn judges_as(&self, other: &Self) -> bool {
         let Self {

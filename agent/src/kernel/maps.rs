@@ -144,7 +144,7 @@ fn defaults(of: &Ruleset) -> [(u128, u32); 2] {
 
 fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
     let family = of.peers.iter().filter(move |(ip, _)| ip.is_ipv6() == six);
-    family.map(|(ip, class)| (octets(*ip), class.0 | CLASSED))
+    family.map(|(ip, class)| (of_address(*ip), class.0 | CLASSED))
 }
 
 fn pair(((class, service), word): (&(Class, Service), &Word)) -> (u128, u32) {
@@ -155,8 +155,8 @@ fn pair(((class, service), word): (&(Class, Service), &Word)) -> (u128, u32) {
 fn networks(of: &Ruleset, six: bool) -> Vec<Entry> {
     let family = of.networks.iter().filter(|(range, _)| range.start.is_ipv6() == six);
     let entry = |(IpRange { start, end }, class): &(IpRange, Class)| Entry {
-        first: octets(*start),
-        last: octets(*end),
+        first: of_address(*start),
+        last: of_address(*end),
         value: class.0 | CLASSED,
     };
     family.map(entry).collect()
@@ -284,7 +284,7 @@ fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
 }
 
-fn octets(ip: IpAddr) -> u128 {
+fn of_address(ip: IpAddr) -> u128 {
     match ip {
         IpAddr::V4(ip) => number(&ip.octets()),
         IpAddr::V6(ip) => number(&ip.octets()),

@@ -1,7 +1,6 @@
 //! The course of one scenario: raise its world, go through its steps, judge each, and tell everything as it happens.
 
 use std::collections::VecDeque;
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -14,14 +13,14 @@ use super::protocol::{Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::plan::{PlannedStep, plan};
-use crate::scenario::{Scenario, parse};
+use crate::scenario::{Scenario, beside, parse};
 use crate::state::State;
 use crate::world::World;
 
 /// Runs a scenario to its end, whatever that is.
 pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
     let begun = Instant::now();
-    let mut course = Course { order, speaker, begun, findings: 0, pending: VecDeque::new() };
+    let mut course = Course { order, speaker, begun, findings: 0, keep: Keep::of(order), pending: VecDeque::new() };
     let ended = course.go(scratch);
     let (reason, findings) = match ended {
         Ok(findings) => (None, findings),
@@ -39,9 +38,8 @@ pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> R
 
 /// Reads the scenario and the policies beside it.
 pub(super) fn read(order: &Order) -> Result<Scenario, String> {
-    let folder = order.path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut open = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    parse(&order.scenario.file, &order.text, &mut open).map_err(|errors| format!("read the scenario: {errors}"))
+    parse(&order.scenario.file, &order.text, &mut beside(&order.path))
+        .map_err(|errors| format!("read the scenario: {errors}"))
 }
 
 /// Raises the world of a scenario's first state.
@@ -55,6 +53,7 @@ struct Course<'a, 'b> {
     speaker: &'a mut Speaker<'b>,
     begun: Instant,
     findings: usize,
+    keep: Option<Keep>,
     /// Steps that wait for agents' words, and those behind them.
     pending: VecDeque<Seen>,
 }
@@ -86,12 +85,11 @@ impl Course<'_, '_> {
         let topology = scenario.topology.told();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;
         let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
-        let keep = Keep::of(self.order);
         let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {
-            keep.iter().for_each(|keep| keep.end(self.order, scratch));
+            self.keep_rest(scratch);
             Stopped { reason: format!("cannot {reason}"), findings: never(0) }
         })?;
-        if keep.is_some() {
+        if self.keep.is_some() {
             world.keep_frames();
         }
         self.speaker.tell(Event::LabReady {
@@ -112,7 +110,7 @@ impl Course<'_, '_> {
         }
         self.finish(&mut world)?;
         if ended.is_err() || self.findings > 0 {
-            keep.iter().for_each(|keep| keep.end(self.order, scratch));
+            self.keep_rest(scratch);
         }
         ended
     }
@@ -157,7 +155,9 @@ impl Course<'_, '_> {
             }
             let (cells, findings) = judge_step(&seen.step, &seen.observation);
             self.findings += findings.len();
-            if let Some(keep) = Keep::of(self.order).filter(|_| !findings.is_empty()) {
+            // Of a step that had to wait, nothing is left on the wires.
+            let is_newest = self.pending.is_empty();
+            if let Some(keep) = self.keep.as_ref().filter(|_| is_newest && !findings.is_empty()) {
                 keep.step(world, &seen.step, &findings);
             }
             self.speaker.tell(Event::StepFinished {
@@ -170,5 +170,9 @@ impl Course<'_, '_> {
             })?;
         }
         Ok(())
+    }
+
+    fn keep_rest(&self, scratch: &Path) {
+        self.keep.iter().for_each(|keep| keep.end(self.order, scratch));
     }
 }

@@ -9,6 +9,7 @@ use reports::event::{Cell, Event, ScenarioId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::run::Job;
 use crate::world::Programs;
 
 /// The longest line: the cells of a step with tens of thousands of probes.
@@ -33,6 +34,22 @@ pub(crate) struct Order {
     pub(crate) reach: Option<Vec<FlowService>>,
     /// The lab is to live, and to listen here.
     pub(crate) lab: Option<PathBuf>,
+}
+
+impl Order {
+    /// To run a job with these programs, and nothing more.
+    pub(crate) fn of(job: &Job, programs: &Programs) -> Self {
+        Self {
+            scenario: job.scenario.clone(),
+            path: job.path.clone(),
+            text: job.text.to_string(),
+            report_dir: None,
+            programs: programs.clone(),
+            fail_fast: false,
+            reach: None,
+            lab: None,
+        }
+    }
 }
 
 /// What a jail says.

@@ -27,16 +27,7 @@ pub struct Holding {
 pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
     let Holding { job, programs, socket } = holding;
     let mut jail = lab::jail::start(&["jail"]).map_err(|error| RunError::Environment(error.to_string()))?;
-    let order = Order {
-        scenario: job.scenario,
-        path: job.path,
-        text: job.text.to_string(),
-        report_dir: None,
-        fail_fast: false,
-        programs,
-        reach: None,
-        lab: Some(socket),
-    };
+    let order = Order { lab: Some(socket), ..Order::of(&job, &programs) };
     Speaker::new(&jail.control).say(&order).map_err(RunError::Harness)?;
     let mut words = BufReader::new(&jail.control);
     let (mut ready, mut failed) = (Some(ready), None);

@@ -17,11 +17,12 @@ use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
 
-use policy::{Errors, FlowService};
+use policy::{FlowService, Name};
 use reports::event::{Cell, Event, Finding};
 use serde::{Deserialize, Serialize};
 
 use crate::jail::protocol::read;
+use crate::state::State;
 
 pub use hold::{Holding, hold, leave_terminal};
 pub(crate) use serve::serve;
@@ -69,8 +70,8 @@ pub enum Answer {
     Probed(Vec<Probed>),
     /// The program has ended with this code; 128 and the signal's number where a signal ended it.
     Ended(i32),
-    /// The text has mistakes.
-    Mistakes(Vec<Mistakes>),
+    /// The text, or a file that it names, has mistakes: those of each as people read them.
+    Mistakes(Vec<String>),
     /// It ends.
     Down,
     /// It could not be done.
@@ -116,19 +117,6 @@ pub struct Station {
     pub agent: Option<(String, u64)>,
 }
 
-/// A text with mistakes, each at its place.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Mistakes {
-    /// As people read them.
-    pub told: String,
-}
-
-impl Mistakes {
-    fn of(errors: &Errors) -> Self {
-        Self { told: policy::render_plain(errors) }
-    }
-}
-
 /// Asks a living lab by its socket; `streams` go with [`Request::Exec`]. Returns when it has answered.
 ///
 /// # Errors
@@ -137,4 +125,11 @@ pub fn ask(socket: &Path, request: &Request, streams: Option<[BorrowedFd<'_>; 3]
     let stream = UnixStream::connect(socket).map_err(|error| format!("speak with the lab: {error}"))?;
     fds::send(&stream, request, streams)?;
     read(&mut BufReader::new(&stream))?.ok_or_else(|| "hear the lab's answer: it has ended".to_owned())
+}
+
+/// An endpoint by its name; where there is none, what may be meant.
+pub(crate) fn find<'s>(state: &'s State, name: &str) -> Result<&'s Name, String> {
+    let known: Vec<&str> = state.endpoints().map(Name::as_str).collect();
+    let help = policy::did_you_mean(name, &known).map(|help| format!(" ({help})")).unwrap_or_default();
+    state.endpoints().find(|one| one.as_str() == name).ok_or(format!("find `{name}`{help}"))
 }

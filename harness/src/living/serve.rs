@@ -15,7 +15,7 @@ use super::steps::Course;
 use super::{Answer, Request, Standing, exec, fds};
 use crate::jail::course::raise;
 use crate::jail::protocol::{FromJail, Order, Speaker};
-use crate::scenario::parse_living;
+use crate::scenario::{beside, parse_living};
 use crate::world::World;
 
 /// How often the world is looked after while nobody asks, in milliseconds.
@@ -33,9 +33,7 @@ pub(crate) fn serve(order: &Order, socket: &Path, scratch: &Path, speaker: &mut 
 
 fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
     let begun = Instant::now();
-    let folder = order.path.parent().map(Path::to_path_buf).unwrap_or_default();
-    let mut open = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
-    let (scenario, fold) = parse_living(&order.scenario.file, &order.text, &mut open)
+    let (scenario, fold) = parse_living(&order.scenario.file, &order.text, &mut beside(&order.path))
         .map_err(|errors| format!("read the scenario: {errors}"))?;
     let mut world = raise(order, &scenario, scratch)?;
     let mut course = Course::new(order.scenario.clone(), &scenario, fold);

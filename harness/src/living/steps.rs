@@ -1,18 +1,17 @@
 //! What is done to a living lab: steps, one after another, and probes.
 
-use std::fs;
 use std::path::Path;
 use std::sync::Arc;
 
-use policy::{Flow, FlowService, Name, Problems, Timestamp};
+use policy::{Flow, FlowService, Problems, Timestamp};
 use reports::event::{Event, ScenarioId};
 
-use super::{Answer, Mistakes, Probed};
+use super::{Answer, Probed, find};
 use crate::jail::reach;
 use crate::judge::judge_step;
 use crate::plan::PlannedStep;
 use crate::plan::fold::Trail;
-use crate::scenario::{Fold, Scenario, ScenarioErrors, parse_steps, soon};
+use crate::scenario::{Fold, Scenario, ScenarioErrors, beside, parse_steps, soon};
 use crate::state::State;
 use crate::world::World;
 
@@ -43,20 +42,18 @@ impl Course {
 
     /// Has steps done.
     pub(super) fn steps(&mut self, world: &mut World, file: &Path, text: &str) -> Answer {
-        let folder = file.parent().map(Path::to_path_buf).unwrap_or_default();
-        let mut open = |name: &str| fs::read_to_string(folder.join(name)).map_err(|error| error.to_string());
         if let Some(reason) = &self.broken {
             return Answer::Failed(format!("do more in a lab in which a step was left half-way: {reason}"));
         }
         let text = soon::placed(text);
         let (mut fold, mut trail) = (self.fold.clone(), self.trail.clone());
-        let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut open);
+        let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut beside(file));
         let planned = match planned {
             Ok(planned) if self.done + planned.len() > MOST => {
                 return Answer::Failed(format!("do more than {MOST} steps in one lab"));
             }
             Ok(planned) => planned,
-            Err(errors) => return Answer::Mistakes(errors.files().iter().map(Mistakes::of).collect()),
+            Err(errors) => return Answer::Mistakes(errors.files().iter().map(policy::render_plain).collect()),
         };
         let mut events = Vec::new();
         for step in &planned {
@@ -98,16 +95,11 @@ impl Course {
 
     fn probed(&self, world: &mut World, ends: [&str; 2], service: FlowService) -> Result<Vec<Probed>, String> {
         let state = self.state();
-        let name = |name: &str| -> Result<Name, String> {
-            let known: Vec<&str> = state.endpoints().map(Name::as_str).collect();
-            let help = policy::did_you_mean(name, &known).map(|help| format!(" ({help})")).unwrap_or_default();
-            state.endpoints().find(|one| one.as_str() == name).cloned().ok_or(format!("find `{name}`{help}"))
-        };
-        let (source, destination) = (name(ends[0])?, name(ends[1])?);
+        let (source, destination) = (find(state, ends[0])?, find(state, ends[1])?);
         if source == destination {
             return Err("probe from an endpoint to itself".to_owned());
         }
-        let step = reach::step(state, [(&source, &destination)], &[service]);
+        let step = reach::step(state, [(source, destination)], &[service]);
         if step.cells.is_empty() {
             return Err(format!(
                 "probe {service}: `{source}` and `{destination}` have no address family in common for it"

@@ -78,7 +78,7 @@ impl<'a> Pool<'a> {
                 Err(RecvTimeoutError::Disconnected) => break,
             }
             if self.options.until_failure && ended.values().any(|outcome| *outcome != ScenarioOutcome::Passed) {
-                queue.drain(..).for_each(|job| sink(not_run(job.scenario)));
+                queue.drain(..).for_each(|job| sink(Event::skipped(job.scenario, BEHIND_A_FAILURE)));
             }
         }
         let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
@@ -112,14 +112,10 @@ impl<'a> Pool<'a> {
     fn start(&mut self, job: &Job, reach: Option<Vec<FlowService>>) -> Result<(), RunError> {
         let jail = lab::jail::start(&["jail"]).map_err(|error| RunError::Environment(error.to_string()))?;
         let order = Order {
-            scenario: job.scenario.clone(),
-            path: job.path.clone(),
-            text: job.text.to_string(),
             report_dir: self.options.report_dir.clone(),
             fail_fast: self.options.fail_fast,
-            programs: self.options.programs.clone(),
             reach,
-            lab: None,
+            ..Order::of(job, &self.options.programs)
         };
         if let Err(error) = Speaker::new(&jail.control).say(&order) {
             tracing::debug!(error, "a jail has ended before its order");
@@ -211,17 +207,6 @@ impl Drop for Pool<'_> {
                 tracing::warn!(scenario = inmate.scenario.name, "a jail could not be ended");
             }
         }
-    }
-}
-
-/// A scenario that is left out behind one that did not pass.
-fn not_run(scenario: ScenarioId) -> Event {
-    Event::ScenarioFinished {
-        scenario,
-        outcome: ScenarioOutcome::Skipped,
-        seconds: 0.0,
-        reason: Some(BEHIND_A_FAILURE.to_owned()),
-        findings: Vec::new(),
     }
 }
 

@@ -22,7 +22,7 @@ pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, R
 pub use flooding::{Fate, Flooding};
 pub use publication::{Publication, Refuser};
 pub(crate) use read::{Fold, parse_living, parse_steps};
-pub use read::{LoadError, ScenarioErrors, load, parse};
+pub use read::{LoadError, ScenarioErrors, beside, load, parse};
 pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Host, Neighbours, Outside, Topology, VmSpec};
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 use policy::Name;
 
 use super::World;
-use crate::living::Station;
+use crate::living::{Station, find};
 use crate::state::State;
 
 impl World {
@@ -38,12 +38,7 @@ impl World {
 
     /// Starts a program in a VM or an outside endpoint.
     pub(crate) fn start_in(&self, name: &str, command: Command) -> Result<Child, String> {
-        let known: Vec<&str> = self.state.endpoints().map(Name::as_str).collect();
-        if !known.contains(&name) {
-            let help = policy::did_you_mean(name, &known).map(|help| format!(" ({help})")).unwrap_or_default();
-            return Err(format!("find `{name}`{help}"));
-        }
-        let station = self.lab.station(name).map_err(|error| error.to_string())?;
+        let station = self.lab.station(find(&self.state, name)?.as_str()).map_err(|error| error.to_string())?;
         station.spawn(command).map_err(|error| error.to_string())
     }
 }

@@ -72,21 +72,13 @@ fn page(run: &Run, baseline: Option<&Run>) -> Markup {
     }
     scenario::list(&mut page, run);
     let (told, folded): (Vec<_>, Vec<_>) =
-        run.scenarios.iter().enumerate().partition(|(_, one)| is_told(one.outcome()));
+        run.scenarios.iter().enumerate().partition(|(_, one)| one.outcome().is_failure());
     for (number, scenario) in told.into_iter().chain(folded) {
         scenario::write(&mut page, number, scenario);
     }
     legend::write(&mut page, run);
     page.constant("</main>\n</body>\n</html>\n");
     page
-}
-
-/// Whether a scenario of this outcome is shown first, and unfolded.
-fn is_told(outcome: ScenarioOutcome) -> bool {
-    match outcome {
-        ScenarioOutcome::Failed | ScenarioOutcome::Error => true,
-        ScenarioOutcome::Passed | ScenarioOutcome::Skipped => false,
-    }
 }
 
 /// An outcome as a sign and a word, so that its colour says nothing alone.

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::markup::Markup;
 use super::truth::{Flow, Links};
-use super::{MOST_BYTES, badge, drawing, is_told, spread, story, truth};
+use super::{MOST_BYTES, badge, drawing, spread, story, truth};
 use crate::causes::{Cause, causes};
 use crate::delays::Delays;
 use crate::event::ScenarioOutcome;
@@ -36,7 +36,7 @@ pub(super) fn list(page: &mut Markup, run: &Run) {
 
 /// A scenario; unfolded where something is not as expected.
 pub(super) fn write(page: &mut Markup, number: usize, scenario: &Scenario) {
-    let told = is_told(scenario.outcome());
+    let told = scenario.outcome().is_failure();
     page.within(
         "section",
         &[("class", if told { "told" } else { "calm" }), ("id", &format!("s{number}"))],

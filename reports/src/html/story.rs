@@ -12,17 +12,12 @@ const MOST_LINES: usize = 200;
 
 pub(super) fn write(out: &mut Markup, place: &str, (scenario, step): (&Scenario, Option<&Step>), cause: &Cause<'_>) {
     let first = cause.first;
-    let about = match first.flow_and_family() {
-        flow if flow.is_empty() => first.claim().to_owned(),
-        flow => flow,
-    };
-    let more = if cause.times() > 1 { format!(" and {} more", cause.times() - 1) } else { String::new() };
     out.within("article", &[("id", place)], |article| {
         article.within("h4", &[], |title| {
             title.within("span", &[("class", "bad")], |kind| {
                 kind.constant("✗ ").text(first.kind.as_str());
             });
-            title.constant(" ").text(&format!("{about}{more}"));
+            title.constant(" ").text(&cause.about());
         });
         article.element("p", &[], first.kind.meaning());
         facts(article, scenario, step, first);

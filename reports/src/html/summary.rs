@@ -1,6 +1,5 @@
 //! The head of the page: how the run ended, its figures, and what to do next.
 
-use super::is_told;
 use super::markup::Markup;
 use crate::run::{Conclusion, Run, Totals};
 
@@ -75,7 +74,7 @@ fn expected_zero(number: u64) -> String {
 /// The command that repeats what was not as expected.
 fn next(page: &mut Markup, run: &Run) {
     let mut files: Vec<&str> =
-        run.scenarios.iter().filter(|one| is_told(one.outcome())).map(|one| one.id.file.as_str()).collect();
+        run.scenarios.iter().filter(|one| one.outcome().is_failure()).map(|one| one.id.file.as_str()).collect();
     files.sort_unstable();
     files.dedup();
     if files.is_empty() {

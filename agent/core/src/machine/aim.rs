@@ -80,7 +80,7 @@ impl Machine {
 
     /// Whether a program asks of the kernel just what is in force.
     fn stands(&self, program: &Program) -> bool {
-        self.enforced.as_ref().is_some_and(|deed| deed.program.asks_as(program))
+        self.enforced.as_ref().is_some_and(|deed| deed.program.ruleset.judges_as(&program.ruleset))
     }
 
     /// The ruleset in force serves a later generation too.

@@ -84,7 +84,7 @@ pub fn load(path: &Path) -> Result<Scenario, LoadError> {
 }
 
 /// Reads files that a scenario names, relative to its own.
-fn beside(path: &Path) -> impl FnMut(&str) -> Result<String, String> {
+pub fn beside(path: &Path) -> impl FnMut(&str) -> Result<String, String> {
     let folder = path.parent().map(Path::to_path_buf).unwrap_or_default();
     move |name| std::fs::read_to_string(folder.join(name)).map_err(|error| error.to_string())
 }
