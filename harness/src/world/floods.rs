@@ -81,7 +81,11 @@ impl World {
             self.taps.clear().map_err(|error| error.to_string())?;
         }
         // A storm is told when it is over: till then nothing of its flows is told one by one.
-        if self.floods.is_empty() { self.balance().map(drop) } else { Ok(()) }
+        if self.floods.is_empty() {
+            self.balance()?;
+        }
+        // An ordinary user's taps have room for little of a flood. Where rounds went on beside it, they need what was seen.
+        if self.rounds.done.is_empty() { self.taps.clear().map_err(|error| error.to_string()) } else { Ok(()) }
     }
 
     /// What is wrong with what came of a flood.
