@@ -33,7 +33,7 @@ pub use seal::{SEALS, Seal, SealedView};
 pub use session::{FromAgent, FromCenter, MAX_ADDRESSES, MAX_BATCH, MAX_FROM_AGENT, Suspension};
 pub use status::{Ack, AckResult, AgentState, CenterEvent, Hello, Presence};
 pub use token::{JoinToken, TokenError};
-pub use view::{Outside, Peer, Set, View, ViewRule};
+pub use view::{Elsewhere, Outside, Peer, Set, View, ViewRule};
 
 /// The version of the protocol that this build speaks; a center also speaks with agents one version older.
 pub const PROTOCOL: u32 = 2;

@@ -88,10 +88,24 @@ pub struct ViewRule {
     pub inbound: Option<u32>,
     /// The peers to which it covers flows of this VM; `None` where it does not hold in this direction.
     pub outbound: Option<u32>,
+    /// The flows that it covers which reach this VM for an address that is no VM's; `None` where there are none. An agent
+    /// of a build that does not know of it takes all that reaches its VM as meant for that.
+    #[serde(default)]
+    pub elsewhere: Option<Elsewhere>,
     /// Record allowed flows.
     pub log: bool,
     /// Whether it acts.
     pub mode: Mode,
     /// The end of its life, in milliseconds since the Unix epoch by the center's time.
     pub until: Option<i64>,
+}
+
+/// Flows to multicast and broadcast addresses, and to outside ones that a VM has beside its own: rules match these by
+/// address groups, `outside` and `any` alone (semantics 4). Indices into [`View::sets`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Elsewhere {
+    /// From whom.
+    pub from: u32,
+    /// To which addresses: the outside part of this set.
+    pub to: u32,
 }

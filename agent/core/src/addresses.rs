@@ -236,12 +236,25 @@ fn number(address: IpAddr) -> u128 {
 
 /// Numbers as a range of addresses.
 fn range(start: u128, end: u128, v4: bool) -> IpRange {
-    let address = |number: u128| {
-        if v4 {
-            IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)))
-        } else {
-            IpAddr::V6(Ipv6Addr::from(number))
-        }
-    };
-    IpRange { start: address(start), end: address(end) }
+    IpRange { start: address(start, v4), end: address(end, v4) }
+}
+
+/// A number as an address.
+fn address(number: u128, v4: bool) -> IpAddr {
+    if v4 {
+        IpAddr::V4(Ipv4Addr::from(u32::try_from(number).unwrap_or(u32::MAX)))
+    } else {
+        IpAddr::V6(Ipv6Addr::from(number))
+    }
+}
+
+/// The address behind one, if there is one.
+pub(crate) fn next(of: IpAddr) -> Option<IpAddr> {
+    let next = number(of).checked_add(1)?;
+    (!of.is_ipv4() || next <= u128::from(u32::MAX)).then(|| address(next, of.is_ipv4()))
+}
+
+/// The address before one, if there is one.
+pub(crate) fn previous(of: IpAddr) -> Option<IpAddr> {
+    Some(address(number(of).checked_sub(1)?, of.is_ipv4()))
 }

@@ -4,17 +4,18 @@
 //! ruleset. So comparing rulesets compares policies.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use policy::{Builtin, End, Services, Verdict, Watch};
 use wire::{View, ViewRule};
 
 use crate::addresses;
-use crate::decide::{self, Cell, Rules, by_set};
+use crate::decide::{self, BySet, Cell, Rules};
 use crate::matrix::{FIRST_CLASS, Matrix};
 use crate::outcome::{Numbering, Outcome};
-use crate::ruleset::{self, Class, IpRange, Ruleset, Service, Word};
+use crate::places;
+use crate::ruleset::{self, Class, IpRange, Place, Ruleset, Service, Word};
 use crate::services;
 use crate::volume::{self, MOST_WEIGHED};
 
@@ -73,7 +74,10 @@ fn build(
     let (services, service_of) = distinct(&living);
     let partition = services::split(&services);
     let watched = [true, false].map(|at_source| watched(view, at_source));
-    let named = living.iter().flat_map(|rule| rule.inbound.into_iter().chain(rule.outbound));
+    let named = living.iter().flat_map(|rule| {
+        let elsewhere = rule.elsewhere.into_iter().flat_map(|both| [both.from, both.to]);
+        rule.inbound.into_iter().chain(rule.outbound).chain(elsewhere)
+    });
     let used: BTreeSet<u32> = named.chain(watched.iter().flatten().copied()).collect();
     let peers = addresses::peers(view, &used);
     let networks = addresses::networks(view, &used);
@@ -81,10 +85,12 @@ fn build(
     within("ranges of addresses", networks.len(), MOST_RANGES)?;
     let weighed = volume::weighed(view);
     within("addresses whose bytes are counted", weighed.len(), MOST_WEIGHED)?;
-    let by_set = [End::Source, End::Destination].map(|end| by_set(&living, end));
+    // Where everything is denied it is denied for every place.
+    let targets = if shut.is_none() { places::targets(view, &living, &networks) } else { Vec::new() };
+    let by_set = BySet::of(&living);
     let services = partition.classes;
     let rules = Rules { view, living, covered: &partition.covered, service_of, services, by_set, shut, watched };
-    let matrix = Matrix::of(&rules, &peers, &networks)?;
+    let matrix = Matrix::of(&rules, &peers, &networks, &targets)?;
     let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: BTreeMap::new() };
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
     let outcomes = words.outcomes;
@@ -174,23 +180,25 @@ impl Words<'_> {
 
 /// A ruleset in which every flow gets the default: one class of peers, one of services.
 pub(crate) fn empty(default_in: Word, default_out: Word) -> Ruleset {
-    let everything = |any: IpAddr, last: IpAddr| (IpRange { start: any, end: last }, Class(FIRST_CLASS));
+    let whole = [
+        IpRange { start: [0; 4].into(), end: [0xff; 4].into() },
+        IpRange { start: [0_u16; 8].into(), end: [0xffff_u16; 8].into() },
+    ];
     let service = Service(FIRST_CLASS);
     Ruleset {
         epoch: 0,
         center: None,
         own: Vec::new(),
         peers: BTreeMap::new(),
-        networks: Vec::from([
-            everything([0; 4].into(), [0xff; 4].into()),
-            everything([0_u16; 8].into(), [0xffff_u16; 8].into()),
-        ]),
+        networks: whole.map(|range| (range, Class(FIRST_CLASS))).into(),
+        places: whole.map(|range| (range, Place::Own)).into(),
         tcp: vec![(0..=u16::MAX, service)],
         udp: vec![(0..=u16::MAX, service)],
         icmp: vec![(0..=u8::MAX, service)],
         icmpv6: vec![(0..=u8::MAX, service)],
         protocols: vec![(0..=u8::MAX, service)],
         inbound: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
         outbound: BTreeMap::new(),
         default_in,
         default_out,

@@ -21,8 +21,8 @@ pub(crate) struct Rules<'a> {
     pub(crate) service_of: Vec<usize>,
     /// How many service classes there are.
     pub(crate) services: usize,
-    /// The living rules of each set of peers, in order: where this machine is the source, and the destination.
-    pub(crate) by_set: [BTreeMap<u32, Vec<usize>>; 2],
+    /// The living rules of each set of peers, in order, by what they say of this machine.
+    pub(crate) by_set: BySet,
     /// The built-in rule that denies everything, whatever the view's rules say.
     pub(crate) shut: Option<Builtin>,
     /// The sets of peers that detectors watch: where this machine is the source, and where it is the destination.
@@ -49,6 +49,71 @@ pub(crate) struct Cell {
     pub(crate) would: Decider,
     /// Whether a detector counts it.
     pub(crate) watched: bool,
+}
+
+/// In what part this machine stands in a flow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Part<'a> {
+    /// It sends.
+    Source,
+    /// It is the one meant.
+    Destination,
+    /// It receives what was sent to an address in these sets, and in no VM's name.
+    Elsewhere(&'a BTreeSet<u32>),
+    /// It receives what was sent to an unknown address.
+    Unknown,
+}
+
+impl Part<'_> {
+    /// Where this machine stands.
+    pub(crate) fn end(self) -> End {
+        match self {
+            Self::Source => End::Source,
+            Self::Destination | Self::Elsewhere(_) | Self::Unknown => End::Destination,
+        }
+    }
+}
+
+/// Rules by the set of peers for which they hold, for each part of this machine.
+#[derive(Debug, Default)]
+pub(crate) struct BySet {
+    outbound: BTreeMap<u32, Vec<usize>>,
+    inbound: BTreeMap<u32, Vec<usize>>,
+    /// Each with the set of addresses that they hold for.
+    elsewhere: BTreeMap<u32, Vec<(usize, u32)>>,
+}
+
+impl BySet {
+    /// Of rules in order.
+    pub(crate) fn of(rules: &[&ViewRule]) -> Self {
+        let mut all = Self::default();
+        for (index, rule) in rules.iter().enumerate() {
+            rule.outbound.into_iter().for_each(|set| all.outbound.entry(set).or_default().push(index));
+            rule.inbound.into_iter().for_each(|set| all.inbound.entry(set).or_default().push(index));
+            if let Some(both) = rule.elsewhere {
+                all.elsewhere.entry(both.from).or_default().push((index, both.to));
+            }
+        }
+        all
+    }
+
+    /// Those of these sets, in order.
+    fn of_sets(&self, sets: &BTreeSet<u32>, part: Part<'_>) -> Vec<usize> {
+        let plain = |by_set: &BTreeMap<u32, Vec<usize>>| {
+            sets.iter().filter_map(|set| by_set.get(set)).flatten().copied().collect::<Vec<_>>()
+        };
+        let mut rules = match part {
+            Part::Source => plain(&self.outbound),
+            Part::Destination => plain(&self.inbound),
+            Part::Elsewhere(to) => {
+                let all = sets.iter().filter_map(|set| self.elsewhere.get(set)).flatten();
+                all.filter(|(_, set)| to.contains(set)).map(|(rule, _)| *rule).collect()
+            }
+            Part::Unknown => Vec::new(),
+        };
+        rules.sort_unstable();
+        rules
+    }
 }
 
 /// What one class of peers gets in one direction: few rules hold for it, so that most service classes get the rest.
@@ -80,18 +145,16 @@ impl Found {
 }
 
 impl Rules<'_> {
-    /// The row of a class. `end` is where this machine stands in the flow.
-    pub(crate) fn row(&self, standing: &Standing, end: End, found: &mut Found) -> Row {
-        let sets = match (self.shut, standing) {
-            (Some(rule), _) => return denied(rule),
-            (None, Standing::Unknown) => return denied(Builtin::Unknown),
-            (None, Standing::LinkLocal) => return denied(Builtin::LinkLocal),
-            (None, Standing::Member(sets)) => sets,
+    /// The row of a class, for the part that this machine has in the flow.
+    pub(crate) fn row(&self, standing: &Standing, part: Part<'_>, found: &mut Found) -> Row {
+        let sets = match (self.shut, standing, part) {
+            (Some(rule), ..) => return denied(rule),
+            (None, Standing::LinkLocal, _) => return denied(Builtin::LinkLocal),
+            (None, Standing::Unknown, _) | (None, _, Part::Unknown) => return denied(Builtin::Unknown),
+            (None, Standing::Member(sets), _) => sets,
         };
-        let side = usize::from(end == End::Destination);
-        let mut rules: Vec<usize> =
-            sets.iter().filter_map(|set| self.by_set[side].get(set)).flatten().copied().collect();
-        rules.sort_unstable();
+        let side = usize::from(part.end() == End::Destination);
+        let mut rules = self.by_set.of_sets(sets, part);
         let woulds = self.first_matches(&rules, found);
         let before = rules.len();
         rules.retain(|rule| self.acts(self.living[*rule]));
@@ -167,23 +230,6 @@ impl Rules<'_> {
 fn denied(rule: Builtin) -> Row {
     let decider = Decider::Builtin(rule);
     Row { rest: Cell { decider, would: decider, watched: false }, cells: Vec::new() }
-}
-
-/// Rules by the set of peers for which they hold at an end.
-pub(crate) fn by_set(rules: &[&ViewRule], end: End) -> BTreeMap<u32, Vec<usize>> {
-    let mut by_set: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for (index, set) in rules.iter().enumerate().filter_map(|(index, rule)| Some((index, side(rule, end)?))) {
-        by_set.entry(set).or_default().push(index);
-    }
-    by_set
-}
-
-/// The set of peers for which a rule holds where this machine stands at `end`.
-fn side(rule: &ViewRule, end: End) -> Option<u32> {
-    match end {
-        End::Destination => rule.inbound,
-        End::Source => rule.outbound,
-    }
 }
 
 /// Whether a rule exists at an instant of the center's time. Without that time, an allow rule that ends is taken as

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use ipnet::IpNet;
 use policy::{Action, AddressGroup, Detector, Mode, ServiceMatch};
 use serde::{Deserialize, Serialize};
-use wire::{Outside, Set, View, ViewRule};
+use wire::{Elsewhere, Outside, Set, View, ViewRule};
 
 use crate::party::Party;
 
@@ -83,11 +83,11 @@ impl Interceptions {
         }
         let mut view = view.clone();
         let mut rules = Vec::new();
+        let everywhere = place(&mut view, Set { vms: Vec::new(), outside: Outside::All });
         for one in &self.all {
             let Some(set) = set(&one.who, &view) else { continue };
-            let index = u32::try_from(view.sets.len()).unwrap_or(u32::MAX);
-            view.sets.push(set);
-            rules.push(rule(&one.detector, index));
+            let from = place(&mut view, set);
+            rules.push(rule(&one.detector, Elsewhere { from, to: everywhere }));
         }
         rules.append(&mut view.rules);
         view.rules = rules;
@@ -100,13 +100,20 @@ pub(crate) fn is_one(rule: &ViewRule) -> bool {
     rule.name.starts_with(Detector::PREFIX)
 }
 
-fn rule(detector: &str, set: u32) -> ViewRule {
+/// Puts a set behind a view's others; its index.
+fn place(view: &mut View, set: Set) -> u32 {
+    view.sets.push(set);
+    u32::try_from(view.sets.len() - 1).unwrap_or(u32::MAX)
+}
+
+fn rule(detector: &str, all: Elsewhere) -> ViewRule {
     ViewRule {
         name: Detector::rule_of(detector),
         action: Action::Deny,
         services: vec![ServiceMatch::Any],
-        inbound: Some(set),
-        outbound: Some(set),
+        inbound: Some(all.from),
+        outbound: Some(all.from),
+        elsewhere: Some(all),
         log: false,
         mode: Mode::Enforce,
         until: None,

@@ -3,27 +3,35 @@
 //! Few rules hold for a class of peers, so a row holds only what differs from its rest: thousands of rules on as many
 //! classes cost as much as there are pairs that they name, not as many as there could be.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use policy::End;
+use policy::{Builtin, End};
 
 use crate::addresses::Standing;
 use crate::compile::{MOST_PAIRS, TooBig, Words, empty, within};
-use crate::decide::{Cell, Decider, Found, Row, Rules};
-use crate::ruleset::{Class, IpRange, Ruleset, Service, Word};
+use crate::decide::{Cell, Decider, Found, Part, Row, Rules};
+use crate::places::{Target, push_range};
+use crate::ruleset::{Class, IpRange, Place, Ruleset, Service, Word};
 use crate::services::{Partition, Ranges};
 
 /// The first class and the first service class; 0 is what a look-up leaves that finds nothing.
 pub(crate) const FIRST_CLASS: u32 = 1;
+/// The parts that every machine has, and where their rows stand.
+const OWN_PARTS: [Part<'static>; 2] = [Part::Destination, Part::Source];
+const INBOUND: usize = 0;
+const OUTBOUND: usize = 1;
 
 /// All cells, before classes that turn out alike are joined.
 pub(crate) struct Matrix<'a> {
-    /// Of each class what it gets inbound, and outbound.
-    rows: Vec<[Row; 2]>,
+    /// Of each class what it gets inbound, outbound, and for each of the other targets.
+    rows: Vec<Vec<Row>>,
     peers: Vec<(IpAddr, usize)>,
     networks: Vec<(&'a IpRange, usize)>,
+    targets: &'a [(IpRange, Target)],
+    /// Those that have rows of their own.
+    others: Vec<&'a Target>,
 }
 
 /// A row as words: those that differ from its rest, in the order of their service classes.
@@ -39,15 +47,23 @@ impl<'a> Matrix<'a> {
         rules: &Rules<'_>,
         peers: &'a BTreeMap<IpAddr, Standing>,
         networks: &'a [(IpRange, Standing)],
+        targets: &'a [(IpRange, Target)],
     ) -> Result<Self, TooBig> {
+        let mut seen = BTreeSet::new();
+        let distinct = targets.iter().map(|(_, target)| target).filter(|target| seen.insert(*target));
+        let others: Vec<&Target> = distinct.filter(|target| target.part().is_some()).collect();
+        let parts: Vec<Part<'_>> = OWN_PARTS.into_iter().chain(others.iter().filter_map(|one| one.part())).collect();
         let mut indices: BTreeMap<&Standing, usize> = BTreeMap::new();
         let (mut rows, mut pairs, mut found) = (Vec::new(), 0, Found::new(rules.services));
         for standing in networks.iter().map(|(_, standing)| standing).chain(peers.values()) {
             if indices.contains_key(standing) {
                 continue;
             }
-            let row = [End::Destination, End::Source].map(|end| rules.row(standing, end, &mut found));
-            pairs += row.iter().map(|row| row.cells.len()).max().unwrap_or(0);
+            let row: Vec<Row> = parts.iter().map(|part| rules.row(standing, *part, &mut found)).collect();
+            let cells: usize = row.iter().map(|row| row.cells.len()).sum();
+            let outbound = row.get(1).map_or(0, |row| row.cells.len());
+            // A row costs something even where it holds nothing.
+            pairs += outbound.max(cells - outbound) + others.len();
             within("pairs of classes", pairs, MOST_PAIRS)?;
             indices.insert(standing, rows.len());
             rows.push(row);
@@ -55,7 +71,7 @@ impl<'a> Matrix<'a> {
         let index = |standing: &Standing| indices.get(standing).copied().unwrap_or_default();
         let peers = peers.iter().map(|(address, standing)| (*address, index(standing))).collect();
         let networks = networks.iter().map(|(range, standing)| (range, index(standing))).collect();
-        Ok(Self { rows, peers, networks })
+        Ok(Self { rows, peers, networks, targets, others })
     }
 
     /// Joins what is alike, numbers it in the order of appearance, and writes it down.
@@ -65,9 +81,10 @@ impl<'a> Matrix<'a> {
         let mut ruleset = empty(words.word(default, End::Destination)?, words.word(default, End::Source)?);
         ruleset.networks.clear();
         let rows = self.words(words)?;
+        let places = self.places(&rows, words, &mut ruleset)?;
         let columns = joined(partition, &rows);
         columns.write(&mut ruleset, partition);
-        let mut classes: BTreeMap<&[WordRow; 2], Class> = BTreeMap::new();
+        let mut classes: BTreeMap<&[WordRow], Class> = BTreeMap::new();
         // A row is compared with others once, however many addresses it stands for.
         let mut known: Vec<Option<Class>> = vec![None; rows.len()];
         let mut class = |index: usize, ruleset: &mut Ruleset| {
@@ -77,8 +94,7 @@ impl<'a> Matrix<'a> {
             let fresh = Class(FIRST_CLASS + u32::try_from(classes.len()).unwrap_or(u32::MAX));
             let row = &rows[index];
             let class = *classes.entry(row).or_insert_with(|| {
-                columns.fill(&row[0], fresh, ruleset.default_in, &mut ruleset.inbound);
-                columns.fill(&row[1], fresh, ruleset.default_out, &mut ruleset.outbound);
+                columns.fill(row, fresh, &places, ruleset);
                 fresh
             });
             known[index] = Some(class);
@@ -98,17 +114,74 @@ impl<'a> Matrix<'a> {
     }
 
     /// The rows as words.
-    fn words(&self, words: &mut Words<'_>) -> Result<Vec<[WordRow; 2]>, TooBig> {
-        let mut out = Vec::with_capacity(self.rows.len());
-        for [inbound, outbound] in &self.rows {
-            out.push([word_row(inbound, End::Destination, words)?, word_row(outbound, End::Source, words)?]);
+    fn words(&self, words: &mut Words<'_>) -> Result<Vec<Vec<WordRow>>, TooBig> {
+        let of_row = |row: &Vec<Row>, words: &mut Words<'_>| {
+            let end = |place| if place == OUTBOUND { End::Source } else { End::Destination };
+            row.iter().enumerate().map(|(place, row)| word_row(row, end(place), words)).collect()
+        };
+        self.rows.iter().map(|row| of_row(row, words)).collect()
+    }
+
+    /// Writes the places down, joined where no class tells them apart. What has rows of its own comes back.
+    fn places(
+        &self,
+        rows: &[Vec<WordRow>],
+        words: &mut Words<'_>,
+        ruleset: &mut Ruleset,
+    ) -> Result<Vec<PlaceColumn>, TooBig> {
+        if self.targets.is_empty() {
+            return Ok(Vec::new());
         }
-        Ok(out)
+        let [unknown, link_local] = [Builtin::Unknown, Builtin::LinkLocal].map(|rule| denied(rule, words));
+        let (unknown, link_local) = (unknown?, link_local?);
+        let column = |at: usize| rows.iter().map(|row| &row[at]).collect::<Vec<_>>();
+        let mut seen = BTreeMap::from([(column(INBOUND), Place::Own)]);
+        let mut of_target = |(at, target): (usize, &&Target)| match target {
+            Target::Sets(_) => {
+                let fresh = Place::Other(u32::try_from(seen.len()).unwrap_or(u32::MAX));
+                let place = *seen.entry(column(at)).or_insert(fresh);
+                PlaceColumn { at, place, default: ruleset.default_in }
+            }
+            Target::Own | Target::LinkLocal | Target::Unknown => {
+                PlaceColumn { at, place: Place::Denied(unknown), default: unknown }
+            }
+        };
+        let mut columns: Vec<_> = (OWN_PARTS.len()..).zip(&self.others).map(&mut of_target).collect();
+        let places: BTreeMap<_, _> =
+            self.others.iter().zip(&columns).map(|(target, one)| (*target, one.place)).collect();
+        let place = |target| match target {
+            &Target::Own => Place::Own,
+            &Target::LinkLocal => Place::Denied(link_local),
+            other @ (Target::Unknown | Target::Sets(_)) => places.get(other).copied().unwrap_or(Place::Denied(unknown)),
+        };
+        ruleset.places.clear();
+        for (range, target) in self.targets {
+            push_range(&mut ruleset.places, *range, place(target));
+        }
+        let mut written = BTreeSet::from([Place::Own]);
+        columns.retain(|column| written.insert(column.place));
+        Ok(columns)
     }
 }
 
+/// A place with rows of its own.
+struct PlaceColumn {
+    /// Where in a class's rows.
+    at: usize,
+    place: Place,
+    /// What the rows are compared with.
+    default: Word,
+}
+
+/// What everybody gets by a built-in rule where this machine is the destination.
+fn denied(rule: Builtin, words: &mut Words<'_>) -> Result<Word, TooBig> {
+    let decider = Decider::Builtin(rule);
+    words.word(Cell { decider, would: decider, watched: false }, End::Destination)
+}
+
 fn few(ruleset: &Ruleset) -> Result<(), TooBig> {
-    within("pairs of classes", ruleset.inbound.len().max(ruleset.outbound.len()), MOST_PAIRS)
+    let inbound = ruleset.inbound.len() + ruleset.elsewhere.len();
+    within("pairs of classes", inbound.max(ruleset.outbound.len()), MOST_PAIRS)
 }
 
 fn word_row(row: &Row, end: End, words: &mut Words<'_>) -> Result<WordRow, TooBig> {
@@ -129,7 +202,7 @@ struct Columns {
 }
 
 /// Joins service classes whose columns are alike; numbers follow the order of appearance.
-fn joined(partition: &Partition, rows: &[[WordRow; 2]]) -> Columns {
+fn joined(partition: &Partition, rows: &[Vec<WordRow>]) -> Columns {
     let mut columns: Vec<Vec<(usize, usize, Word)>> = vec![Vec::new(); partition.classes];
     for (place, row) in rows.iter().enumerate() {
         for (direction, row) in row.iter().enumerate() {
@@ -175,21 +248,22 @@ impl Columns {
         out.into_iter().filter_map(narrow).collect()
     }
 
-    /// Writes what of a row differs from the default.
-    fn fill(&self, row: &WordRow, class: Class, default: Word, map: &mut BTreeMap<(Class, Service), Word>) {
-        if row.rest != default {
-            map.extend(self.numbers.iter().map(|service| ((class, *service), row.rest)));
+    /// Writes what of a class's rows differs from the defaults.
+    fn fill(&self, rows: &[WordRow], class: Class, places: &[PlaceColumn], ruleset: &mut Ruleset) {
+        if let [inbound, outbound, ..] = rows {
+            ruleset.inbound.extend(self.cells(inbound, class, ruleset.default_in));
+            ruleset.outbound.extend(self.cells(outbound, class, ruleset.default_out));
         }
-        map.extend(row.words.iter().map(|(service, word)| ((class, self.numbers[*service]), *word)));
+        for &PlaceColumn { at, place, default } in places {
+            let cells = rows.get(at).into_iter().flat_map(|row| self.cells(row, class, default));
+            ruleset.elsewhere.extend(cells.map(|((class, service), word)| ((place, class, service), word)));
+        }
     }
-}
 
-/// A range more; joined with the one before if that is of the same family and class.
-fn push_range(networks: &mut Vec<(IpRange, Class)>, range: IpRange, class: Class) {
-    match networks.last_mut() {
-        Some((before, same)) if *same == class && before.end.is_ipv4() == range.start.is_ipv4() => {
-            before.end = range.end;
-        }
-        Some(_) | None => networks.push((range, class)),
+    /// What of a row differs from a default; of two for one pair the later holds.
+    fn cells(&self, row: &WordRow, class: Class, default: Word) -> impl Iterator<Item = ((Class, Service), Word)> {
+        let rest = (row.rest != default).then(|| self.numbers.iter().map(move |service| ((class, *service), row.rest)));
+        let words = row.words.iter().map(move |(service, word)| ((class, self.numbers[*service]), *word));
+        rest.into_iter().flatten().chain(words)
     }
 }

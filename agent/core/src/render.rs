@@ -5,7 +5,7 @@ use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
 
 use crate::compile::Program;
-use crate::ruleset::{Class, Ruleset, Service, Word};
+use crate::ruleset::{Class, Place, Ruleset, Service, Word};
 
 /// Renders a program: who is in which class, which services there are, and what each pair gets.
 #[must_use]
@@ -17,8 +17,13 @@ pub fn render(program: &Program) -> String {
     }
     line(&mut out, 0, format_args!("own {}", joined(&ruleset.own)));
     classes(&mut out, ruleset);
+    places(&mut out, ruleset);
     services(&mut out, ruleset);
     direction(&mut out, "in", ruleset.default_in, &ruleset.inbound, &ruleset.outcomes_in);
+    for ((place, class, service), word) in &ruleset.elsewhere {
+        let (place, word) = (place_name(*place, ruleset), told(*word, &ruleset.outcomes_in));
+        line(&mut out, 1, format_args!("for {place} class {} service {}: {word}", class.0, service.0));
+    }
     direction(&mut out, "out", ruleset.default_out, &ruleset.outbound, &ruleset.outcomes_out);
     out
 }
@@ -45,6 +50,26 @@ fn classes(out: &mut String, ruleset: &Ruleset) {
             line(out, 1, member);
         }
     }
+}
+
+fn places(out: &mut String, ruleset: &Ruleset) {
+    for (range, place) in &ruleset.places {
+        let place = place_name(*place, ruleset);
+        line(out, 0, format_args!("for {}-{}: {place}", range.start, range.end));
+    }
+}
+
+fn place_name(place: Place, ruleset: &Ruleset) -> String {
+    match place {
+        Place::Own => "own".to_owned(),
+        Place::Other(number) => format!("place {number}"),
+        Place::Denied(word) => told(word, &ruleset.outcomes_in),
+    }
+}
+
+fn told(word: Word, outcomes: &BTreeMap<Word, String>) -> String {
+    let recorded = if word.records() { ", recorded" } else { "" };
+    format!("{}{recorded}", outcomes.get(&word).map_or("?", String::as_str))
 }
 
 fn services(out: &mut String, ruleset: &Ruleset) {
@@ -81,12 +106,8 @@ fn direction(
     pairs: &BTreeMap<(Class, Service), Word>,
     outcomes: &BTreeMap<Word, String>,
 ) {
-    let text = |word: Word| {
-        let recorded = if word.records() { ", recorded" } else { "" };
-        format!("{}{recorded}", outcomes.get(&word).map_or("?", String::as_str))
-    };
-    line(out, 0, format_args!("{name}: {}", text(default)));
+    line(out, 0, format_args!("{name}: {}", told(default, outcomes)));
     for ((class, service), word) in pairs {
-        line(out, 1, format_args!("class {} service {}: {}", class.0, service.0, text(*word)));
+        line(out, 1, format_args!("class {} service {}: {}", class.0, service.0, told(*word, outcomes)));
     }
 }

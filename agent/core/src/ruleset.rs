@@ -14,6 +14,17 @@ pub struct Class(pub u32);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Service(pub u32);
 
+/// What the rules know of the address for which a flow reaches this machine.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Place {
+    /// This machine's own, or no rule tells it from that.
+    Own,
+    /// No VM's, and told from others by rules: multicast, broadcast, or an outside address.
+    Other(u32),
+    /// One for which nothing passes, from whomever it comes.
+    Denied(Word),
+}
+
 /// A 20-bit outcome: bits 18–19 the action, bit 17 "tell of the allow", bits 0–16 the number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Word(pub u32);
@@ -150,6 +161,8 @@ pub struct Ruleset {
     pub peers: BTreeMap<IpAddr, Class>,
     /// All other addresses: total per family, disjoint, sorted.
     pub networks: Vec<(IpRange, Class)>,
+    /// The addresses for which flows reach this machine: total per family, disjoint, sorted.
+    pub places: Vec<(IpRange, Place)>,
     /// TCP ports: total, disjoint, sorted.
     pub tcp: Vec<(RangeInclusive<u16>, Service)>,
     /// UDP ports: total, disjoint, sorted.
@@ -162,6 +175,8 @@ pub struct Ruleset {
     pub protocols: Vec<(RangeInclusive<u8>, Service)>,
     /// Flows towards this machine: only what differs from the default.
     pub inbound: BTreeMap<(Class, Service), Word>,
+    /// Flows that reach this machine for another place: only what differs from the default, or from the place's word.
+    pub elsewhere: BTreeMap<(Place, Class, Service), Word>,
     /// Flows from this machine: only what differs from the default.
     pub outbound: BTreeMap<(Class, Service), Word>,
     /// The outcome of inbound flows that `inbound` does not hold.
@@ -186,12 +201,14 @@ impl Ruleset {
             own,
             peers,
             networks,
+            places,
             tcp,
             udp,
             icmp,
             icmpv6,
             protocols,
             inbound,
+            elsewhere,
             outbound,
             default_in,
             default_out,
@@ -203,12 +220,14 @@ impl Ruleset {
             && *own == other.own
             && *peers == other.peers
             && *networks == other.networks
+            && *places == other.places
             && *tcp == other.tcp
             && *udp == other.udp
             && *icmp == other.icmp
             && *icmpv6 == other.icmpv6
             && *protocols == other.protocols
             && *inbound == other.inbound
+            && *elsewhere == other.elsewhere
             && *outbound == other.outbound
             && *default_in == other.default_in
             && *default_out == other.default_out

@@ -9,26 +9,43 @@ use agent_core::{Numbering, compile};
 use ipnet::IpNet;
 use policy::{Action, AddressGroup, Family, FlowService, Mode, ServiceMatch};
 use proptest::prelude::*;
-use views::{told, view};
-use wire::{Outside, Set, View, ViewRule};
+use views::{told, told_for, view};
+use wire::{Elsewhere, Outside, Set, View, ViewRule};
 
 const NOW: i64 = 100;
 
+/// Which flows are asked for.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Way {
+    Out,
+    In,
+    /// What reaches this machine for that address.
+    For(IpAddr),
+}
+
 /// The slow, obvious definition.
-fn naive(view: &View, inbound: bool, peer: IpAddr, service: FlowService) -> String {
+fn naive(view: &View, way: Way, peer: IpAddr, service: FlowService) -> String {
     if view.quarantined {
         return "deny eastwest/quarantine".to_owned();
     }
-    if is("169.254.0.0/16", peer) || is("fe80::/10", peer) {
+    let local = |address| is("169.254.0.0/16", address) || is("fe80::/10", address);
+    let others = if let Way::For(to) = way { Some(to).filter(|to| !view.addresses.contains(to)) } else { None };
+    if local(peer) || others.is_some_and(local) {
         return "deny eastwest/link-local".to_owned();
     }
-    let vm = view.peers.iter().position(|one| one.addresses.contains(&peer));
-    let group = is("224.0.0.0/4", peer) || is("255.255.255.255/32", peer) || is("ff00::/8", peer);
-    if vm.is_none() && !group && view.managed.iter().any(|net| net.contains(&peer)) {
+    let owner = |address| view.peers.iter().position(|one| one.addresses.contains(&address));
+    let (vm, taken) = (owner(peer), others.is_some_and(|to| owner(to).is_some()));
+    if taken || is_unknown(view, peer, vm) || others.is_some_and(|to| is_unknown(view, to, None)) {
         return "deny eastwest/unknown".to_owned();
     }
     let matches = |rule: &&ViewRule| {
-        let set = if inbound { rule.inbound } else { rule.outbound };
+        let set = match (way, others) {
+            (Way::Out, _) => rule.outbound,
+            (Way::In | Way::For(_), None) => rule.inbound,
+            (Way::In | Way::For(_), Some(to)) => {
+                rule.elsewhere.filter(|both| holds(&view.sets[both.to as usize], None, to)).map(|both| both.from)
+            }
+        };
         set.is_some_and(|set| holds(&view.sets[set as usize], vm, peer))
             && rule.services.iter().any(|item| item.covers(service))
             && rule.until.is_none_or(|until| NOW < until)
@@ -42,6 +59,12 @@ fn naive(view: &View, inbound: bool, peer: IpAddr, service: FlowService) -> Stri
     let verdict = told(view.rules.iter().filter(acts).find(matches), end);
     let would = told(view.rules.iter().find(matches), default);
     if verdict == would { verdict } else { format!("{verdict} would {would}") }
+}
+
+/// Whether an address lies in a managed network and is nobody's.
+fn is_unknown(view: &View, address: IpAddr, owner: Option<usize>) -> bool {
+    let group = ["224.0.0.0/4", "255.255.255.255/32", "ff00::/8"].into_iter().any(|net| is(net, address));
+    owner.is_none() && !group && view.managed.iter().any(|net| net.contains(&address))
 }
 
 fn is(net: &str, address: IpAddr) -> bool {
@@ -108,13 +131,22 @@ fn some_rule() -> impl Strategy<Value = ViewRule> {
     let side = || proptest::option::weighted(0.8, 0_u32..4);
     let until = proptest::option::weighted(0.2, 99_i64..102);
     let mode = prop_oneof![4 => Just(Mode::Enforce), 1 => Just(Mode::Monitor)];
-    (0_u8..9, action(), proptest::collection::vec(item(), 1..4), side(), side(), until, mode).prop_map(
-        |(name, action, services, inbound, outbound, until, mode)| ViewRule {
+    // Most rules hold for many addresses as for this machine's.
+    let to = prop_oneof![1 => Just(None), 1 => Just(Some(None)), 1 => (0_u32..4, 0_u32..4).prop_map(|both| Some(Some(both)))];
+    let elsewhere = |inbound: Option<u32>, to| match to {
+        None => None,
+        Some(None) => inbound.map(|from| Elsewhere { from, to: 0 }),
+        Some(Some((from, to))) => Some(Elsewhere { from, to }),
+    };
+    let sides = (side(), side(), to);
+    (0_u8..9, action(), proptest::collection::vec(item(), 1..4), sides, until, mode).prop_map(
+        move |(name, action, services, (inbound, outbound, to), until, mode)| ViewRule {
             name: format!("r{name}"),
             action,
             services,
             inbound,
             outbound,
+            elsewhere: elsewhere(inbound, to),
             log: false,
             mode,
             until,
@@ -138,6 +170,13 @@ fn peers() -> Vec<IpAddr> {
     text.split_whitespace().map(|address| address.parse().unwrap()).collect()
 }
 
+/// For what addresses flows may reach this machine: its own, another's, unknown ones, of no VM.
+fn places() -> Vec<IpAddr> {
+    let text = "10.98.0.1 10.98.0.2 10.98.0.9 10.98.255.255 10.9.3.130 224.0.0.9 224.0.0.8 255.255.255.255 169.254.1.1 \
+                172.17.0.1 fd98::1 fd98::2 fd98::9 2001:db8:9::7 ff02::fb fe80::9";
+    text.split_whitespace().map(|address| address.parse().unwrap()).collect()
+}
+
 fn services() -> Vec<FlowService> {
     let ports = || [0, 1, 77, 78, 79, 80, 81, 82, 83, 84, 86, 87, 65534, 65535].into_iter();
     let mut all: Vec<_> = ports().map(FlowService::Tcp).chain(ports().map(FlowService::Udp)).collect();
@@ -155,9 +194,13 @@ proptest! {
         let program = compile(&view, Some(NOW), &mut Numbering::default()).unwrap();
         for peer in peers() {
             for service in services().into_iter().filter(|service| service.exists_in(Family::of(peer))) {
-                for inbound in [true, false] {
-                    prop_assert_eq!(told(&program, inbound, peer, service), naive(&view, inbound, peer, service),
-                        "{} {} {:?}", inbound, peer, service);
+                for way in [Way::In, Way::Out] {
+                    prop_assert_eq!(told(&program, way == Way::In, peer, service), naive(&view, way, peer, service),
+                        "{:?} {} {:?}", way, peer, service);
+                }
+                for to in places().into_iter().filter(|to| to.is_ipv4() == peer.is_ipv4()) {
+                    prop_assert_eq!(told_for(&program, to, peer, service), naive(&view, Way::For(to), peer, service),
+                        "for {} from {} {:?}", to, peer, service);
                 }
             }
         }

@@ -10,9 +10,10 @@ use std::net::{IpAddr, SocketAddr};
 use agent_core::Ruleset;
 use nft::{Batch, CtKey, Direction, Element};
 
+use super::look::look_ups;
 use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{BANKS, IN_FORCE, LIVING, Side, look_ups};
+use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
 use super::volumes;
 
 /// The chains that carry the epoch, the defaults, the center, and the names of the maps.

@@ -3,18 +3,18 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use agent_core::{Class, IpRange, Ruleset, Service, Word};
+use agent_core::{Class, IpRange, Place, Ruleset, Service, Word};
 use nft::{Batch, Element, ElementInfo, Error, Socket};
 
 use super::rules::{CLASSED, FOUND, table};
 use super::skeleton::Side;
 
 /// The maps, each of which has two sets. Their places here are the keys of the map that says which set is in force.
-pub(crate) const MAPS: [&str; 12] = [
+pub(crate) const MAPS: [&str; 14] = [
     "defaults",
     "peers4",
     "peers6",
-    "inbound",
+    "arriving",
     "outbound",
     "networks4",
     "networks6",
@@ -23,6 +23,8 @@ pub(crate) const MAPS: [&str; 12] = [
     "icmp",
     "icmpv6",
     "protocols",
+    "places4",
+    "places6",
 ];
 
 /// One of a map's two sets. Rules look into one; a change that cannot be made there fills the other, into which nobody looks,
@@ -118,14 +120,18 @@ pub(crate) struct Difference {
 
 /// Everything that the kernel's maps shall hold.
 pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
-    let [networks4, networks6] = [false, true].map(|six| networks(of, six));
+    let [networks4, networks6] = [false, true].map(|six| ranges(&of.networks, six, |class| class.0 | CLASSED));
     let [peers4, peers6] = [false, true].map(|six| peers(of, six));
     vec![
         Map::exact("defaults", 4, defaults(of)),
         Map::exact("peers4", 4, peers4),
         Map::exact("peers6", 16, peers6),
-        Map::exact("inbound", 8, of.inbound.iter().map(pair)),
-        Map::exact("outbound", 8, of.outbound.iter().map(pair)),
+        Map::exact("arriving", 12, arriving(of)),
+        Map::exact(
+            "outbound",
+            8,
+            of.outbound.iter().map(|(key, word)| (number(pair(*key).as_flattened()), valid(*word))),
+        ),
         Map::ranges("networks4", 4, networks4),
         Map::ranges("networks6", 16, networks6),
         Map::ranges("tcp", 2, of.tcp.iter().map(ports)),
@@ -133,6 +139,8 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
         Map::ranges("icmp", 2, of.icmp.iter().map(types)),
         Map::ranges("icmpv6", 2, of.icmpv6.iter().map(types)),
         Map::ranges("protocols", 1, of.protocols.iter().map(protocols)),
+        Map::ranges("places4", 4, ranges(&of.places, false, place)),
+        Map::ranges("places6", 16, ranges(&of.places, true, place)),
     ]
 }
 
@@ -147,17 +155,40 @@ fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
     family.map(|(ip, class)| (of_address(*ip), class.0 | CLASSED))
 }
 
-fn pair(((class, service), word): (&(Class, Service), &Word)) -> (u128, u32) {
-    let class = (class.0 | CLASSED).to_ne_bytes();
-    (number([class, service.0.to_ne_bytes()].as_flattened()), word.0 | FOUND)
+/// What flows get that reach this machine: by their class, their service, and the place that they are for.
+fn arriving(of: &Ruleset) -> impl Iterator<Item = (u128, u32)> {
+    let key = |at, both| {
+        let [class, service] = pair(both);
+        number([class, service, place(at).to_ne_bytes()].as_flattened())
+    };
+    let own = of.inbound.iter().map(move |(both, word)| (key(Place::Own, *both), valid(*word)));
+    let others = of.elsewhere.iter();
+    own.chain(others.map(move |((at, class, service), word)| (key(*at, (*class, *service)), valid(*word))))
 }
 
-fn networks(of: &Ruleset, six: bool) -> Vec<Entry> {
-    let family = of.networks.iter().filter(|(range, _)| range.start.is_ipv6() == six);
-    let entry = |(IpRange { start, end }, class): &(IpRange, Class)| Entry {
+fn pair((class, service): (Class, Service)) -> [[u8; 4]; 2] {
+    [(class.0 | CLASSED).to_ne_bytes(), service.0.to_ne_bytes()]
+}
+
+fn valid(word: Word) -> u32 {
+    word.0 | FOUND
+}
+
+/// Of a place for which nothing passes, the outcome itself.
+fn place(of: Place) -> u32 {
+    match of {
+        Place::Own => 0,
+        Place::Other(number) => number,
+        Place::Denied(word) => valid(word),
+    }
+}
+
+fn ranges<T: Copy>(all: &[(IpRange, T)], six: bool, value: impl Fn(T) -> u32) -> Vec<Entry> {
+    let family = all.iter().filter(|(range, _)| range.start.is_ipv6() == six);
+    let entry = |(IpRange { start, end }, kind): &(IpRange, T)| Entry {
         first: of_address(*start),
         last: of_address(*end),
-        value: class.0 | CLASSED,
+        value: value(*kind),
     };
     family.map(entry).collect()
 }

@@ -7,6 +7,7 @@ mod counts;
 mod egress;
 mod living;
 mod log;
+mod look;
 mod maps;
 mod marks;
 mod rules;

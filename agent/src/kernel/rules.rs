@@ -21,6 +21,11 @@ pub(crate) const ALLOW: u32 = 2 << 18;
 pub(crate) const REJECT: u32 = 1 << 18;
 pub(crate) const RECORD: u32 = 1 << 17;
 
+/// The registers behind those of class and service: the place; the service before its look-up; an address of four.
+const PLACE: u8 = 2;
+const SERVICE: u8 = 3;
+const ADDRESS: u8 = 4;
+
 pub(crate) const INVALID: u32 = 1;
 pub(crate) const RELATED: u32 = 4;
 pub(crate) const NEW: u32 = 8;
@@ -194,11 +199,29 @@ impl Rule {
         ])
     }
 
-    /// Looks the service up, then the class in the scratch mark together with it; writes the outcome there.
+    /// Looks the original destination up, and keeps its place where `judge` and `unless_judged` look for it.
+    pub(crate) fn place(self, key: CtKey, map: &str) -> Self {
+        self.with([
+            Expr::Ct(key, Some(Direction::Original), ADDRESS),
+            Expr::Map { set: map.to_owned(), key: ADDRESS, into: PLACE },
+        ])
+    }
+
+    /// Writes the outcome of a place for which nothing passes into the scratch mark.
+    pub(crate) fn unless_judged(self) -> Self {
+        self.with([
+            Expr::bits(PLACE, 0, FOUND, 0),
+            Expr::word(0, Test::NotEqual, 0),
+            Expr::SetMeta(MetaKey::Mark, PLACE),
+        ])
+    }
+
+    /// Looks the service up, then the class in the scratch mark together with it, and with the place where the map's key has
+    /// that; writes the outcome there.
     pub(crate) fn judge(self, key: CtKey, services: &str, pairs: &str) -> Self {
         self.with([
-            Expr::Ct(key, Some(Direction::Original), 2),
-            Expr::Map { set: services.to_owned(), key: 2, into: 1 },
+            Expr::Ct(key, Some(Direction::Original), SERVICE),
+            Expr::Map { set: services.to_owned(), key: SERVICE, into: 1 },
             Expr::Meta(MetaKey::Mark, 0),
             Expr::Map { set: pairs.to_owned(), key: 0, into: 0 },
             Expr::SetMeta(MetaKey::Mark, 0),

@@ -10,10 +10,11 @@ use nft::{
     Type,
 };
 
-use super::maps::{Bank, InForce, MAPS};
+use super::look::again;
+use super::maps::{Bank, InForce};
 use super::rules::{
-    ALLOW, BARRIER_PORT, CLASSED, CUT, FOUND, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED,
-    Rule, TCP, TRANSLATED, UDP, UNTRACKED, table,
+    ALLOW, BARRIER_PORT, CUT, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED, Rule, TCP,
+    TRANSLATED, UDP, UNTRACKED, table,
 };
 use super::volumes;
 
@@ -76,7 +77,9 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
         SetSpec::ranges("icmp", Type::Port, Type::Mark),
         SetSpec::ranges("icmpv6", Type::Port, Type::Mark),
         SetSpec::ranges("protocols", Type::Protocol, Type::Mark),
-        SetSpec::map("inbound", &[Type::Mark, Type::Mark], Type::Mark),
+        SetSpec::ranges("places4", Type::Ipv4, Type::Mark),
+        SetSpec::ranges("places6", Type::Ipv6, Type::Mark),
+        SetSpec::map("arriving", &[Type::Mark, Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("defaults", &[Type::Mark], Type::Mark),
     ];
@@ -303,56 +306,6 @@ fn builtin_deny(builtin: Builtin, outcomes: &str) -> Vec<Rule> {
         Rule::new().limit(LOG_RATE, false).log("deny"),
         Rule::new().drop(),
     ]
-}
-
-/// Class of the peer, class of the service, outcome of both; the scratch mark is zero before each look-up.
-/// `sets` gives the sets of a map, each behind the condition that it is in force.
-pub(crate) fn look_ups(side: Side, sets: impl Fn(&'static str) -> Vec<(Rule, String)>) -> Vec<Rule> {
-    let (four, six, pairs) = match side {
-        Side::In => (CtKey::Source4, CtKey::Source6, "inbound"),
-        Side::Out => (CtKey::Destination4, CtKey::Destination6, "outbound"),
-    };
-    let mut rules = vec![Rule::new().set_mark(0)];
-    for (key, map) in [(four, "peers4"), (six, "peers6")] {
-        rules.extend(sets(map).into_iter().map(|(when, set)| when.classify(key, &set)));
-    }
-    for (key, map) in [(four, "networks4"), (six, "networks6")] {
-        rules.extend(sets(map).into_iter().map(|(when, set)| when.mark_bits(u32::MAX, 0).classify(key, &set)));
-    }
-    let of = |protocol| Rule::new().protocol(protocol);
-    for (protocol, key, map) in [
-        (of(TCP), CtKey::DestinationPort, "tcp"),
-        (of(UDP), CtKey::DestinationPort, "udp"),
-        (of(ICMP), CtKey::DestinationPort, "icmp"),
-        (of(ICMPV6), CtKey::DestinationPort, "icmpv6"),
-        (Rule::new().other_protocol(&[TCP, UDP, ICMP, ICMPV6]), CtKey::Protocol, "protocols"),
-    ] {
-        for (when, services) in sets(map) {
-            let both =
-                sets(pairs).into_iter().map(|(also, pairs)| when.clone().and(also).judge(key, &services, &pairs));
-            rules.extend(both.map(|rule| protocol.clone().and(rule)));
-        }
-    }
-    rules
-}
-
-/// What is judged again, by maps alone (see `living`).
-fn again(side: Side) -> Vec<Rule> {
-    let sets = |map: &str| {
-        let place = (0_u32..).zip(MAPS).find_map(|(place, one)| (one == map).then_some(place)).unwrap_or(u32::MAX);
-        Bank::BOTH.map(|bank| (Rule::new().says(BANKS, place, bank as u32), bank.name(map))).into()
-    };
-    let mut rules = vec![Rule::new().counter()];
-    rules.extend(look_ups(side, sets));
-    rules.push(Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop());
-    let default = |(when, set): (Rule, String)| Rule::new().mark_bits(FOUND, 0).and(when).default_of(side as u32, &set);
-    rules.extend(sets("defaults").into_iter().map(default));
-    rules.extend([
-        Rule::new().mark_bits(FOUND, 0).counter().drop(),
-        Rule::new().jump("stamp"),
-        Rule::new().goto(&side.name("decide")),
-    ]);
-    rules
 }
 
 fn decide(side: Side) -> Vec<Rule> {

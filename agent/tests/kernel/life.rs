@@ -177,7 +177,7 @@ pub(crate) fn refused(world: &mut World) {
     let error = world.kernel.apply(&open(2, DENY, DENY), Some(&wrong)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "change the kernel's tables: delete elements inet eastwest inbound: No such file or directory"
+        "change the kernel's tables: delete elements inet eastwest arriving: No such file or directory"
     );
     assert_eq!(world.kernel.generation().unwrap(), before);
     assert!(both_pass(&peer, &vm));

@@ -11,6 +11,7 @@ mod flows;
 mod foreign;
 mod large;
 mod life;
+mod places;
 mod rulesets;
 mod tamper;
 mod volume;
@@ -22,10 +23,12 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 31] = [
+const CASES: [Case; 33] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
+    ("what comes for an address that is not bound here passes by no rule", places::unbound),
+    ("what comes for a group is judged by that", places::groups),
     ("the center alone passes a closed machine", flows::center),
     ("a mark that a process set opens nothing", flows::spoofed_mark),
     ("errors about an allowed flow reach it, in old epochs too", flows::related),

@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
-use agent_core::{Action, Builtin, Class, IpRange, Ruleset, Service, Word};
+use agent_core::{Action, Builtin, Class, IpRange, Place, Ruleset, Service, Word};
 
 use crate::world::{OTHER, PEER, VM};
 
@@ -12,6 +12,9 @@ pub(crate) const ALLOW: Word = Word::new(Action::Allow, true, 18);
 pub(crate) const QUIET: Word = Word::new(Action::Allow, false, 19);
 pub(crate) const DEFAULT: Word = Word::new(Action::Deny, false, 20);
 
+pub(crate) const UNKNOWN: Word = Word::new(Action::Deny, false, 21);
+
+pub(crate) const GROUPS: Place = Place::Other(1);
 pub(crate) const PORT: u16 = 7000;
 pub(crate) const REST: Service = Service(0);
 pub(crate) const TCP: Service = Service(1);
@@ -24,9 +27,14 @@ pub(crate) const PEERS: Class = Class(1);
 pub(crate) fn closed(epoch: u16) -> Ruleset {
     let mut outcomes: BTreeMap<_, _> =
         Builtin::ALL.into_iter().map(|one| (one.word(), format!("deny {}", one.rule()))).collect();
-    for (word, comment) in
-        [(DENY, "deny d"), (REJECT, "reject r"), (ALLOW, "allow a"), (QUIET, "allow q"), (DEFAULT, "deny default")]
-    {
+    for (word, comment) in [
+        (DENY, "deny d"),
+        (REJECT, "reject r"),
+        (ALLOW, "allow a"),
+        (QUIET, "allow q"),
+        (DEFAULT, "deny default"),
+        (UNKNOWN, "deny u"),
+    ] {
         outcomes.insert(word, comment.to_owned());
     }
     let peer = |all: [&str; 2], class| all.map(|ip| (ip.parse::<IpAddr>().unwrap(), class));
@@ -41,12 +49,14 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
             whole(Ipv4Addr::UNSPECIFIED.into(), Ipv4Addr::BROADCAST.into()),
             whole(Ipv6Addr::UNSPECIFIED.into(), Ipv6Addr::from([255; 16]).into()),
         ],
+        places: places(),
         tcp: port(TCP),
         udp: port(UDP),
         icmp: kind(8, ECHO),
         icmpv6: kind(128, ECHO6),
         protocols: vec![(0..=255, REST)],
         inbound: BTreeMap::new(),
+        elsewhere: BTreeMap::new(),
         outbound: BTreeMap::new(),
         default_in: DEFAULT,
         default_out: DEFAULT,
@@ -54,6 +64,25 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
         outcomes_out: outcomes,
         weighed: Default::default(),
     }
+}
+
+/// The machine's own addresses, multicast ones as one other place, and all that is nobody's.
+fn places() -> Vec<(IpRange, Place)> {
+    let between = |start: &str, end: &str, place| {
+        let ends = [start, end].map(|ip| ip.parse().unwrap());
+        (IpRange { start: ends[0], end: ends[1] }, place)
+    };
+    vec![
+        between("0.0.0.0", "10.98.0.0", Place::Denied(UNKNOWN)),
+        between(VM[0], VM[0], Place::Own),
+        between("10.98.0.2", "223.255.255.255", Place::Denied(UNKNOWN)),
+        between("224.0.0.0", "239.255.255.255", GROUPS),
+        between("240.0.0.0", "255.255.255.255", Place::Denied(UNKNOWN)),
+        between("::", "fd98::", Place::Denied(UNKNOWN)),
+        between(VM[1], VM[1], Place::Own),
+        between("fd98::2", "feff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", Place::Denied(UNKNOWN)),
+        between("ff00::", "ffff:ffff:ffff:ffff:ffff:ffff:ffff:ffff", GROUPS),
+    ]
 }
 
 fn whole(start: IpAddr, end: IpAddr) -> (IpRange, Class) {

@@ -13,7 +13,7 @@ type Deed = (&'static str, fn(&mut Batch), &'static str);
 const DEEDS: [Deed; 11] = [
     ("flush a chain", |batch| drop_in(batch.flush_chain(&table(), "decide_in")), "delete rule in decide_in"),
     ("insert an accept", |batch| accept(batch, "judge_in"), "add rule in judge_in"),
-    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "inbound")), "delete elements in inbound"),
+    ("flush a map", |batch| drop_in(batch.flush_set(&table(), "arriving")), "delete elements in arriving"),
     ("add an element", |batch| element(batch, "peers4"), "add elements in peers4"),
     ("add an element where nobody looks", |batch| element(batch, "peers4_b"), "add elements in peers4_b"),
     ("add a chain", |batch| chain(batch, Policy::Drop), "add chain strange"),

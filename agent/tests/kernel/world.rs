@@ -22,6 +22,9 @@ pub(crate) const OTHER: [&str; 2] = ["10.98.0.3", "fd98::3"];
 /// Addresses of the peer's that no ruleset binds.
 pub(crate) const STRANGER: [&str; 2] = ["10.98.0.9", "fd98::9"];
 
+/// Addresses that the machine has and no ruleset binds to it.
+pub(crate) const LATE: [&str; 2] = ["10.98.0.8", "fd98::8"];
+
 /// Marks what was judged.
 pub(crate) const STAMP: u32 = 0x5eed_cafe;
 
@@ -45,7 +48,7 @@ pub(crate) struct World {
     peer: OwnedFd,
     pub(crate) kernel: Kernel,
     log: KernelLog,
-    _runtime: Runtime,
+    runtime: Runtime,
 }
 
 impl World {
@@ -66,7 +69,7 @@ impl World {
         let (kernel, log) = (Kernel::open(STAMP).unwrap(), KernelLog::open().unwrap());
         assert_eq!(agent::kernel::prepare(), Vec::<String>::new());
         drop(_entered);
-        Self { vm, peer, kernel, log, _runtime: runtime }
+        Self { vm, peer, kernel, log, runtime }
     }
 
     pub(crate) fn enter(&self, at: At) {
@@ -116,6 +119,31 @@ impl World {
         let socket = self.socket(at, to.ip(), Type::DGRAM, None);
         socket.bind(&to.into()).unwrap();
         socket
+    }
+
+    /// Gives the machine addresses, and tells the peer where they are: what the machine says of them does not come out.
+    pub(crate) fn give(&self, all: [&str; 2]) {
+        self.enter(At::Vm);
+        self.runtime.block_on(addresses(&[all]));
+        let link = |name: &'static str| async move {
+            let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+            let task = tokio::spawn(connection);
+            let found = handle.link().get().match_name(name.to_owned()).execute().try_next().await.unwrap().unwrap();
+            (found, handle, task)
+        };
+        let (machine, _, task) = self.runtime.block_on(link("eth0"));
+        task.abort();
+        let is_address = |one| if let LinkAttribute::Address(bytes) = one { Some(bytes) } else { None };
+        let mac = machine.attributes.into_iter().find_map(is_address).unwrap();
+        self.enter(At::Peer);
+        self.runtime.block_on(async {
+            let (wire, handle, task) = link("wire").await;
+            for ip in all {
+                let request = handle.neighbours().add(wire.header.index, ip.parse().unwrap());
+                request.link_layer_address(&mac).execute().await.unwrap();
+            }
+            task.abort();
+        });
     }
 
     /// Everything logged so far: a sentinel makes the kernel hand it over.

@@ -1,10 +1,11 @@
 //! One generation, prepared once, from which each agent's view is cut.
 
 use std::collections::{BTreeMap, HashMap};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 
+use ipnet::IpNet;
 use policy::{Action, At, Detector, Key, Mode, Name, Outage, Policy, Rule, Selector};
-use wire::{InventoryFile, Outside, Peer, Set, View, ViewDetector, ViewRule};
+use wire::{Elsewhere, InventoryFile, Outside, Peer, Set, View, ViewDetector, ViewRule};
 
 use super::Standing;
 use super::distinct::Distinct;
@@ -16,7 +17,7 @@ pub(crate) struct Snapshot {
     generation: u64,
     members: Vec<Member>,
     labels: Vec<Labels>,
-    managed: Vec<ipnet::IpNet>,
+    managed: Vec<IpNet>,
     record_all: bool,
     table: Option<Table>,
 }
@@ -137,6 +138,26 @@ fn alike(set: &Set) -> (Vec<u32>, Vec<Name>) {
     (set.vms.clone(), names(&set.outside))
 }
 
+/// The part of the outside that can reach a VM which it does not name: of address groups those that hold a multicast or
+/// broadcast address. An outside address that a VM has for itself is matched by `outside` and `any`.
+fn reaching(outside: &Outside) -> Outside {
+    match outside {
+        Outside::None | Outside::All => outside.clone(),
+        Outside::Groups(groups) => {
+            let many: Vec<_> = groups.iter().filter(|group| group.includes.iter().any(meets_many)).cloned().collect();
+            if many.is_empty() { Outside::None } else { Outside::Groups(many) }
+        }
+    }
+}
+
+/// Whether a prefix has a multicast or broadcast address.
+fn meets_many(net: &IpNet) -> bool {
+    match net {
+        IpNet::V4(net) => net.broadcast() >= Ipv4Addr::new(224, 0, 0, 0),
+        IpNet::V6(net) => net.broadcast().is_multicast(),
+    }
+}
+
 /// The names of the groups in it.
 fn names(outside: &Outside) -> Vec<Name> {
     match outside {
@@ -150,7 +171,8 @@ impl Cut<'_> {
     fn rule(&mut self, Resolved { what: rule, from, to }: &Resolved<Rule>) -> Option<ViewRule> {
         let outbound = if rule.at == At::Destination { None } else { self.peers(*from, *to, rule.within.as_ref()) };
         let inbound = if rule.at == At::Source { None } else { self.peers(*to, *from, rule.within.as_ref()) };
-        if outbound.is_none() && inbound.is_none() {
+        let elsewhere = if rule.at == At::Source || rule.within.is_some() { None } else { self.elsewhere(*from, *to) };
+        if outbound.is_none() && inbound.is_none() && elsewhere.is_none() {
             return None;
         }
         let mode = if self.mode == Mode::Monitor { Mode::Monitor } else { rule.mode };
@@ -160,6 +182,7 @@ impl Cut<'_> {
             services: rule.services.clone(),
             inbound,
             outbound,
+            elsewhere,
             log: rule.log,
             mode,
             until: rule.until.map(|until| until.as_millisecond()),
@@ -184,6 +207,22 @@ impl Cut<'_> {
         if !*here.vms.get(self.own)? {
             return None;
         }
+        self.others(other_end, within)
+    }
+
+    /// The flows that a rule covers to addresses of no VM, where such a flow can reach one.
+    fn elsewhere(&mut self, from: usize, to: usize) -> Option<Elsewhere> {
+        let outside = reaching(&self.table.sets.get(to)?.outside);
+        if outside == Outside::None {
+            return None;
+        }
+        let from = self.others(from, None)?;
+        let to = u32::try_from(self.sets.place(Set { vms: Vec::new(), outside })).ok()?;
+        Some(Elsewhere { from, to })
+    }
+
+    /// The set of peers that these endpoints are.
+    fn others(&mut self, other_end: usize, within: Option<&Key>) -> Option<u32> {
         let key = (other_end, within.cloned());
         if let Some(known) = self.known.get(&key) {
             return *known;

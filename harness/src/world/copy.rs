@@ -28,7 +28,8 @@ impl World {
         let flagged = self.await_word(LAST_RESORT, |account| {
             let clones = account.agents.get(&vm).map_or(0, |agent| agent.clones);
             let holds = read().and_then(|status| status["facts"]["generation"].as_u64());
-            clones > 0 && holds.is_some_and(|holds| holds > kept)
+            // What the copy holds may be known from its file before the center's own word of it has come.
+            clones > 0 && holds.is_some_and(|holds| holds > kept && account.published >= holds)
         });
         self.generation = self.generation.max(self.account.published);
         flagged.then_some(()).ok_or_else(|| format!("see the center notice the copy of {of}"))?;

@@ -7,7 +7,7 @@ use policy::{AddressGroup, Name, Outage, ServiceMatch};
 use super::{At, DecodeError, Decoded, Fault, action_in, addresses_in, addresses_out, each, mode_in, out};
 use super::{prefixes_in, small, socket_in};
 use crate::proto::{self, outage::Mode as Without, outside::Part, service_match::Kind};
-use crate::{Outside, Peer, Set, View, ViewRule};
+use crate::{Elsewhere, Outside, Peer, Set, View, ViewRule};
 
 impl From<View> for proto::View {
     fn from(view: View) -> Self {
@@ -94,6 +94,10 @@ fn indices(view: &View) -> Decoded<()> {
     for rule in &view.rules {
         rule.inbound.map_or(Ok(()), |set| within(set, view.sets.len(), "inbound"))?;
         rule.outbound.map_or(Ok(()), |set| within(set, view.sets.len(), "outbound"))?;
+        rule.elsewhere.map_or(Ok(()), |both| {
+            within(both.from, view.sets.len(), "from")?;
+            within(both.to, view.sets.len(), "to")
+        })?;
     }
     Ok(())
 }
@@ -168,13 +172,14 @@ fn group_in(proto::AddressGroup { name, includes, excludes }: proto::AddressGrou
 
 impl From<ViewRule> for proto::ViewRule {
     fn from(rule: ViewRule) -> Self {
-        let ViewRule { name, action, services, inbound, outbound, log, mode, until } = rule;
+        let ViewRule { name, action, services, inbound, outbound, elsewhere, log, mode, until } = rule;
         Self {
             name,
             action: proto::Action::from(action).into(),
             services: out(services),
             inbound,
             outbound,
+            elsewhere: elsewhere.map(|Elsewhere { from, to }| proto::Elsewhere { from, to }),
             log,
             mode: proto::Mode::from(mode).into(),
             until,
@@ -186,13 +191,14 @@ impl TryFrom<proto::ViewRule> for ViewRule {
     type Error = DecodeError;
 
     fn try_from(rule: proto::ViewRule) -> Decoded<Self> {
-        let proto::ViewRule { name, action, services, inbound, outbound, log, mode, until } = rule;
+        let proto::ViewRule { name, action, services, inbound, outbound, elsewhere, log, mode, until } = rule;
         Ok(Self {
             name,
             action: action_in(action, "action")?,
             services: each(services)?,
             inbound,
             outbound,
+            elsewhere: elsewhere.map(|proto::Elsewhere { from, to }| Elsewhere { from, to }),
             log,
             mode: mode_in(mode, "mode")?,
             until,

@@ -103,6 +103,8 @@ fn of_a_view() {
             (|m| m.rules[0].mode = 0, "field `mode` is missing"),
             (|m| m.rules[0].inbound = Some(3), "field `inbound` is index 3, which points at nothing"),
             (|m| m.rules[1].outbound = Some(u32::MAX), "field `outbound` is index 4294967295, which points at nothing"),
+            (|m| m.rules[0].elsewhere.as_mut().unwrap().from = 3, "field `from` is index 3, which points at nothing"),
+            (|m| m.rules[0].elsewhere.as_mut().unwrap().to = 4, "field `to` is index 4, which points at nothing"),
             (|m| m.detectors[1].peers = 3, "field `peers` is index 3, which points at nothing"),
             (|m| m.detectors[0].watch = None, "field `watch` is missing"),
             (|m| m.detectors[3].then = None, "field `then` is missing"),

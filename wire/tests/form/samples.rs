@@ -6,9 +6,9 @@ use std::time::Duration;
 use ipnet::IpNet;
 use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, Response, ServiceMatch, Watch, Would};
 use wire::{
-    Ack, AckResult, AgentState, CenterStatus, Direction, FlowEnd, Hello, InventoryFile, InventoryVm, Kind, Outside,
-    Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, Suspension, View, ViewDetector,
-    ViewRule,
+    Ack, AckResult, AgentState, CenterStatus, Direction, Elsewhere, FlowEnd, Hello, InventoryFile, InventoryVm, Kind,
+    Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, Suspension, View,
+    ViewDetector, ViewRule,
 };
 
 pub(crate) fn ip(text: &str) -> IpAddr {
@@ -89,6 +89,7 @@ fn rules() -> Vec<ViewRule> {
         services: every,
         inbound: Some(0),
         outbound: None,
+        elsewhere: Some(Elsewhere { from: 0, to: 2 }),
         log: true,
         mode: Mode::Monitor,
         until: Some(1_795_000_100_000),
@@ -99,6 +100,7 @@ fn rules() -> Vec<ViewRule> {
         services: vec![ServiceMatch::Ports { tcp: true, first: 23, last: 23 }],
         inbound: Some(2),
         outbound: Some(1),
+        elsewhere: None,
         log: false,
         mode: Mode::Enforce,
         until: None,

@@ -10,7 +10,7 @@ use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
 use wire::{
-    Ack, AckResult, AgentState, CenterEvent, CenterStatus, Direction, FlowEnd, FromAgent, FromCenter, Hello,
+    Ack, AckResult, AgentState, CenterEvent, CenterStatus, Direction, Elsewhere, FlowEnd, FromAgent, FromCenter, Hello,
     InventoryFile, InventoryVm, Kind, Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery,
     SealedView, Set, StoredRecord, Suspension, View, ViewDetector, ViewRule,
 };
@@ -69,14 +69,16 @@ fn index(length: usize) -> BoxedStrategy<Option<u32>> {
 }
 
 fn rule(sets: usize) -> impl Strategy<Value = ViewRule> {
-    let head = (text(), action(), vec(service(), 0..4), index(sets), index(sets));
+    let elsewhere = (index(sets), index(sets)).prop_map(|(from, to)| Some(Elsewhere { from: from?, to: to? }));
+    let head = (text(), action(), vec(service(), 0..4), index(sets), index(sets), elsewhere);
     (head, any::<bool>(), mode(), any::<Option<i64>>()).prop_map(
-        |((name, action, services, inbound, outbound), log, mode, until)| ViewRule {
+        |((name, action, services, inbound, outbound, elsewhere), log, mode, until)| ViewRule {
             name,
             action,
             services,
             inbound,
             outbound,
+            elsewhere,
             log,
             mode,
             until,

@@ -10,7 +10,7 @@
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
-use agent_core::{Class, Program, Ruleset, Service, Word};
+use agent_core::{Class, Place, Program, Ruleset, Service, Word};
 use policy::{Action, AddressGroup, FlowService, Mode, Outage, ServiceMatch};
 use wire::{Outside, Peer, Set, View, ViewRule};
 
@@ -70,6 +70,7 @@ pub fn rule(name: &str, action: Action, services: &[ServiceMatch], set: u32) -> 
         services: services.to_vec(),
         inbound: Some(set),
         outbound: Some(set),
+        elsewhere: None,
         log: false,
         mode: Mode::Enforce,
         until: None,
@@ -93,15 +94,31 @@ pub fn look_up(ruleset: &Ruleset, inbound: bool, peer: IpAddr, service: FlowServ
     map.get(&(class, service)).copied().unwrap_or(default)
 }
 
+/// What they would give for a flow that reaches this machine for that address.
+pub fn look_up_for(ruleset: &Ruleset, to: IpAddr, peer: IpAddr, service: FlowService) -> Word {
+    let place = in_range(&ruleset.places, to);
+    let (class, service) = (class_of(ruleset, peer), service_of(ruleset, service));
+    let (found, default) = match place {
+        Place::Own => (ruleset.inbound.get(&(class, service)), ruleset.default_in),
+        Place::Other(_) => (ruleset.elsewhere.get(&(place, class, service)), ruleset.default_in),
+        Place::Denied(word) => (ruleset.elsewhere.get(&(place, class, service)), word),
+    };
+    found.copied().unwrap_or(default)
+}
+
 fn class_of(ruleset: &Ruleset, peer: IpAddr) -> Class {
     if let Some(class) = ruleset.peers.get(&peer) {
         return *class;
     }
+    in_range(&ruleset.networks, peer)
+}
+
+fn in_range<T: Copy + std::fmt::Debug>(ranges: &[(agent_core::IpRange, T)], address: IpAddr) -> T {
     let holds = |range: &agent_core::IpRange| {
-        range.start.is_ipv4() == peer.is_ipv4() && (range.start..=range.end).contains(&peer)
+        range.start.is_ipv4() == address.is_ipv4() && (range.start..=range.end).contains(&address)
     };
-    let found: Vec<_> = ruleset.networks.iter().filter(|(range, _)| holds(range)).collect();
-    assert_eq!(found.len(), 1, "{peer} must be in exactly one range: {found:?}");
+    let found: Vec<_> = ranges.iter().filter(|(range, _)| holds(range)).collect();
+    assert_eq!(found.len(), 1, "{address} must be in exactly one range: {found:?}");
     found[0].1
 }
 
@@ -124,5 +141,11 @@ fn in_ranges<T: PartialOrd + std::fmt::Debug>(ranges: &[(RangeInclusive<T>, Serv
 /// `VERDICT RULE[ would VERDICT RULE]` of a flow with a peer, from the outcome table.
 pub fn told(program: &Program, inbound: bool, peer: IpAddr, service: FlowService) -> String {
     let word = look_up(&program.ruleset, inbound, peer, service);
+    program.outcomes.get(&word.number()).unwrap().comment()
+}
+
+/// The same of a flow that reaches this machine for that address.
+pub fn told_for(program: &Program, to: IpAddr, peer: IpAddr, service: FlowService) -> String {
+    let word = look_up_for(&program.ruleset, to, peer, service);
     program.outcomes.get(&word.number()).unwrap().comment()
 }

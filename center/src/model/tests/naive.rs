@@ -9,7 +9,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
 use proptest::sample::select;
-use wire::{InventoryFile, InventoryVm, Outside, View};
+use wire::{InventoryFile, InventoryVm, Outside, View, ViewRule};
 
 use crate::model::resolve::Labels;
 use crate::model::{Model, Standing};
@@ -66,10 +66,25 @@ fn covers(rule: &Rule, inbound: bool, own: &Labels, who: Who<'_>) -> bool {
     rule.at != not_at && ends && together(rule.within.as_ref(), own, who)
 }
 
+/// Whether a rule covers flows of somebody to an address of no VM, where one receives them.
+fn covers_elsewhere(rule: &Rule, who: Who<'_>, to: IpAddr) -> bool {
+    let within = rule.within.is_some();
+    rule.at != At::Source && matches(&rule.from, who) && matches(&rule.to, Who::Out(to)) && !within
+}
+
 /// What the view says of the same.
 fn says(view: &View, name: &str, inbound: bool, who: Result<&str, IpAddr>) -> bool {
     let rule = view.rules.iter().find(|rule| rule.name == name);
-    let index = rule.and_then(|rule| if inbound { rule.inbound } else { rule.outbound });
+    holds(view, rule.and_then(|rule| if inbound { rule.inbound } else { rule.outbound }), who)
+}
+
+fn says_elsewhere(view: &View, name: &str, who: Result<&str, IpAddr>, to: IpAddr) -> bool {
+    let both = view.rules.iter().find(|rule| rule.name == name).and_then(|rule| rule.elsewhere);
+    both.is_some_and(|both| holds(view, Some(both.from), who) && holds(view, Some(both.to), Err(to)))
+}
+
+/// Whether a set of the view has somebody.
+fn holds(view: &View, index: Option<u32>, who: Result<&str, IpAddr>) -> bool {
     let Some(set) = index.map(|index| &view.sets[usize::try_from(index).unwrap()]) else { return false };
     match (who, &set.outside) {
         (Ok(vm), _) => set.vms.iter().any(|index| view.peers[usize::try_from(*index).unwrap()].vm == vm),
@@ -112,7 +127,8 @@ fn group(name: &str, includes: &[&str], excludes: &[&str]) -> Selector {
 fn selector() -> impl Strategy<Value = Selector> {
     let office = group("office", &["10.9.0.0/16"], &["10.9.3.0/24"]);
     let lab = group("lab", &["10.9.3.0/25", "2001:db8::/32"], &[]);
-    let part = prop_oneof![4 => labelled(), 1 => select(vec![office, lab])];
+    let many = group("many", &["224.0.0.0/24", "ff02::/16"], &["224.0.0.8/29"]);
+    let part = prop_oneof![4 => labelled(), 1 => select(vec![office, lab, many])];
     prop_oneof![3 => part.clone(), 1 => vec(part, 2..4).prop_map(Selector::Or)]
 }
 
@@ -177,21 +193,44 @@ fn check(rule: &Rule, inbound: bool, file: &InventoryFile, view: &View) -> Resul
     Ok(())
 }
 
+/// What reaches the VM for addresses that are no VM's.
+fn check_elsewhere(rule: &Rule, file: &InventoryFile, view: &View) -> Result<(), TestCaseError> {
+    let name = rule.name.as_str();
+    let addresses = |texts: &[&str]| texts.iter().map(|text| text.parse().unwrap()).collect::<Vec<IpAddr>>();
+    for to in addresses(&["224.0.0.5", "224.0.0.9", "239.0.0.1", "255.255.255.255", "ff02::fb", "ff05::1"]) {
+        for (peer, vm) in file.vms.iter().filter(|(peer, _)| peer.as_str() != view.vm) {
+            let expected = covers_elsewhere(rule, Who::Vm(&vm.labels), to);
+            prop_assert_eq!(says_elsewhere(view, name, Ok(peer.as_str()), to), expected, "{} {} {:?}", peer, to, rule);
+        }
+        for from in addresses(&["10.9.0.1", "10.9.3.1", "2001:db8::1"]) {
+            let expected = covers_elsewhere(rule, Who::Out(from), to);
+            prop_assert_eq!(says_elsewhere(view, name, Err(from), to), expected, "{} {} {:?}", from, to, rule);
+        }
+    }
+    Ok(())
+}
+
 /// Of each rule, in both directions.
 fn check_all(policy: &Policy, file: &InventoryFile, view: &View) -> Result<(), TestCaseError> {
+    policy.rules.iter().try_for_each(|rule| check_elsewhere(rule, file, view))?;
     let both = policy.rules.iter().flat_map(|rule| [(rule, true), (rule, false)]);
     both.into_iter().try_for_each(|(rule, inbound)| check(rule, inbound, file, view))
 }
 
 /// No set is empty, doubled or unused, and no rule stands idle or out of order.
 fn tidy(policy: &Policy, view: &View) -> Result<(), TestCaseError> {
-    let used: BTreeSet<u32> = view.rules.iter().flat_map(|rule| [rule.inbound, rule.outbound]).flatten().collect();
+    let used = view.rules.iter().flat_map(|rule| {
+        let elsewhere = rule.elsewhere.map(|both| [both.from, both.to]);
+        [rule.inbound, rule.outbound].into_iter().flatten().chain(elsewhere.into_iter().flatten())
+    });
+    let used: BTreeSet<u32> = used.collect();
     prop_assert_eq!(used.len(), view.sets.len());
     for (index, set) in view.sets.iter().enumerate() {
         prop_assert!(!set.vms.is_empty() || set.outside != Outside::None);
         prop_assert!(set.vms.is_sorted() && !view.sets[..index].contains(set));
     }
-    prop_assert!(view.rules.iter().all(|rule| rule.inbound.is_some() || rule.outbound.is_some()));
+    let idle = |rule: &ViewRule| rule.inbound.or(rule.outbound).is_none() && rule.elsewhere.is_none();
+    prop_assert!(!view.rules.iter().any(idle));
     let names: Vec<&str> = view.rules.iter().map(|rule| rule.name.as_str()).collect();
     let kept = policy.rules.iter().map(|rule| rule.name.as_str()).filter(|name| names.contains(name));
     prop_assert_eq!(kept.collect::<Vec<_>>(), names);

@@ -45,11 +45,11 @@ fn set(view: &View, index: Option<u32>) -> String {
     parts.join(" ")
 }
 
-/// The view's rules, one text each: `name < from whom > to whom`.
+/// The view's rules about VMs, one text each: `name < from whom > to whom`.
 fn rules(view: &View) -> Vec<String> {
     let rule =
         |rule: &wire::ViewRule| format!("{} < {} > {}", rule.name, set(view, rule.inbound), set(view, rule.outbound));
-    view.rules.iter().map(rule).collect()
+    view.rules.iter().filter(|rule| rule.inbound.or(rule.outbound).is_some()).map(rule).collect()
 }
 
 /// A policy of one rule `r` with these keys, as a VM sees it; `None` where it does not.
