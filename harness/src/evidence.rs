@@ -135,6 +135,10 @@ pub struct SessionEvidence {
     pub client_reset: bool,
     /// The server's socket saw a reset or an error.
     pub server_reset: bool,
+    /// How large a packet may be on the path, as far as the client's socket knows.
+    pub client_path_mtu: Option<u32>,
+    /// … and as far as the server's does.
+    pub server_path_mtu: Option<u32>,
     /// Testimony from the source's end.
     pub source_end: Option<Testimony>,
     /// Testimony from the destination's end.

@@ -488,6 +488,8 @@ fn session_evidence() -> SessionEvidence {
         received_backward: 1,
         client_reset: true,
         server_reset: true,
+        client_path_mtu: Some(1500),
+        server_path_mtu: Some(1500),
         source_end: cut(End::Source),
         destination_end: cut(End::Destination),
         published: GENERATION,

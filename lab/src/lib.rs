@@ -35,4 +35,5 @@ pub use message::Mac;
 pub use plan::{Neighbours, Plan, StationSpec};
 pub use raised::Lab;
 pub use station::Station;
+pub use sys::path_mtu;
 pub use tap::{Direction, Drained, Frame, Tap};

@@ -1,6 +1,6 @@
-//! The one module with `unsafe`: link-layer addresses and the packet socket's own options, for which
+//! The one module with `unsafe`: link-layer addresses, the packet socket's own options and a path's MTU, for which
 //! neither `nix` nor `socket2` has a safe call.
-#![expect(unsafe_code, reason = "sockaddr_ll and SOL_PACKET have no safe wrapper")]
+#![expect(unsafe_code, reason = "sockaddr_ll, SOL_PACKET and IPV6_MTU have no safe wrapper")]
 
 use std::io;
 use std::mem;
@@ -51,6 +51,22 @@ pub(crate) fn lost(socket: &impl AsFd) -> io::Result<u32> {
         (result, statistics)
     };
     if result == 0 { Ok(statistics.tp_drops) } else { Err(io::Error::last_os_error()) }
+}
+
+/// How large a packet may be on the path of a connected socket, as far as the kernel knows.
+///
+/// # Errors
+/// The kernel's, such as that the socket is not connected.
+pub fn path_mtu(socket: &impl AsFd, v6: bool) -> io::Result<u32> {
+    let (level, option) = if v6 { (libc::IPPROTO_IPV6, libc::IPV6_MTU) } else { (libc::IPPROTO_IP, libc::IP_MTU) };
+    let mut mtu: libc::c_int = 0;
+    let mut length = mem::size_of_val(&mtu) as libc::socklen_t;
+    // SAFETY: the pointers describe one live integer, of which the kernel writes at most `length` bytes.
+    let result = unsafe {
+        let place = (&raw mut mtu).cast();
+        libc::getsockopt(socket.as_fd().as_raw_fd(), level, option, place, &raw mut length)
+    };
+    if result == 0 { u32::try_from(mtu).map_err(io::Error::other) } else { Err(io::Error::last_os_error()) }
 }
 
 fn ignore_outgoing(socket: &Socket) -> io::Result<()> {

@@ -21,6 +21,7 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
         Claim::Agent { vms, standing } => agents::standing(&step.state, vms, *standing, seen),
         Claim::AckedByAll { but } => agents::acked(&step.state, but.as_ref(), seen),
         Claim::CenterBelow { bytes } => agents::below(*bytes, seen),
+        Claim::PathMtu { name, end, mtu } => path_mtu(name, *end, *mtu, seen),
         Claim::Balanced if seen.imbalance.is_empty() => None,
         Claim::Balanced => unmet(seen.imbalance.join("; ")),
         Claim::Flow(_) | Claim::Session { .. } => None,
@@ -31,6 +32,22 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
 
 pub(super) fn unmet(why: String) -> Option<Fault> {
     Some(Fault::new(FindingKind::Unmet, why))
+}
+
+/// What the socket at an end of a session says of its path. Whether what is larger came through, the session's own claim says.
+fn path_mtu(name: &str, end: End, mtu: u32, seen: &Observation) -> Option<Fault> {
+    let session = seen.sessions.iter().find(|session| session.name == name);
+    let told = session.and_then(|session| match end {
+        End::Source => session.client_path_mtu,
+        End::Destination => session.server_path_mtu,
+    });
+    match told {
+        Some(told) if told == mtu => None,
+        Some(told) => {
+            unmet(format!("the socket at the {end} takes packets of {told} bytes for the largest on its path"))
+        }
+        None => Some(Fault::new(FindingKind::Unproven, format!("the socket at the {end} knows of no path"))),
+    }
 }
 
 fn report(state: &State, claim: &ReportClaim, seen: &Observation) -> Option<Fault> {

@@ -57,6 +57,15 @@ impl Names<'_> {
         }
     }
 
+    /// A session must be open at the end of the step.
+    pub(super) fn session(&mut self, expectation: &Expectation, name: &str) {
+        if !self.state.sessions.contains_key(name) {
+            let known: Vec<&str> = self.state.sessions.keys().map(String::as_str).collect();
+            let message = format!("no session `{name}` is open at the end of this step");
+            self.report(expectation, name, message, policy::did_you_mean(name, &known));
+        }
+    }
+
     pub(super) fn rules_of(&mut self, expectation: &Expectation, expected: &Expected) {
         self.rule(expectation, expected.rule.as_deref());
         self.rule(expectation, expected.would.as_ref().and_then(|would| would.rule.as_deref()));
@@ -88,6 +97,7 @@ impl Names<'_> {
                     self.report(expectation, vms.as_str(), format!("`{vms}` has no agent"), None);
                 }
             }
+            Claim::PathMtu { name, .. } => self.session(expectation, name),
             Claim::Flow(_)
             | Claim::Session { .. }
             | Claim::AckedByAll { but: None }

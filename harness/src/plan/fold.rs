@@ -188,6 +188,7 @@ fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
         | Claim::Agent { .. }
         | Claim::AckedByAll { .. }
         | Claim::CenterBelow { .. }
+        | Claim::PathMtu { .. }
         | Claim::Balanced => true,
     };
     let events: Vec<Expectation> = step.expect.iter().filter(is_event).cloned().collect();

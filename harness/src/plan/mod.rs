@@ -73,6 +73,12 @@ impl PlannedStep {
     pub fn wants_memory(&self) -> bool {
         self.events.iter().any(|event| matches!(event.claim, Claim::CenterBelow { .. }))
     }
+
+    /// Whether an expectation asks how large a packet may be on the path of a session.
+    #[must_use]
+    pub fn wants_path_mtu(&self, session: &str) -> bool {
+        self.events.iter().any(|event| matches!(&event.claim, Claim::PathMtu { name, .. } if name == session))
+    }
 }
 
 /// One item of `do` with what it makes of the world.

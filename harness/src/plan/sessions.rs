@@ -93,6 +93,7 @@ pub(super) fn claim(names: &mut Names<'_>, step: &Step, sessions: &mut [PlannedS
             | Claim::Agent { .. }
             | Claim::AckedByAll { .. }
             | Claim::CenterBelow { .. }
+            | Claim::PathMtu { .. }
             | Claim::Balanced => continue,
         };
         if let SessionClaim::Cut { rule, .. } = &claim {
@@ -113,11 +114,7 @@ fn cut_claim(flow: &FlowClaim) -> Option<SessionClaim> {
 
 fn named(names: &mut Names<'_>, expectation: &Expectation, name: &str, sessions: &[PlannedSession]) -> Vec<usize> {
     let found = sessions.iter().position(|session| session.name == name);
-    if found.is_none() {
-        let known: Vec<&str> = sessions.iter().map(|session| session.name.as_str()).collect();
-        let message = format!("no session `{name}` is open at the end of this step");
-        names.report(expectation, name, message, policy::did_you_mean(name, &known));
-    }
+    names.session(expectation, name);
     found.into_iter().collect()
 }
 

@@ -35,8 +35,8 @@ pub(crate) struct Ends {
     pub(crate) addresses: (IpAddr, IpAddr),
     /// Their link-layer addresses.
     pub(crate) macs: (Mac, Mac),
-    /// The flow that an error quotes.
-    pub(crate) quoted: Option<Tuple>,
+    /// The flow that an error quotes, and of TCP how far the one who is told of it has sent it.
+    pub(crate) quoted: Option<(Tuple, u32)>,
 }
 
 /// A packet with what it is.

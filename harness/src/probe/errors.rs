@@ -8,22 +8,23 @@ use pnet::packet::ip::{IpNextHeaderProtocol, IpNextHeaderProtocols};
 use super::craft::{Ends, v4, v6};
 use super::raw::checksum;
 use super::tuple::Tuple;
-use crate::scenario::IcmpError;
+use crate::scenario::{IcmpError, LEAST};
 
 /// How much of a quoted packet's transport is quoted.
 const QUOTED: usize = 8;
 /// The ports of a flow that there never was.
 const NOBODYS: (u16, u16) = (64_999, 64_999);
-/// How large a packet may be, by the error's word: the least that each family has.
-const LEAST: (u16, u32) = (576, 1_280);
 const HOPS: u8 = 255;
 
 /// The packet, and the tuples by which records may tell of it.
 pub(crate) fn error(error: IcmpError, ends: &Ends) -> (Vec<u8>, Vec<Tuple>) {
-    let quoted = quoted(ends);
+    let (quoted, sequence) = quoted(ends);
     let mut transport = vec![0; QUOTED];
     transport[..2].copy_from_slice(&quoted.from.to_be_bytes());
     transport[2..4].copy_from_slice(&quoted.to.to_be_bytes());
+    if quoted.protocol == IpNextHeaderProtocols::Tcp.0 {
+        transport[4..].copy_from_slice(&sequence.to_be_bytes());
+    }
     let next = IpNextHeaderProtocol::new(quoted.protocol);
     match (ends.addresses, quoted.source, quoted.destination) {
         ((IpAddr::V4(from), IpAddr::V4(to)), IpAddr::V4(own), IpAddr::V4(peer)) => {
@@ -41,8 +42,8 @@ pub(crate) fn error(error: IcmpError, ends: &Ends) -> (Vec<u8>, Vec<Tuple>) {
     }
 }
 
-/// The flow as the one who is told of it sends it.
-fn quoted(ends: &Ends) -> Tuple {
+/// The flow as the one who is told of it sends it, and how far it has come.
+fn quoted(ends: &Ends) -> (Tuple, u32) {
     let (teller, told) = ends.addresses;
     let nobodys = Tuple {
         source: told,
@@ -51,15 +52,15 @@ fn quoted(ends: &Ends) -> Tuple {
         from: NOBODYS.0,
         to: NOBODYS.1,
     };
-    let flow = ends.quoted.unwrap_or(nobodys);
-    if flow.source == told { flow } else { flow.reversed() }
+    let (flow, sequence) = ends.quoted.unwrap_or((nobodys, 0));
+    (if flow.source == told { flow } else { flow.reversed() }, sequence)
 }
 
 fn four(error: IcmpError, teller: Ipv4Addr, quote: &[u8]) -> Vec<u8> {
     let (kind, code, rest) = match error {
         IcmpError::Redirect => (5, 1, teller.octets()),
         IcmpError::Unreachable => (3, 3, [0; 4]),
-        IcmpError::TooBig => (3, 4, u32::from(LEAST.0).to_be_bytes()),
+        IcmpError::TooBig { mtu } => (3, 4, u32::from(mtu.unwrap_or(LEAST.0)).to_be_bytes()),
     };
     let mut message = vec![kind, code, 0, 0];
     message.extend(rest);
@@ -74,7 +75,9 @@ fn six(error: IcmpError, (teller, told): (Ipv6Addr, Ipv6Addr), peer: Ipv6Addr, q
         // To whom it may go instead, and of whom it speaks.
         IcmpError::Redirect => (137, 0, [[0; 4].as_slice(), &teller.octets(), &peer.octets()].concat()),
         IcmpError::Unreachable => (1, 4, [[0; 4].as_slice(), quote].concat()),
-        IcmpError::TooBig => (2, 0, [LEAST.1.to_be_bytes().as_slice(), quote].concat()),
+        IcmpError::TooBig { mtu } => {
+            (2, 0, [u32::from(mtu.unwrap_or(LEAST.1)).to_be_bytes().as_slice(), quote].concat())
+        }
     };
     let mut message = vec![kind, code, 0, 0];
     message.extend(rest);
@@ -95,8 +98,11 @@ fn tuples(ends: &Ends, protocol: IpNextHeaderProtocol, message: &[u8], quoted: T
 mod tests {
     use super::*;
 
+    const SEQUENCE: u32 = 0x0102_0304;
+
     fn made(kind: IcmpError, (from, to): (&str, &str), quoted: Option<Tuple>) -> (Vec<u8>, Vec<Tuple>) {
-        error(kind, &Ends { addresses: (from.parse().unwrap(), to.parse().unwrap()), macs: ([2; 6], [4; 6]), quoted })
+        let (addresses, quoted) = ((from.parse().unwrap(), to.parse().unwrap()), quoted.map(|flow| (flow, SEQUENCE)));
+        error(kind, &Ends { addresses, macs: ([2; 6], [4; 6]), quoted })
     }
 
     #[test]
@@ -111,9 +117,9 @@ mod tests {
         let (v4, v6) = (("10.98.0.9", "10.98.0.1"), ("fd98::9", "fd98::1"));
         let rows = [
             (IcmpError::Redirect, v4, Some(flow("10.98.0.1", "10.98.0.2")), 20, 5, Some((50_000, 443))),
-            (IcmpError::TooBig, v4, Some(flow("10.98.0.2", "10.98.0.1")), 20, 3, Some((443, 50_000))),
+            (IcmpError::TooBig { mtu: None }, v4, Some(flow("10.98.0.2", "10.98.0.1")), 20, 3, Some((443, 50_000))),
             (IcmpError::Unreachable, v4, None, 20, 3, Some(NOBODYS)),
-            (IcmpError::TooBig, v6, Some(flow("fd98::1", "fd98::2")), 40, 2, Some((50_000, 443))),
+            (IcmpError::TooBig { mtu: Some(1400) }, v6, Some(flow("fd98::1", "fd98::2")), 40, 2, Some((50_000, 443))),
             (IcmpError::Redirect, v6, Some(flow("fd98::1", "fd98::2")), 40, 137, None),
         ];
         for (kind, ends, quoted, header, number, ports) in rows {
@@ -124,6 +130,22 @@ mod tests {
             let tail = &bytes[bytes.len() - QUOTED..];
             let seen = (u16::from_be_bytes([tail[0], tail[1]]), u16::from_be_bytes([tail[2], tail[3]]));
             assert_eq!(seen, (from, to), "{kind:?}");
+            let sequence = quoted.map_or(0, |_| SEQUENCE);
+            assert_eq!(tail[4..], sequence.to_be_bytes(), "{kind:?}");
+        }
+    }
+
+    #[test]
+    fn what_would_fit_is_said_where_each_family_has_its_place() {
+        let (v4, v6) = (("10.98.0.9", "10.98.0.1"), ("fd98::9", "fd98::1"));
+        for (mtu, ends, place, told) in [
+            (None, v4, 24..28, [0, 0, 2, 64]),
+            (Some(1400), v4, 24..28, [0, 0, 5, 120]),
+            (None, v6, 44..48, [0, 0, 5, 0]),
+            (Some(1400), v6, 44..48, [0, 0, 5, 120]),
+        ] {
+            let (bytes, _) = made(IcmpError::TooBig { mtu }, ends, None);
+            assert_eq!(bytes[place], told, "{mtu:?} of {ends:?}");
         }
     }
 }

@@ -1,8 +1,8 @@
 //! Sessions: connections that stay open over steps, with numbered messages both ways. What arrives in order counts;
 //! resets are noted.
 
-use std::io::{ErrorKind, Read, Write};
-use std::net::SocketAddr;
+use std::io::{self, ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr};
 
 use lab::Station;
 use policy::FlowService;
@@ -17,6 +17,10 @@ use crate::evidence::Probe;
 
 /// Looks at both ends that follow one message.
 const LOOKS: usize = 4;
+/// The messages of one long write: together more than fits into a packet on any path of the lab.
+const LONG: u64 = 256;
+/// What one look takes: at least a long write, which may be one datagram.
+const MOST_AT_ONCE: usize = 4096;
 
 /// An open session.
 #[derive(Debug)]
@@ -45,6 +49,7 @@ struct End {
     received: u64,
     buffer: Vec<u8>,
     datagrams: bool,
+    acknowledged: Option<u32>,
 }
 
 impl Session {
@@ -88,12 +93,40 @@ impl Session {
     /// Sends numbered messages both ways.
     pub(crate) fn send(&mut self, messages: u64) {
         for _ in 0..messages {
-            self.client.send();
-            self.server.take();
-            self.server.send();
-            self.client.take();
+            self.exchange(1);
         }
         self.look();
+    }
+
+    /// Sends both ways what is longer than a packet may be.
+    pub(crate) fn send_long(&mut self) {
+        self.exchange(LONG);
+        self.look();
+    }
+
+    fn exchange(&mut self, together: u64) {
+        self.client.send(together);
+        self.server.take();
+        self.server.send(together);
+        self.client.take();
+    }
+
+    /// Notes how far, by the wire's word, each end's bytes are acknowledged; where that says nothing, what was known holds.
+    pub(crate) fn note_acknowledged(&mut self, client: Option<u32>, server: Option<u32>) {
+        self.client.acknowledged = client.or(self.client.acknowledged);
+        self.server.acknowledged = server.or(self.server.acknowledged);
+    }
+
+    /// How far the bytes of the end with this address are acknowledged.
+    pub(crate) fn acknowledged(&self, address: IpAddr) -> u32 {
+        let end = if address == self.tuple.source { &self.client } else { &self.server };
+        end.acknowledged.unwrap_or(0)
+    }
+
+    /// What the client's and the server's socket know of how large a packet may be on the path.
+    pub(crate) fn path_mtus(&self) -> (Option<u32>, Option<u32>) {
+        let ask = |end: &End| lab::path_mtu(end.socket.as_ref()?, self.probe.source_address.is_ipv6()).ok();
+        (ask(&self.client), ask(&self.server))
     }
 
     /// Takes what has come meanwhile.
@@ -133,23 +166,25 @@ impl End {
         // Each message leaves at once: one that waits for an answer to the last would be judged after its step's look.
         let at_once = |socket: &Socket| datagrams || socket.set_tcp_nodelay(true).is_ok();
         let ready = socket.filter(|socket| socket.set_nonblocking(true).is_ok() && at_once(socket));
-        Self { socket: ready, broken: false, sent: 0, received: 0, buffer: Vec::new(), datagrams }
+        let (broken, acknowledged, buffer) = (false, None, Vec::new());
+        Self { socket: ready, broken, sent: 0, received: 0, buffer, datagrams, acknowledged }
     }
 
-    fn send(&mut self) {
+    /// Sends so many messages in one write.
+    fn send(&mut self, together: u64) {
         let Some(socket) = &self.socket else { return };
-        self.sent += 1;
-        let error = match (&mut &*socket).write(&nonce::question(self.sent)) {
-            Ok(_) => return,
-            Err(error) => error,
-        };
+        let numbers = self.sent + 1..=self.sent + together;
+        self.sent += together;
+        let bytes: Vec<u8> = numbers.flat_map(nonce::question).collect();
+        let write = || (&mut &*socket).write(&bytes);
+        let Err(error) = write().or_else(|error| if is_told(&error) { write() } else { Err(error) }) else { return };
         // A datagram that the own filter refuses is lost, and the socket lives on.
         self.broken |= error.kind() != ErrorKind::WouldBlock && !self.datagrams;
     }
 
     fn take(&mut self) {
         let Some(socket) = &self.socket else { return };
-        let mut bytes = [0; 1024];
+        let mut bytes = [0; MOST_AT_ONCE];
         match (&mut &*socket).read(&mut bytes) {
             Ok(0) if !self.datagrams => self.broken = true,
             Ok(length) => self.buffer.extend(&bytes[..length]),
@@ -163,8 +198,13 @@ impl End {
     }
 }
 
+/// Whether a socket tells, instead of sending, what fits the path by somebody's word: what is sent again is cut to that.
+fn is_told(error: &io::Error) -> bool {
+    error.raw_os_error() == Some(nix::errno::Errno::EMSGSIZE as i32)
+}
+
 /// A datagram socket for one client alone: the kernel prefers it to the probes' listener at the same place.
-fn answering_socket((address, service): Place, client: SocketAddr) -> std::io::Result<Socket> {
+fn answering_socket((address, service): Place, client: SocketAddr) -> io::Result<Socket> {
     let FlowService::Udp(port) = service else { return Err(ErrorKind::Unsupported.into()) };
     let socket = socket(address, Type::DGRAM)?;
     socket.set_reuse_address(true)?;

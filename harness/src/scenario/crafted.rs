@@ -47,7 +47,10 @@ pub enum IcmpError {
     /// The port cannot be reached.
     Unreachable,
     /// The packet does not fit (fragmentation needed).
-    TooBig,
+    TooBig {
+        /// What would fit; the least that the family has, where nothing is said.
+        mtu: Option<u16>,
+    },
 }
 
 /// An IPv6 extension header.
@@ -84,10 +87,15 @@ pub enum Fragments {
 }
 
 const KINDS: [&str; 8] = ["syn", "mid-stream", "udp", "arp", "na", "redirect", "unreachable", "too-big"];
-const ERRORS: [(&str, IcmpError); 3] =
-    [("redirect", IcmpError::Redirect), ("unreachable", IcmpError::Unreachable), ("too-big", IcmpError::TooBig)];
+const ERRORS: [(&str, IcmpError); 3] = [
+    ("redirect", IcmpError::Redirect),
+    ("unreachable", IcmpError::Unreachable),
+    ("too-big", IcmpError::TooBig { mtu: None }),
+];
 /// What an error quotes that quotes no session.
 const NOTHING: &str = "nothing";
+/// The least that fits everywhere, of each family.
+pub(crate) const LEAST: (u16, u16) = (576, 1_280);
 const HEADERS: [(&str, Extension); 4] = [
     ("hop-by-hop options", Extension::HopByHop),
     ("routing header", Extension::Routing),
@@ -104,7 +112,7 @@ impl Crafted {
         let mut parts = parts(text).into_iter();
         let whole = || TextError::new(0..text.len(), "expected a packet, such as `syn 1-1000` or `udp 53`");
         let (first, place) = parts.next().ok_or_else(whole)?;
-        let (shape, about) = match error(first) {
+        let (shape, about) = match error(first, &place)? {
             Some((error, about)) => (Shape::Error(error), Some(about).filter(|about| about != NOTHING)),
             None => (shape(first, &place)?, None),
         };
@@ -122,6 +130,7 @@ impl Crafted {
         match self.shape {
             Shape::Arp(_) => Some(Family::V4),
             Shape::Neighbour(_) => Some(Family::V6),
+            Shape::Error(IcmpError::TooBig { mtu: Some(mtu) }) if mtu < LEAST.1 => Some(Family::V4),
             Shape::Error(_) => None,
             Shape::Syn(_) | Shape::MidStream(_) | Shape::Udp(_) => {
                 let six = (!self.headers.is_empty()).then_some(Family::V6);
@@ -184,12 +193,21 @@ fn header(words: &[&str], part: &str, place: &Range<usize>) -> Result<Extension,
     })
 }
 
-/// `redirect about SESSION`.
-fn error(text: &str) -> Option<(IcmpError, String)> {
+/// `redirect about SESSION`, `too-big 1400 about SESSION`.
+fn error(text: &str, place: &Range<usize>) -> Result<Option<(IcmpError, String)>, TextError> {
     let words: Vec<&str> = text.split_whitespace().collect();
-    let [kind, "about", about] = words.as_slice() else { return None };
-    let (_, error) = ERRORS.iter().find(|(known, _)| known == kind)?;
-    Some((*error, (*about).to_owned()))
+    let (kind, about) = match words.as_slice() {
+        ["too-big", mtu, "about", about] => {
+            let read = mtu.parse().ok().filter(|mtu| *mtu >= LEAST.0);
+            let wrong =
+                || TextError::new(place.clone(), format!("`{mtu}` is no MTU: from {} to {}", LEAST.0, u16::MAX));
+            return Ok(Some((IcmpError::TooBig { mtu: Some(read.ok_or_else(wrong)?) }, (*about).to_owned())));
+        }
+        [kind, "about", about] => (kind, about),
+        _ => return Ok(None),
+    };
+    let found = ERRORS.iter().find(|(known, _)| known == kind);
+    Ok(found.map(|(_, error)| (*error, (*about).to_owned())))
 }
 
 /// The parts between commas, each with its place.
@@ -266,7 +284,8 @@ mod tests {
                 "udp 53, fragments later only",
                 Crafted { fragments: Some(Fragments::LaterOnly), ..of(Shape::Udp(range(53, 53))) },
             ),
-            ("too-big about nothing", of(Shape::Error(IcmpError::TooBig))),
+            ("too-big about nothing", of(Shape::Error(IcmpError::TooBig { mtu: None }))),
+            ("too-big 1400 about nothing", of(Shape::Error(IcmpError::TooBig { mtu: Some(1400) }))),
             (
                 "redirect about ledger",
                 Crafted { about: Some("ledger".to_owned()), ..of(Shape::Error(IcmpError::Redirect)) },
@@ -296,6 +315,10 @@ mod tests {
             ("udp 53, spoofed source nobody", 8..29),
             ("arp 10.98.0.9, bad checksum", 15..27),
             ("redirect ledger", 0..15),
+            ("too-big 1400 ledger", 0..19),
+            ("too-big 575 about ledger", 0..24),
+            ("too-big 65536 about ledger", 0..26),
+            ("redirect 1400 about ledger", 0..26),
             ("udp 53, hop-by-hop", 8..18),
         ];
         for (text, place) in rows {

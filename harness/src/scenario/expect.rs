@@ -32,6 +32,16 @@ pub enum Claim {
         /// What came of it.
         claim: SessionClaim,
     },
+    /// `SESSION: path mtu 1280 [at END]`: how large a packet may be, as an end's socket knows, and what is larger still
+    /// comes through.
+    PathMtu {
+        /// The session's name.
+        name: String,
+        /// At this end.
+        end: End,
+        /// In bytes, the network's header included.
+        mtu: u32,
+    },
     /// Of records that the center holds.
     Report(ReportClaim),
     /// `agent NAME: online`, and the like.

@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use policy::Policy;
 
+pub(crate) use crafted::LEAST;
 pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use flooding::{Fate, Flooding};

@@ -20,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) reached: u64,
     /// The initial sequence number.
     pub(crate) sequence: Option<u32>,
+    /// How far what comes the other way is acknowledged.
+    pub(crate) acknowledged: Option<u32>,
 }
 
 /// A tap at every station.
@@ -88,4 +90,6 @@ fn note(seen: &mut Seen, direction: Direction, tcp: Option<lab::packet::Tcp>) {
     }
     let initial = tcp.filter(|tcp| tcp.flags & (SYN | ACK) == SYN);
     seen.sequence = seen.sequence.or(initial.map(|tcp| tcp.sequence));
+    let acknowledges = tcp.filter(|tcp| tcp.flags & ACK != 0);
+    seen.acknowledged = acknowledges.map(|tcp| tcp.acknowledged).or(seen.acknowledged);
 }

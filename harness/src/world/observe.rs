@@ -41,6 +41,7 @@ impl World {
         self.flooded = None;
         self.busiest = 0.0;
         self.outlived.clear();
+        self.note_acknowledged()?;
         self.taps.clear().map_err(|error| error.to_string())?;
         self.rounds.begin(step.throughout.iter().map(wanted).collect(), ends_a_life(step));
         let probes: Vec<Probe> = step.throughout.iter().map(|cell| self.probe(wanted(cell))).collect();
@@ -174,6 +175,9 @@ impl World {
             let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
             session.complete(&mut self.prober.listeners);
             session.send(MESSAGES);
+            if step.wants_path_mtu(&planned.name) {
+                session.send_long();
+            }
             let (source, destination) = (session.probe.source.clone(), session.probe.destination.clone());
             let fence = match self.lab.path_is_cut(&source, &destination) {
                 true => Fence::Lost,
@@ -284,6 +288,7 @@ fn one_session(
     session.look();
     let (forward, backward) = session.reckon();
     let (client_reset, server_reset) = session.broken();
+    let (client_path_mtu, server_path_mtu) = session.path_mtus();
     let about = |record: &&wire::Record| {
         let tuple = Tuple::of_record(record);
         tuple == session.tuple || tuple.reversed() == session.tuple
@@ -299,6 +304,8 @@ fn one_session(
         received_backward: backward.received,
         client_reset,
         server_reset,
+        client_path_mtu,
+        server_path_mtu,
         source_end: end(&session.probe.source),
         destination_end: end(&session.probe.destination),
         published: account.published,

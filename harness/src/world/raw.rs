@@ -15,16 +15,17 @@ const WITH_HEADER: i32 = 255;
 
 impl World {
     pub(super) fn send_raw(&mut self, sending: &Sending) -> Result<(), String> {
+        self.note_acknowledged()?;
         let station = |name: &policy::Name| self.lab.station(name.as_str()).map_err(|error| error.to_string());
         let (from, to) = (station(&sending.from)?, station(&sending.to)?);
         let address = |name: &policy::Name| {
             let found = self.state.address(name, sending.family);
             found.ok_or_else(|| format!("find a {} address of {name}", sending.family))
         };
-        let about = sending.crafted.about.as_ref();
-        let quoted = about.and_then(|name| self.sessions.get(name)).map(|session| session.tuple);
-        let ends =
-            Ends { addresses: (address(&sending.from)?, address(&sending.to)?), macs: (from.mac(), to.mac()), quoted };
+        let (addresses, macs) = ((address(&sending.from)?, address(&sending.to)?), (from.mac(), to.mac()));
+        let about = sending.crafted.about.as_ref().and_then(|name| self.sessions.get(name));
+        let quoted = about.map(|session| (session.tuple, session.acknowledged(addresses.1)));
+        let ends = Ends { addresses, macs, quoted };
         let (packets, tuples) = craft(&sending.crafted, &ends, sending.times);
         self.crafted.extend(&tuples);
         self.known.extend(tuples);
@@ -33,6 +34,20 @@ impl World {
         }
         let frames: Vec<Vec<u8>> = packets.iter().map(|packet| packet.frame(&ends)).collect();
         from.emit(&frames).map_err(|error| error.to_string())
+    }
+}
+
+impl World {
+    /// Has every session know how far it is acknowledged: an error that quotes another place of a stream is none of it.
+    pub(super) fn note_acknowledged(&mut self) -> Result<(), String> {
+        self.taps.drain().map_err(|error| error.to_string())?;
+        for session in self.sessions.values_mut() {
+            let seen = |station: &str, tuple| self.taps.seen(station, &tuple).acknowledged;
+            let client = seen(&session.probe.source, session.tuple.reversed());
+            let server = seen(&session.probe.destination, session.tuple);
+            session.note_acknowledged(client, server);
+        }
+        Ok(())
     }
 }
 

@@ -70,9 +70,10 @@ impl Reader<'_> {
             self.wrong(fields.span(), "what is about neighbours leaves as a frame, not by a socket");
             return None;
         }
+        let quoted = crafted.about.as_ref().and_then(|name| fold.state.sessions.get(name)).map(|about| about.family);
         let family = self.family_of(
             &fields,
-            |family| crafted.family().is_none_or(|of| of == family),
+            |family| [crafted.family(), quoted].into_iter().flatten().all(|of| of == family),
             fold.state.families(&from, &to),
         )?;
         Some(Action::SendRaw(Sending { crafted, from, to, family, times, by_socket }))

@@ -252,17 +252,30 @@ fn session(text: &str, name: &str, before: Range<usize>, after: Range<usize>) ->
         return Err(error.help("a flow is `SOURCE -> DESTINATION SERVICE: VERDICT`"));
     }
     let mut words = Words::of(text, after);
-    let (word, place) = words.want("`alive` or `cut`")?;
+    let (word, place) = words.want("`alive`, `cut` or `path mtu`")?;
     let claim = match word {
+        "path" if words.eat("mtu") => return path_mtu(&mut words, name),
         "alive" => SessionClaim::Alive,
         "cut" => {
             let (rule, end) = decider(&mut words)?;
             SessionClaim::Cut { rule, end }
         }
-        _ => return Err(TextError::new(place, format!("a session is `alive` or `cut`, not `{word}`"))),
+        _ => {
+            let error = TextError::new(place, format!("a session is `alive` or `cut`, not `{word}`"));
+            return Err(error.help("or say how large a packet may be on its path, such as `path mtu 1280`"));
+        }
     };
     finished(&mut words)?;
     Ok(Claim::Session { name: name.to_owned(), claim })
+}
+
+/// `1280 [at END]`; the source's end where nothing is said.
+fn path_mtu(words: &mut Words<'_>, name: &str) -> Result<Claim, TextError> {
+    let (word, place) = words.want("a number of bytes")?;
+    let mtu = word.parse().map_err(|_| TextError::new(place, format!("`{word}` is no number of bytes")))?;
+    let end = if words.eat("at") { end(words)? } else { End::Source };
+    finished(words)?;
+    Ok(Claim::PathMtu { name: name.to_owned(), end, mtu })
 }
 
 /// `[SRC -> DST SVC[:]] [WORD | alert | aggregated | suppressed | gap] [by RULE] [at END]`.
