@@ -95,7 +95,7 @@ impl State {
         let vm = |(name, spec): (&Name, &VmSpec)| {
             let vm = Vm {
                 labels: spec.labels.clone(),
-                addresses: spec.addresses.clone(),
+                addresses: spec.addresses.iter().copied().filter(|one| !spec.unbound.contains(one)).collect(),
                 managed: spec.agent == AgentKind::Eastwest,
                 quarantined: self.quarantined.contains(name),
                 mode: spec.mode,
@@ -210,6 +210,7 @@ impl State {
             Action::Send { stream, .. } => self.must_exist(stream)?,
             Action::SendRaw(sending) => {
                 sending.crafted.about.iter().try_for_each(|session| self.must_be_open(session))?;
+                sending.over.iter().try_for_each(|over| self.must_own(&sending.from, *over))?;
                 [&sending.from, &sending.to].into_iter().try_for_each(|name| self.must_have(name, sending.family))?;
             }
             Action::Flood(flooding) => self.begin_flood(flooding)?,
@@ -218,6 +219,7 @@ impl State {
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,
             Action::Address { vm, address, add } => self.readdress(vm, *address, *add)?,
+            Action::Interface { vm, addresses } => self.interface(vm, addresses)?,
             Action::Mode { vm, mode } => self.set_mode(vm, *mode)?,
             Action::Suspend { vm, .. } => self.suspend(vm)?,
             Action::Resume { vm, .. } => self.resume(vm)?,
@@ -259,6 +261,9 @@ impl State {
             return Err(format!("there is no host `{to}`"));
         }
         let spec = self.vm(vm)?;
+        if !spec.second.is_empty() {
+            return Err(format!("`{vm}` has a second interface, with which it cannot move yet"));
+        }
         if spec.host == *to {
             return Err(format!("`{vm}` is on `{to}` already"));
         }
@@ -360,8 +365,9 @@ impl State {
 
     /// Every agent that reaches its center gets what is published.
     fn sync(&mut self) {
-        let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         let reached: Vec<Name> = self.vms.keys().filter(|vm| self.is_connected(vm)).cloned().collect();
+        self.vms.iter_mut().filter(|(vm, _)| reached.contains(vm)).for_each(|(_, spec)| spec.unbound.clear());
+        let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         self.timeless.retain(|vm| !reached.contains(vm));
         self.over.retain(|vm| !reached.contains(vm));
         self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));

@@ -109,7 +109,7 @@ impl Lab {
     /// What each silent cut drops at this moment.
     fn dropped(&self) -> impl Iterator<Item = (String, Filter)> {
         let members = |side: &[Place]| -> Vec<Mac> {
-            self.stations().filter(|station| holds(side, station)).map(Station::mac).collect()
+            self.stations().filter(|station| holds(side, station)).flat_map(Station::macs).collect()
         };
         self.cuts.active.iter().filter_map(move |(id, cut)| match cut {
             Cut::Silent { one, other } => Some((format!("cut-{id}"), Filter::Drop(members(one), members(other)))),

@@ -22,6 +22,9 @@ pub enum LabError {
     /// Two stations, or two hosts, would have one name.
     #[error("name two things {0:?}")]
     Duplicate(String),
+    /// The station has a second interface already, or has none, or cannot move with it.
+    #[error("find the second interface of {0:?} as it should be")]
+    Second(String),
     /// No cut has this number: it was healed before.
     #[error("find cut {0}")]
     NoCut(u64),

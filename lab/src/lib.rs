@@ -1,7 +1,7 @@
 //! The lab: hosts, wires and stations made of network namespaces, in one flat link-layer network.
 //!
 //! A [`Plan`] is a plain value; [`Lab::raise`] makes it real. A *station* is a VM, an outside endpoint or the
-//! center: a namespace with one interface whose wire ends in the bridge of its host. The lab knows wires, not
+//! center: a namespace with one interface, or two, whose wires end in the bridge of its host. The lab knows wires, not
 //! rules. Nothing has a name outside, nothing outlives the lab, and no packet leaves the namespaces.
 //!
 //! What is absent: policy, probes, verdicts, delays and lossy wires.
@@ -21,6 +21,7 @@ pub mod packet;
 mod plan;
 mod queue;
 mod raised;
+mod second;
 mod slow;
 mod spawner;
 mod station;

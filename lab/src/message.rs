@@ -14,6 +14,7 @@ use rtnetlink::packet_route::neighbour::{
 use rtnetlink::packet_route::route::{
     RouteAddress, RouteAttribute, RouteHeader, RouteMessage, RouteProtocol, RouteScope, RouteType,
 };
+use rtnetlink::packet_route::rule::{RuleAction, RuleAttribute, RuleMessage};
 use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 /// A link-layer address.
@@ -125,6 +126,11 @@ impl Link {
         self.with(LinkAttribute::LinkInfo(vec![LinkInfo::PortKind(InfoPortKind::Bridge), LinkInfo::PortData(data)]))
     }
 
+    /// The request that removes it; of a pair the other end goes as well.
+    pub(crate) fn removal(self) -> RouteNetlinkMessage {
+        RouteNetlinkMessage::DelLink(self.message)
+    }
+
     /// The request that makes or changes it.
     pub(crate) fn request(self) -> RouteNetlinkMessage {
         RouteNetlinkMessage::NewLink(self.message)
@@ -139,6 +145,24 @@ pub(crate) fn address(interface: u32, address: IpAddr, prefix: u8) -> AddressMes
     message.header.index = interface;
     message.header.flags = AddressHeaderFlags::Nodad;
     message.attributes = vec![AddressAttribute::Local(address), AddressAttribute::Address(address)];
+    message
+}
+
+/// The rule by which what is sent from an address goes by a table of its own.
+pub(crate) fn from_address(address: IpAddr, table: u8) -> RuleMessage {
+    let mut message = RuleMessage::default();
+    message.header.family = family(address);
+    message.header.src_len = if address.is_ipv4() { 32 } else { 128 };
+    message.header.table = table;
+    message.header.action = RuleAction::ToTable;
+    message.attributes = vec![RuleAttribute::Source(address), RuleAttribute::Priority(u32::from(table))];
+    message
+}
+
+/// The default route of an address's family in a table.
+pub(crate) fn on_link_default_in(table: u8, interface: u32, address: IpAddr) -> RouteMessage {
+    let mut message = on_link_default(interface, family(address));
+    message.header.table = table;
     message
 }
 

@@ -14,7 +14,7 @@ use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
 use crate::plan::{Neighbours, Plan, StationSpec};
 use crate::spawner::Spawner;
-use crate::station::{ETH0, Seed, Station};
+use crate::station::{Seed, Station};
 
 /// A raised lab. Dropping it, and every [`Station`] taken from it, leaves nothing: the kernel clears a namespace
 /// whose last descriptor is closed. Programs started inside keep theirs until they end.
@@ -25,9 +25,9 @@ pub struct Lab {
     pub(crate) cuts: Cuts,
     pub(crate) slow: BTreeMap<(String, String), u64>,
     pub(crate) filters: Filters,
-    neighbours: Neighbours,
+    pub(crate) neighbours: Neighbours,
     spawner: Spawner,
-    next_number: u32,
+    pub(crate) next_number: u32,
 }
 
 impl Lab {
@@ -66,6 +66,7 @@ impl Lab {
     /// it and the last program in it, which the caller ends.
     pub fn remove(&mut self, name: &str) -> Result<()> {
         let station = self.station(name)?.clone();
+        self.remove_interface_if_any(name)?;
         let placed = placed(&station);
         let down = Link::existing(placed.port).down().request();
         let mut batch = Batch::default();
@@ -86,6 +87,9 @@ impl Lab {
         let old = placed(&station);
         if old.host == to {
             return Ok(());
+        }
+        if station.second().is_some() {
+            return Err(LabError::Second(name.to_owned()));
         }
         let target = self.hosts.get(to);
         let mut batch = Batch::default();
@@ -191,32 +195,33 @@ impl Lab {
     }
 
     /// Makes stations known to all others, and all others to them.
-    fn introduce(&self, added: &[Station]) -> Result<()> {
+    pub(crate) fn introduce(&self, added: &[Station]) -> Result<()> {
         if self.neighbours == Neighbours::Learned {
             return Ok(());
         }
-        let known: Vec<_> = self.stations.values().map(|station| (station.mac(), station.addresses())).collect();
-        let new: Vec<_> = added.iter().map(|station| (station.mac(), station.addresses())).collect();
+        let known: Vec<_> = self.stations.values().flat_map(faces).collect();
+        let new: Vec<_> = added.iter().flat_map(faces).collect();
         for station in self.stations.values() {
-            let is_new = new.iter().any(|(mac, _)| *mac == station.mac());
+            let own = station.macs();
+            let is_new = new.iter().any(|(mac, _)| own.contains(mac));
             let mut batch = Batch::default();
             let others = if is_new { &known } else { &new };
-            for (mac, addresses) in others.iter().filter(|(mac, _)| *mac != station.mac()) {
-                push_neighbours(&mut batch, *mac, addresses);
+            for (mac, addresses) in others.iter().filter(|(mac, _)| !own.contains(mac)) {
+                push_neighbours(&mut batch, station, (*mac, addresses));
             }
             station.submit(batch)?;
         }
         Ok(())
     }
 
-    fn forget_neighbour(&self, addresses: &[IpAddr]) -> Result<()> {
+    pub(crate) fn forget_neighbour(&self, addresses: &[IpAddr]) -> Result<()> {
         if self.neighbours == Neighbours::Learned {
             return Ok(());
         }
         for station in self.stations.values() {
             let mut batch = Batch::default();
-            for &address in addresses {
-                let entry = message::neighbour(ETH0, address, [0; 6]);
+            for (interface, address) in at_each_interface(station, addresses) {
+                let entry = message::neighbour(interface, address, [0; 6]);
                 batch.remove("forget a neighbour", DelNeighbour(entry));
             }
             station.submit(batch)?;
@@ -225,15 +230,26 @@ impl Lab {
     }
 }
 
-fn push_neighbours(batch: &mut Batch, mac: Mac, addresses: &[IpAddr]) {
-    for &address in addresses {
-        let entry = message::neighbour(ETH0, address, mac);
+/// The link-layer addresses of a station, each with the addresses that are found there.
+fn faces(station: &Station) -> Vec<(Mac, Vec<IpAddr>)> {
+    let second = station.second().map(|second| (second.mac(), second.addresses().to_vec()));
+    std::iter::once((station.mac(), station.addresses())).chain(second).collect()
+}
+
+/// Each address with each of a station's interfaces.
+fn at_each_interface(station: &Station, addresses: &[IpAddr]) -> impl Iterator<Item = (u32, IpAddr)> {
+    station.interfaces().flat_map(|interface| addresses.iter().map(move |address| (interface, *address)))
+}
+
+fn push_neighbours(batch: &mut Batch, station: &Station, (mac, addresses): (Mac, &[IpAddr])) {
+    for (interface, address) in at_each_interface(station, addresses) {
+        let entry = message::neighbour(interface, address, mac);
         batch.push("introduce a station", How::Replace, NewNeighbour(entry));
     }
 }
 
 /// Makes a wire's end a port of its host's bridge, switched on.
-fn push_port(batch: &mut Batch, port: u32) {
+pub(crate) fn push_port(batch: &mut Batch, port: u32) {
     let join = Link::existing(port).port_of(BRIDGE).up().request();
     batch.push("plug in a station's wire", How::Change, join);
     let settle = Link::existing(port).fixed_port().request();

@@ -14,6 +14,7 @@ use crate::message::{self, Link, Mac};
 use crate::namespace::{Namespace, Setting};
 use crate::netlink::{Batch, How};
 use crate::plan::Neighbours;
+use crate::second::{ETH1, Second};
 use crate::spawner::Spawner;
 use crate::sys::{self, Listen};
 use crate::tap::{Tap, TapWires};
@@ -57,6 +58,7 @@ struct State {
     host_name: String,
     host_namespace: Arc<Namespace>,
     addresses: Vec<IpAddr>,
+    second: Option<Second>,
     taps: Vec<Weak<TapWires>>,
 }
 
@@ -77,6 +79,7 @@ impl Station {
                 host_name: seed.host_name.to_owned(),
                 host_namespace: seed.host_namespace,
                 addresses: seed.addresses.to_vec(),
+                second: None,
                 taps: Vec::new(),
             }),
         })))
@@ -91,11 +94,26 @@ impl Station {
     /// The link-layer address of its `eth0`; no other station of this lab ever has it.
     #[must_use]
     pub fn mac(&self) -> Mac {
-        let [a, b, c, d] = self.0.number.to_be_bytes();
-        [0x02, 0x98, a, b, c, d]
+        mac_of(self.0.number)
     }
 
-    /// Its addresses.
+    /// The link-layer address of the interface that has this address.
+    #[must_use]
+    pub fn mac_at(&self, address: IpAddr) -> Mac {
+        self.second_at(address).map_or(self.mac(), |second| second.mac())
+    }
+
+    /// The indices of its interfaces that have a wire.
+    pub(crate) fn interfaces(&self) -> impl Iterator<Item = u32> + use<> {
+        std::iter::once(ETH0).chain(self.second().map(|_| ETH1))
+    }
+
+    /// The link-layer addresses of all of them.
+    pub(crate) fn macs(&self) -> Vec<Mac> {
+        std::iter::once(self.mac()).chain(self.second().map(|second| second.mac())).collect()
+    }
+
+    /// The addresses of its `eth0`.
     #[must_use]
     pub fn addresses(&self) -> Vec<IpAddr> {
         self.state().addresses.clone()
@@ -146,7 +164,16 @@ impl Station {
     /// Sends whole Ethernet frames out of the station, past all that judges what its ordinary sockets send. A frame that
     /// is dropped on its way out is no error.
     pub fn emit(&self, frames: &[Vec<u8>]) -> Result<()> {
-        let listen = Listen { interface: ETH0, ethertype: 0, filter: &[], ignore_outgoing: false };
+        self.emit_by(ETH0, frames)
+    }
+
+    /// The same over the interface that has this address.
+    pub fn emit_at(&self, address: IpAddr, frames: &[Vec<u8>]) -> Result<()> {
+        self.emit_by(self.second_at(address).map_or(ETH0, |_| ETH1), frames)
+    }
+
+    fn emit_by(&self, interface: u32, frames: &[Vec<u8>]) -> Result<()> {
+        let listen = Listen { interface, ethertype: 0, filter: &[], ignore_outgoing: false };
         let sent = self.enter(|| {
             let socket = sys::packet_socket(&listen)?;
             frames.iter().try_for_each(|frame| match socket.send(frame) {
@@ -160,7 +187,10 @@ impl Station {
     fn open_tap(&self, except: Option<u16>) -> Result<Tap> {
         let wires = Arc::new(TapWires::new(except));
         let mut state = self.state();
-        state.host_namespace.enter(|| wires.attach(self.port()))??;
+        let second = state.second.as_ref().map(Second::port);
+        for port in std::iter::once(self.port()).chain(second) {
+            state.host_namespace.enter(|| wires.attach(port))??;
+        }
         state.taps.retain(|tap| tap.strong_count() > 0);
         state.taps.push(Arc::downgrade(&wires));
         Ok(Tap::new(wires))
@@ -172,7 +202,7 @@ impl Station {
 
     /// The index of the host's end of the wire, in whichever host's namespace it is.
     pub(crate) fn port(&self) -> u32 {
-        FIRST_PORT + self.0.number
+        port_of(self.0.number)
     }
 
     pub(crate) fn host_number(&self) -> usize {
@@ -181,7 +211,7 @@ impl Station {
 
     /// The wire, to be made in the host's namespace.
     pub(crate) fn wire(&self) -> Link {
-        let peer = Link::new(ETH0, "eth0").with_mac(self.mac()).in_namespace(self.0.namespace.raw_fd());
+        let peer = self.as_peer(Link::new(ETH0, "eth0").with_mac(self.mac()));
         Link::new(self.port(), &format!("s{}", self.0.number)).pair(peer)
     }
 
@@ -242,10 +272,52 @@ impl Station {
         state.host_namespace = namespace;
         state.taps.retain(|tap| tap.strong_count() > 0);
         for tap in state.taps.iter().filter_map(Weak::upgrade) {
-            state.host_namespace.enter(|| tap.attach(self.port()))??;
+            state.host_namespace.enter(|| tap.follow(self.port()))??;
         }
         Ok(())
     }
+
+    /// The second interface, if there is one.
+    pub(crate) fn second(&self) -> Option<Second> {
+        self.state().second.clone()
+    }
+
+    fn second_at(&self, address: IpAddr) -> Option<Second> {
+        self.second().filter(|second| second.addresses().contains(&address))
+    }
+
+    /// Notes that there is a second interface, whose wire the taps see as well, or that there is none.
+    pub(crate) fn set_second(&self, second: Option<Second>) -> Result<()> {
+        let mut state = self.state();
+        state.second = second;
+        let Some(port) = state.second.as_ref().map(Second::port) else { return Ok(()) };
+        state.taps.retain(|tap| tap.strong_count() > 0);
+        for tap in state.taps.iter().filter_map(Weak::upgrade) {
+            state.host_namespace.enter(|| tap.attach(port))??;
+        }
+        Ok(())
+    }
+
+    /// Waits until these interfaces carry packets.
+    pub(crate) fn settle_interfaces(&self, interfaces: &[u32]) -> Result<()> {
+        self.0.namespace.settle(interfaces, true)
+    }
+
+    /// As the far end of a wire, in the station's namespace.
+    pub(crate) fn as_peer(&self, peer: Link) -> Link {
+        peer.in_namespace(self.0.namespace.raw_fd())
+    }
+}
+
+/// The link-layer address of a wire, by its number.
+pub(crate) fn mac_of(number: u32) -> Mac {
+    let [a, b, c, d] = number.to_be_bytes();
+    [0x02, 0x98, a, b, c, d]
+}
+
+/// The index of the host's end of a wire, by its number.
+pub(crate) fn port_of(number: u32) -> u32 {
+    FIRST_PORT + number
 }
 
 /// What a station is made from.
@@ -272,11 +344,11 @@ fn push_routes(batch: &mut Batch) {
     }
 }
 
-fn has_ipv6() -> bool {
+pub(crate) fn has_ipv6() -> bool {
     std::path::Path::new("/proc/sys/net/ipv6").exists()
 }
 
-fn bits(address: IpAddr) -> u8 {
+pub(crate) fn bits(address: IpAddr) -> u8 {
     match address {
         IpAddr::V4(_) => 32,
         IpAddr::V6(_) => 128,

@@ -67,22 +67,21 @@ impl Tap {
     pub fn drain(&mut self, mut take: impl FnMut(Frame<'_>)) -> Result<Drained> {
         let mut drained = Drained::default();
         let mut sockets = self.wires.lock();
-        let last = sockets.len().saturating_sub(1);
-        for socket in sockets.iter() {
+        for (_, socket) in sockets.iter() {
             let frames = read_all(socket, &mut self.buffer, &mut take).doing("read a tap")?;
             drained.frames += frames;
             drained.lost += u64::from(sys::lost(socket).doing("read a tap's losses")?);
         }
-        sockets.drain(..last);
+        sockets.retain(|(left, _)| !left);
         Ok(drained)
     }
 }
 
-/// The sockets of one tap: the newest last, before it those of places that the wire has left.
+/// The sockets of one tap, each with whether the wire has left its place.
 #[derive(Debug)]
 pub(crate) struct TapWires {
     filter: Vec<SockFilter>,
-    sockets: Mutex<Vec<Socket>>,
+    sockets: Mutex<Vec<(bool, Socket)>>,
 }
 
 impl TapWires {
@@ -90,7 +89,13 @@ impl TapWires {
         TapWires { filter: filter(except), sockets: Mutex::default() }
     }
 
-    /// Listens at an interface of the calling thread's namespace.
+    /// Listens at an interface of the calling thread's namespace, which the wire has come to from another place.
+    pub(crate) fn follow(&self, interface: u32) -> Result<()> {
+        self.lock().iter_mut().for_each(|(left, _)| *left = true);
+        self.attach(interface)
+    }
+
+    /// Listens at one more interface of the calling thread's namespace.
     pub(crate) fn attach(&self, interface: u32) -> Result<()> {
         let listen =
             Listen { interface, ethertype: libc::ETH_P_ALL as u16, filter: &self.filter, ignore_outgoing: false };
@@ -99,11 +104,11 @@ impl TapWires {
             packets::setsockopt(&socket, sockopt::RcvBuf, &BUFFER).doing("enlarge a tap")?;
         }
         packets::setsockopt(&socket, sockopt::ReceiveTimestampns, &true).doing("time a tap")?;
-        self.lock().push(socket);
+        self.lock().push((false, socket));
         Ok(())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<Socket>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<(bool, Socket)>> {
         self.sockets.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

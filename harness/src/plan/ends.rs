@@ -22,6 +22,9 @@ pub(super) fn flow(source: IpAddr, destination: IpAddr, service: FlowService) ->
     Flow { source, destination, service }
 }
 
+/// What leaves with an address that is not the VM's.
+const SPOOFED: &str = "eastwest/spoofed";
+
 fn closed() -> Decision {
     Decision { verdict: Verdict::Deny, rule: Builtin::Closed.to_string(), would: None }
 }
@@ -36,10 +39,21 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
     }
     let Some(held) = state.held.get(vm) else { return closed() };
     let Some(policy) = &held.policy else { return closed() };
-    let inventory: Cow<'_, Inventory> = match state.suspended.contains(vm) {
-        true => Cow::Owned(eased(&held.inventory, vm)),
-        false => Cow::Borrowed(&held.inventory),
+    let nobodys = |address: &IpAddr| state.vms.get(vm).is_some_and(|spec| spec.unbound.contains(address));
+    let (is_nobodys, own) = match end {
+        End::Source => (nobodys(&flow.source), flow.source),
+        End::Destination => (nobodys(&flow.destination), flow.destination),
     };
+    if is_nobodys && end == End::Destination {
+        return Decision { verdict: Verdict::Deny, rule: Builtin::Unknown.to_string(), would: None };
+    }
+    let mut inventory: Cow<'_, Inventory> = Cow::Borrowed(&held.inventory);
+    if is_nobodys {
+        inventory = Cow::Owned(with(&inventory, vm, own));
+    }
+    if state.suspended.contains(vm) {
+        inventory = Cow::Owned(eased(&inventory, vm));
+    }
     let inventory: &Inventory = &inventory;
     let now = state.now.unwrap_or(now);
     let judgement = match state.timeless.contains(vm) {
@@ -51,8 +65,21 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
         End::Destination => judgement.destination,
     };
     let Some(verdict) = verdict else { return closed() };
+    if is_nobodys && verdict.verdict == Verdict::Allow {
+        return Decision { verdict: Verdict::Deny, rule: SPOOFED.to_owned(), would: None };
+    }
     let would = verdict.would.and_then(|would| would.rule.map(|rule| (would.verdict, rule)));
     Decision { verdict: verdict.verdict, rule: verdict.rule, would }
+}
+
+/// An inventory in which an address is a VM's: the VM's own agent judges what leaves it as the VM's, and the last look at
+/// what leaves drops what it lets pass from an address that is not.
+fn with(inventory: &Inventory, vm: &Name, address: IpAddr) -> Inventory {
+    let mut bound = inventory.clone();
+    if let Some(vm) = bound.vms.get_mut(vm) {
+        vm.addresses.push(address);
+    }
+    bound
 }
 
 /// An inventory in which a VM's rules only record.

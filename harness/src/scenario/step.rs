@@ -147,6 +147,13 @@ pub enum Action {
         /// It is given; else taken.
         add: bool,
     },
+    /// Give a VM a second interface with these addresses while all that runs in it goes on; without any: take it again.
+    Interface {
+        /// The VM.
+        vm: Name,
+        /// The addresses.
+        addresses: Vec<IpAddr>,
+    },
     /// Have the rules at a VM's end act, or only record.
     Mode {
         /// The VM.
@@ -240,6 +247,8 @@ pub struct Sending {
     pub family: Family,
     /// How often.
     pub times: u32,
+    /// Over the interface that has this address of the sender, and from it; else over the first.
+    pub over: Option<IpAddr>,
     /// By a raw IP socket, so that the source's own policy judges them; else by a packet socket, past it.
     pub by_socket: bool,
 }

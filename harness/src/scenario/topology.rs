@@ -62,6 +62,10 @@ pub struct VmSpec {
     pub allowed: Vec<IpNet>,
     /// Those of its addresses that it got late: the inventory does not list them.
     pub late: BTreeSet<IpAddr>,
+    /// Those of its late addresses that its second interface has; without any there is none.
+    pub second: BTreeSet<IpAddr>,
+    /// Those of its late addresses that its center has not heard of yet.
+    pub unbound: BTreeSet<IpAddr>,
     /// Whether the rules at its end act.
     pub mode: Mode,
     /// Its agent is of an older build, which speaks this version of the protocol.

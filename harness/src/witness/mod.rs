@@ -2,6 +2,7 @@
 
 pub(crate) mod account;
 pub(crate) mod barrier;
+pub(crate) mod bound;
 pub(crate) mod capture;
 pub(crate) mod counters;
 pub(crate) mod operator;

@@ -43,6 +43,7 @@ impl World {
             Action::EndFlood { name } => self.end_flood(name),
             Action::Publish(publication) => self.publish_refused(&act.doing, publication),
             Action::Address { vm, .. } => self.readdress(vm),
+            Action::Interface { vm, .. } => self.interface(vm),
             Action::Suspend { vm, seconds } => self.suspend(vm, *seconds),
             Action::Resume { vm, by } => self.resume(vm, *by),
             Action::Lapse { vm } => self.lapse(vm),

@@ -33,9 +33,13 @@ impl World {
             .keys()
             .try_for_each(|vm| self.lab.slow(vm.as_str(), CENTER, None))
             .map_err(|error| error.to_string())?;
+        let (known, state) = (self.generation, Arc::clone(&self.state));
         self.lab.heal_all().map_err(|error| error.to_string())?;
+        let unbound = before.vms.iter().filter(|(vm, spec)| !spec.unbound.is_empty() && state.is_connected(vm));
+        for (vm, _) in unbound {
+            self.await_learned(vm, known)?;
+        }
         self.await_agents()?;
-        let state = Arc::clone(&self.state);
         let mut met = before.timeless.iter().filter(|vm| state.is_connected(vm));
         met.try_for_each(|vm| self.await_met(vm))
     }

@@ -87,6 +87,8 @@ pub(crate) struct World {
     last: BTreeMap<String, Managed>,
     /// What came out otherwise than the scenario says, in this step.
     undone: Vec<Undone>,
+    /// The addresses that VMs had at some time in this run while their center had not heard of it.
+    unbound: BTreeSet<IpAddr>,
     /// The VMs whose rulesets were tampered with in this run.
     tampered: BTreeSet<String>,
     /// The VMs that were given a foreign table in this step, and by which item.

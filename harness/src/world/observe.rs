@@ -224,8 +224,10 @@ impl World {
                 let tuple = Tuple::of_record(record);
                 let is_in = |sent: &HashSet<Tuple>| sent.contains(&tuple) || sent.contains(&tuple.reversed());
                 // Probes leave by ordinary sockets: what is told of raw ones is about crafted packets alone, save where
-                // the ruleset that marks what it has judged was tampered with, and nothing is marked.
+                // the address was nobody's, or where the ruleset that marks what it has judged was tampered with, and
+                // nothing is marked.
                 match RAW.contains(&record.rule.as_str()) {
+                    true if self.unbound.contains(&record.source.address) => is_in(&self.known),
                     true => is_in(&self.crafted) || self.tampered.contains(&record.key.vm),
                     false => is_in(&self.known),
                 }

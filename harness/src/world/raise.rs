@@ -46,6 +46,7 @@ impl World {
             rounds: Default::default(),
             last: Default::default(),
             undone: Vec::new(),
+            unbound: std::collections::BTreeSet::new(),
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
             suspended: std::collections::BTreeMap::new(),

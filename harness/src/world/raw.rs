@@ -22,7 +22,9 @@ impl World {
             let found = self.state.address(name, sending.family);
             found.ok_or_else(|| format!("find a {} address of {name}", sending.family))
         };
-        let (addresses, macs) = ((address(&sending.from)?, address(&sending.to)?), (from.mac(), to.mac()));
+        let own = sending.over.map_or_else(|| address(&sending.from), Ok)?;
+        let addresses = (own, address(&sending.to)?);
+        let macs = (from.mac_at(own), to.mac_at(addresses.1));
         let about = sending.crafted.about.as_ref().and_then(|name| self.sessions.get(name));
         let quoted = about.map(|session| (session.tuple, session.acknowledged(addresses.1)));
         let ends = Ends { addresses, macs, quoted };
@@ -33,7 +35,7 @@ impl World {
             return by_socket(from, &ends, packets.iter().map(|packet| packet.bytes.as_slice()));
         }
         let frames: Vec<Vec<u8>> = packets.iter().map(|packet| packet.frame(&ends)).collect();
-        from.emit(&frames).map_err(|error| error.to_string())
+        from.emit_at(own, &frames).map_err(|error| error.to_string())
     }
 }
 

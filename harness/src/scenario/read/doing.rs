@@ -9,7 +9,7 @@ use super::super::{Act, Action, Doing, Process, soon};
 use super::Reader;
 use super::steps::Fold;
 
-const VERBS: [&str; 31] = [
+const VERBS: [&str; 32] = [
     "policy",
     "label",
     "move",
@@ -36,6 +36,7 @@ const VERBS: [&str; 31] = [
     "tamper",
     "kept",
     "address",
+    "interface",
     "mode",
     "suspend",
     "resume",
@@ -184,6 +185,7 @@ impl Reader<'_> {
             "kept" => self.kept_item(item, fold).into_iter().collect(),
             "tamper" => self.tamper_item(item, fold).into_iter().collect(),
             "address" => self.address_item(item, fold).into_iter().collect(),
+            "interface" => self.interface_item(item, fold).into_iter().collect(),
             "mode" => self.mode_item(item, fold).into_iter().collect(),
             "suspend" => self.suspend_item(item, fold).into_iter().collect(),
             "resume" => self.resume_item(item, fold).into_iter().collect(),

@@ -1,9 +1,10 @@
 //! Reading what an ill-meaning or broken program does: crafted packets, and tampering with an agent's ruleset.
 
+use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use policy::yaml::{self, Fields, Node};
-use policy::{Name, Problem};
+use policy::{Family, Name, Problem};
 
 use super::super::{Action, Crafted, Fate, Flooding, Keeping, Sending, Tampering};
 use super::Reader;
@@ -50,7 +51,7 @@ impl Reader<'_> {
 
     /// `send: {raw: "syn 1-1000", from: a, to: b, times: 2, family: v6, by: socket}`.
     pub(super) fn raw_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
-        let known = ["raw", "from", "to", "times", "family", "by"];
+        let known = ["raw", "from", "to", "times", "family", "by", "over"];
         let fields = self.fields(node, "what is sent", &known, &["bulk", "rate"])?;
         let crafted = fields.require("raw", &mut self.problems).and_then(|node| self.crafted(node));
         let from = self.endpoint(&fields, "from", fold);
@@ -60,6 +61,8 @@ impl Reader<'_> {
             .map_or(Some(false), |node| yaml::word(node, &[("socket", true), ("frame", false)], &mut self.problems));
         let times =
             fields.get("times").map_or(Some(1), |node| yaml::parsed(node, "a number of times", &mut self.problems));
+        let over = fields.get("over").map(|node| yaml::parsed(node, "an address", &mut self.problems));
+        let over: Option<IpAddr> = if let Some(over) = over { Some(over?) } else { None };
         let (crafted, from, to, by_socket, times) = (crafted?, from?, to?, by_socket?, times?);
         let packets = crafted.count().checked_mul(times).filter(|packets| (1..=MOST).contains(packets));
         if packets.is_none() {
@@ -73,10 +76,10 @@ impl Reader<'_> {
         let quoted = crafted.about.as_ref().and_then(|name| fold.state.sessions.get(name)).map(|about| about.family);
         let family = self.family_of(
             &fields,
-            |family| [crafted.family(), quoted].into_iter().flatten().all(|of| of == family),
+            |family| [crafted.family(), quoted, over.map(Family::of)].into_iter().flatten().all(|of| of == family),
             fold.state.families(&from, &to),
         )?;
-        Some(Action::SendRaw(Sending { crafted, from, to, family, times, by_socket }))
+        Some(Action::SendRaw(Sending { crafted, from, to, family, times, over, by_socket }))
     }
 
     /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`; with `meanwhile: NAME` it goes on until

@@ -29,6 +29,21 @@ impl Reader<'_> {
         Some(Action::Address { vm: vm?, address: address?, add })
     }
 
+    /// `interface: {vm: a, addresses: [10.98.0.77]}` or `interface: {vm: a, gone: true}`.
+    pub(super) fn interface_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
+        let node = self.node_of(item, "interface: {vm: NAME, addresses: [ADDRESS]}")?;
+        let fields = self.fields(node, "an `interface`", &["vm", "addresses", "gone"], &[])?;
+        let vm = fields.require("vm", &mut self.problems);
+        let vm = self.field_vm(vm, fold);
+        let gone = fields.get("gone").and_then(|node| yaml::word(node, &[("true", true)], &mut self.problems));
+        let addresses = fields.get("addresses").map(|node| self.addresses(node)).unwrap_or_default();
+        if gone.is_some() != addresses.is_empty() {
+            self.wrong(fields.span(), "`interface` needs either `addresses` or `gone: true`");
+            return None;
+        }
+        Some(Action::Interface { vm: vm?, addresses })
+    }
+
     /// `mode: {vm: a, mode: monitor}`.
     pub(super) fn mode_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "mode: {vm: NAME, mode: monitor}")?;

@@ -141,7 +141,9 @@ impl Reader<'_> {
             return None;
         };
         pool.taken.extend(&addresses);
-        Some(VmSpec { host, addresses, serves: Vec::new(), copy_of: Some(of.0.clone()), ..of.1.clone() })
+        let (second, unbound) = (BTreeSet::new(), BTreeSet::new());
+        let (serves, copy_of) = (Vec::new(), Some(of.0.clone()));
+        Some(VmSpec { host, addresses, second, unbound, serves, copy_of, ..of.1.clone() })
     }
 
     /// One `name: {…}` of VMs; a generated name stands for many that are alike.
@@ -184,10 +186,22 @@ impl Reader<'_> {
             };
             pool.taken.extend(&addresses);
             let Some(host) = host.clone() else { continue };
-            let (labels, serves, allowed, late) = (labels.clone(), serves.clone(), allowed.clone(), BTreeSet::new());
-            let copy_of = None;
-            let spec =
-                VmSpec { host, labels, serves, addresses, agent, copy_of, clock, spool, allowed, late, mode, protocol };
+            let spec = VmSpec {
+                host,
+                labels: labels.clone(),
+                serves: serves.clone(),
+                addresses,
+                agent,
+                copy_of: None,
+                clock,
+                spool,
+                allowed: allowed.clone(),
+                late: BTreeSet::new(),
+                second: BTreeSet::new(),
+                unbound: BTreeSet::new(),
+                mode,
+                protocol,
+            };
             vms.push((name, spec));
         }
         vms
@@ -238,7 +252,7 @@ impl Reader<'_> {
         serves
     }
 
-    fn addresses(&mut self, node: &Node) -> Vec<IpAddr> {
+    pub(super) fn addresses(&mut self, node: &Node) -> Vec<IpAddr> {
         let mut addresses: Vec<IpAddr> = Vec::new();
         for item in yaml::one_or_many(node) {
             let Some(address) = yaml::parsed::<IpAddr>(item, "an address", &mut self.problems) else { continue };
