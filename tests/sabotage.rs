@@ -41,7 +41,7 @@ const TABLE: &[(Lie, &str, &str)] = &[
 
 /// Each failure class, the lie (of every agent, or of the lab) that its scenario must catch, and a finding among those that
 /// it brings. `docs/security.md` has the same pairs in words.
-const CLASSES: [(&str, Lie, &str); 25] = [
+const CLASSES: [(&str, Lie, &str); 26] = [
     ("01-revoked-but-alive", Lie::Agent("revocation-ignored"), "misattributed"),
     ("02-innocent-survivor", Lie::Agent("change-closes"), "disturbed"),
     ("03-swap-window", Lie::Agent("change-closes"), "overblock"),
@@ -60,6 +60,7 @@ const CLASSES: [(&str, Lie, &str); 25] = [
     ("16-same-host-shortcut", Lie::Agent("default-allow"), "leak"),
     ("17-live-move", Lie::Agent("revocation-ignored"), "leak"),
     ("18-late-binding", Lie::Agent("revocation-ignored"), "overblock"),
+    ("18-second-interface", Lie::Agent("destination-unchecked"), "leak"),
     ("19-fragments-and-icmp", Lie::Agent("default-allow"), "unmet"),
     ("20-log-storm", Lie::Agent("counts-untold"), "unmet"),
     ("21-report-continuity", Lie::Agent("told-twice"), "unmet"),

@@ -45,6 +45,8 @@ pub enum Kind {
     QuarantineIgnored,
     /// Senders' addresses are not looked at.
     SenderUnchecked,
+    /// What arrives for any address is taken as meant for this machine.
+    DestinationUnchecked,
     /// What the kernel's counters alone know is not told.
     CountsUntold,
     /// Each record is told twice, under numbers of its own.
@@ -56,7 +58,7 @@ pub enum Kind {
 }
 
 /// Each kind with the finding (a word of the judge) that it must bring about where it shows.
-pub const EXPECTED: [(Kind, &str); 25] = [
+pub const EXPECTED: [(Kind, &str); 26] = [
     (Kind::FirstRuleDropped, "leak"),
     (Kind::DirectionSwapped, "overblock"),
     (Kind::DefaultAllow, "leak"),
@@ -78,6 +80,7 @@ pub const EXPECTED: [(Kind, &str); 25] = [
     (Kind::WipedAtReturn, "overblock"),
     (Kind::QuarantineIgnored, "misattributed"),
     (Kind::SenderUnchecked, "unmet"),
+    (Kind::DestinationUnchecked, "leak"),
     (Kind::CountsUntold, "unmet"),
     (Kind::ToldTwice, "unmet"),
     (Kind::UntilIgnored, "leak"),

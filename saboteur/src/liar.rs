@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use agent::Edge;
-use agent_core::{Builtin, Ruleset};
+use agent_core::{Builtin, Place, Ruleset};
 use policy::{Action, AddressGroup, End, Verdict};
 use wire::{Ack, AckResult, FromAgent, Kind as What, MAX_BATCH, Outside, Record, Set, View, ViewRule};
 
@@ -176,6 +176,9 @@ impl Edge for Liar {
         if self.is(Kind::SenderUnchecked) {
             let others: Vec<IpAddr> = ruleset.peers.keys().copied().collect();
             ruleset.own.extend(others);
+        }
+        if self.is(Kind::DestinationUnchecked) {
+            ruleset.places.iter_mut().for_each(|(_, place)| *place = Place::Own);
         }
         shared
     }
