@@ -41,7 +41,7 @@ const TABLE: &[(Lie, &str, &str)] = &[
 
 /// Each failure class, the lie (of every agent, or of the lab) that its scenario must catch, and a finding among those that
 /// it brings. `docs/security.md` has the same pairs in words.
-const CLASSES: [(&str, Lie, &str); 26] = [
+const CLASSES: [(&str, Lie, &str); 27] = [
     ("01-revoked-but-alive", Lie::Agent("revocation-ignored"), "misattributed"),
     ("02-innocent-survivor", Lie::Agent("change-closes"), "disturbed"),
     ("03-swap-window", Lie::Agent("change-closes"), "overblock"),
@@ -57,6 +57,7 @@ const CLASSES: [(&str, Lie, &str); 26] = [
     ("13-address-reborn", Lie::Agent("revocation-ignored"), "leak"),
     ("14-cloned-vm", Lie::Agent("quarantine-ignored"), "misattributed"),
     ("15-spoofed-neighbour", Lie::Agent("sender-unchecked"), "unmet"),
+    ("15-guarded-port", Lie::Lab("open-ports"), "unmet"),
     ("16-same-host-shortcut", Lie::Agent("default-allow"), "leak"),
     ("17-live-move", Lie::Agent("revocation-ignored"), "leak"),
     ("18-late-binding", Lie::Agent("revocation-ignored"), "overblock"),

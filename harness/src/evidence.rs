@@ -174,6 +174,8 @@ pub struct Observation {
     pub answers: Answers,
     /// The most memory that the center held in this step, in bytes; looked at where the step asks for it.
     pub center_peak: Option<u64>,
+    /// How many frames were stopped in this step at the ports of VMs of which it asks.
+    pub stopped: BTreeMap<String, u64>,
     /// Where kernels counted otherwise than records tell, in words; looked at where the step asks for it.
     pub imbalance: Vec<String>,
 }

@@ -29,6 +29,8 @@ pub struct State {
     pub vms: BTreeMap<Name, VmSpec>,
     /// The outside endpoints.
     pub outside: BTreeMap<Name, Outside>,
+    /// Whether the hosts stop what VMs send in others' names.
+    pub guarded: bool,
     /// The managed networks.
     pub managed: Vec<IpNet>,
     /// The policy in the center.
@@ -69,6 +71,7 @@ impl State {
     pub fn of(topology: &Topology, policy: Option<Arc<PolicyText>>) -> Self {
         let mut state = Self {
             hosts: topology.hosts.clone(),
+            guarded: topology.guarded,
             vms: topology.vms.clone(),
             outside: topology.outside.clone(),
             managed: topology.managed.clone(),

@@ -15,6 +15,8 @@ pub(crate) enum Filter {
     Drop(Vec<Mac>, Vec<Mac>),
     /// Gives those from the one to the other this class.
     Class(Mac, Mac, u32),
+    /// Drops what arrives at a port in another's name.
+    Guard(nft::Guard),
 }
 
 /// What stands in the bridges, by name.
@@ -39,12 +41,23 @@ impl Filters {
                 let laid = match filter {
                     Filter::Drop(one, other) => nft::fence_macs(socket, name, one, other),
                     Filter::Class(from, to, class) => nft::rank_macs(socket, name, (*from, *to), *class),
+                    Filter::Guard(guard) => nft::guard_port(socket, name, guard),
                 };
                 laid.map_err(refused)?;
             }
         }
         self.standing = wanted;
         Ok(())
+    }
+
+    /// How many frames a guard of this name has stopped, in all bridges; `None` where none stands.
+    pub(crate) fn stopped(&mut self, name: &str) -> Result<Option<u64>> {
+        let mut all = None;
+        for socket in &mut self.sockets {
+            let here = nft::stopped(socket, name).map_err(refused)?;
+            all = all.into_iter().chain(here).reduce(|one, other| one + other);
+        }
+        Ok(all)
     }
 
     fn open(&mut self, hosts: &Hosts) -> Result<()> {

@@ -13,6 +13,8 @@ pub struct Plan {
     pub stations: Vec<StationSpec>,
     /// How stations know each other's link-layer addresses.
     pub neighbours: Neighbours,
+    /// What the hosts take from stations.
+    pub ports: Ports,
 }
 
 /// One station: a network namespace with one interface, `eth0`.
@@ -36,4 +38,15 @@ pub enum Neighbours {
     Permanent,
     /// By ARP and neighbour discovery, as machines do it. Good for about a hundred stations.
     Learned,
+}
+
+/// What hosts take from the stations at their ports.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Ports {
+    /// Every frame.
+    #[default]
+    Open,
+    /// What is from the station itself, as a hypervisor with port security does: its link-layer address, its addresses.
+    Guarded,
 }

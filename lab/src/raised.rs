@@ -12,7 +12,7 @@ use crate::filter::Filters;
 use crate::host::{BRIDGE, Hosts, Placed};
 use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
-use crate::plan::{Neighbours, Plan, StationSpec};
+use crate::plan::{Neighbours, Plan, Ports, StationSpec};
 use crate::spawner::Spawner;
 use crate::station::{Seed, Station};
 
@@ -26,6 +26,7 @@ pub struct Lab {
     pub(crate) slow: BTreeMap<(String, String), u64>,
     pub(crate) filters: Filters,
     pub(crate) neighbours: Neighbours,
+    pub(crate) ports: Ports,
     spawner: Spawner,
     pub(crate) next_number: u32,
 }
@@ -40,6 +41,7 @@ impl Lab {
             slow: BTreeMap::new(),
             filters: Filters::default(),
             neighbours: plan.neighbours,
+            ports: plan.ports,
             spawner: Spawner::start()?,
             next_number: 0,
         };
@@ -119,7 +121,8 @@ impl Lab {
         station.readdress(addresses)?;
         self.forget_neighbour(&gone)?;
         self.introduce(std::slice::from_ref(&station))?;
-        self.settle(&station)
+        self.settle(&station)?;
+        self.refresh_cuts()
     }
 
     /// Adds stations; if one cannot be added, none is.

@@ -22,6 +22,7 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
         Claim::AckedByAll { but } => agents::acked(&step.state, but.as_ref(), seen),
         Claim::CenterBelow { bytes } => agents::below(*bytes, seen),
         Claim::PathMtu { name, end, mtu } => path_mtu(name, *end, *mtu, seen),
+        Claim::PortStopped { vm, frames } => stopped(vm.as_str(), *frames, seen),
         Claim::Balanced if seen.imbalance.is_empty() => None,
         Claim::Balanced => unmet(seen.imbalance.join("; ")),
         Claim::Flow(_) | Claim::Session { .. } => None,
@@ -47,6 +48,15 @@ fn path_mtu(name: &str, end: End, mtu: u32, seen: &Observation) -> Option<Fault>
             unmet(format!("the socket at the {end} takes packets of {told} bytes for the largest on its path"))
         }
         None => Some(Fault::new(FindingKind::Unproven, format!("the socket at the {end} knows of no path"))),
+    }
+}
+
+/// What a VM's ports stopped, by the count of the hosts' kernels.
+fn stopped(vm: &str, frames: u64, seen: &Observation) -> Option<Fault> {
+    match seen.stopped.get(vm) {
+        Some(count) if *count == frames => None,
+        Some(count) => unmet(format!("the port of `{vm}` stopped {count} frames")),
+        None => Some(Fault::new(FindingKind::Unproven, format!("what the port of `{vm}` stopped could not be read"))),
     }
 }
 

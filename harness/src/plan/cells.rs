@@ -281,6 +281,7 @@ pub(super) fn table<'e>(names: &mut Names<'_>, expectations: impl Iterator<Item 
             | Claim::Agent { .. }
             | Claim::AckedByAll { .. }
             | Claim::CenterBelow { .. }
+            | Claim::PortStopped { .. }
             | Claim::PathMtu { .. }
             | Claim::Balanced => {}
         }

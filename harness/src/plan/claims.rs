@@ -98,6 +98,18 @@ impl Names<'_> {
                 }
             }
             Claim::PathMtu { name, .. } => self.session(expectation, name),
+            Claim::PortStopped { vm, .. } => {
+                self.endpoints(expectation, &Glob::new(vm.as_str()));
+                if !self.state.guarded {
+                    let help = Some("write `ports: guarded` in the topology".to_owned());
+                    self.report(
+                        expectation,
+                        vm.as_str(),
+                        "the hosts' ports are open and stop nothing".to_owned(),
+                        help,
+                    );
+                }
+            }
             Claim::Flow(_)
             | Claim::Session { .. }
             | Claim::AckedByAll { but: None }

@@ -188,6 +188,7 @@ fn events(names: &mut Names<'_>, step: &Step) -> Vec<Expectation> {
         | Claim::Agent { .. }
         | Claim::AckedByAll { .. }
         | Claim::CenterBelow { .. }
+        | Claim::PortStopped { .. }
         | Claim::PathMtu { .. }
         | Claim::Balanced => true,
     };

@@ -74,6 +74,21 @@ impl PlannedStep {
         self.events.iter().any(|event| matches!(event.claim, Claim::CenterBelow { .. }))
     }
 
+    /// The VMs of whose ports an expectation asks what they stopped.
+    pub fn wants_stopped(&self) -> impl Iterator<Item = &Name> {
+        self.events.iter().filter_map(|event| match &event.claim {
+            Claim::PortStopped { vm, .. } => Some(vm),
+            Claim::Flow(_)
+            | Claim::Session { .. }
+            | Claim::Report(_)
+            | Claim::Agent { .. }
+            | Claim::AckedByAll { .. }
+            | Claim::CenterBelow { .. }
+            | Claim::PathMtu { .. }
+            | Claim::Balanced => None,
+        })
+    }
+
     /// Whether an expectation asks how large a packet may be on the path of a session.
     #[must_use]
     pub fn wants_path_mtu(&self, session: &str) -> bool {

@@ -93,6 +93,7 @@ pub(super) fn claim(names: &mut Names<'_>, step: &Step, sessions: &mut [PlannedS
             | Claim::Agent { .. }
             | Claim::AckedByAll { .. }
             | Claim::CenterBelow { .. }
+            | Claim::PortStopped { .. }
             | Claim::PathMtu { .. }
             | Claim::Balanced => continue,
         };

@@ -58,6 +58,13 @@ pub enum Claim {
         /// The bound, in bytes.
         bytes: u64,
     },
+    /// `port NAME: stopped 3`: so many frames that the VM sent in another's name were stopped at its host, in this step.
+    PortStopped {
+        /// Which VM.
+        vm: Name,
+        /// How many frames.
+        frames: u64,
+    },
     /// `generation acked by all [but NAME]`: every managed VM acknowledged the newest published generation, save those
     /// that have not.
     AckedByAll {

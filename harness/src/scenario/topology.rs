@@ -20,6 +20,8 @@ pub struct Topology {
     pub outside: BTreeMap<Name, Outside>,
     /// How stations learn each other's MAC addresses.
     pub neighbours: Neighbours,
+    /// Whether the hosts stop what VMs send in others' names.
+    pub guarded: bool,
     /// The managed networks.
     pub managed: Vec<IpNet>,
 }

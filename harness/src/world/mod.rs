@@ -15,6 +15,7 @@ mod memory;
 mod observe;
 mod outage;
 mod pending;
+mod ports;
 mod programs;
 mod publish;
 mod raise;
@@ -95,6 +96,8 @@ pub(crate) struct World {
     foreign: BTreeMap<Name, Doing>,
     /// The suspended VMs, and when each suspension ends by itself.
     suspended: BTreeMap<Name, Instant>,
+    /// What ports had stopped before this step.
+    stopped: BTreeMap<String, u64>,
     /// The floods that go on.
     floods: BTreeMap<String, OnTheWay>,
     /// The step's last flood.

@@ -38,6 +38,7 @@ impl World {
         if step.wants_memory() {
             self.forget_peak()?;
         }
+        self.stopped = self.stopped_for(step);
         self.flooded = None;
         self.busiest = 0.0;
         self.outlived.clear();
@@ -94,6 +95,7 @@ impl World {
             answers: self.account.answers.clone(),
             center_peak: step.wants_memory().then(|| self.center_peak()).flatten(),
             undone: self.undone.clone(),
+            stopped: self.newly_stopped(step),
             imbalance,
             probes: made,
         };

@@ -3,12 +3,12 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lab::{Lab, Neighbours, Plan, StationSpec};
+use lab::{Lab, Neighbours, Plan, Ports, StationSpec};
 use policy::{Name, Timestamp};
 use wire::{InventoryFile, InventoryVm};
 
 use super::programs::{Program, Programs};
-use super::{CENTER, CENTER_V4, CENTER_V6, PORT, World};
+use super::{CENTER, CENTER_V4, CENTER_V6, PORT, Sabotage, World};
 use crate::scenario::{self, Scenario};
 use crate::state::State;
 use crate::witness::operator::Operator;
@@ -25,7 +25,11 @@ impl World {
         scratch: &Path,
     ) -> Result<Self, String> {
         let operator = Operator::new().map_err(|error| format!("start the operator's thread: {error}"))?;
-        let lab = Lab::raise(&plan(&state, scenario.topology.neighbours)).map_err(|error| error.to_string())?;
+        let mut plan = plan(&state, scenario.topology.neighbours);
+        if programs.sabotage == Some(Sabotage::OpenPorts) {
+            plan.ports = Ports::Open;
+        }
+        let lab = Lab::raise(&plan).map_err(|error| error.to_string())?;
         let mut world = Self {
             programs,
             scratch: scratch.to_owned(),
@@ -50,6 +54,7 @@ impl World {
             tampered: std::collections::BTreeSet::new(),
             foreign: std::collections::BTreeMap::new(),
             suspended: std::collections::BTreeMap::new(),
+            stopped: std::collections::BTreeMap::new(),
             floods: std::collections::BTreeMap::new(),
             flooded: None,
             busiest: 0.0,
@@ -179,6 +184,7 @@ fn plan(state: &State, neighbours: scenario::Neighbours) -> Plan {
             scenario::Neighbours::Permanent => Neighbours::Permanent,
             scenario::Neighbours::Learned => Neighbours::Learned,
         },
+        ports: if state.guarded { Ports::Guarded } else { Ports::Open },
     }
 }
 

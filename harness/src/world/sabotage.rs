@@ -21,6 +21,8 @@ pub enum Sabotage {
     NoRoute,
     /// What is to be cut stays whole.
     WholePaths,
+    /// Ports that are to be guarded are open.
+    OpenPorts,
     /// The agent of the VM `liar` lives and does nothing.
     FrozenAgent,
 }
@@ -33,6 +35,7 @@ impl FromStr for Sabotage {
             "dead-listener" => Ok(Self::DeadListener),
             "no-route" => Ok(Self::NoRoute),
             "whole-paths" => Ok(Self::WholePaths),
+            "open-ports" => Ok(Self::OpenPorts),
             "frozen-agent" => Ok(Self::FrozenAgent),
             other => Err(format!("nothing known as `{other}` can be broken")),
         }
@@ -54,7 +57,7 @@ impl World {
                 let victim = self.agents.iter().find(|(vm, _)| vm.as_str() == VICTIM);
                 victim.map_or(Ok(()), |(_, agent)| agent.freeze()).map_err(|error| format!("freeze an agent: {error}"))
             }
-            Some(Sabotage::DeadListener | Sabotage::WholePaths) | None => Ok(()),
+            Some(Sabotage::DeadListener | Sabotage::WholePaths | Sabotage::OpenPorts) | None => Ok(()),
         }
     }
 

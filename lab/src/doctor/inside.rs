@@ -10,7 +10,7 @@ use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Check;
 use crate::cut::{Cut, Place};
-use crate::plan::{Neighbours, Plan, StationSpec};
+use crate::plan::{Neighbours, Plan, Ports, StationSpec};
 use crate::raised::Lab;
 
 /// The name of the check that the others need.
@@ -133,6 +133,7 @@ fn plan(hosts: &[&str]) -> Plan {
         hosts: hosts.iter().map(|&host| host.to_owned()).collect(),
         stations: vec![station(A, hosts.first()), station(B, hosts.last())],
         neighbours: Neighbours::Permanent,
+        ports: Ports::Open,
     }
 }
 

@@ -5,7 +5,7 @@ use std::process::Command;
 use std::time::{Duration, Instant};
 
 use lab::packet::{self, Family};
-use lab::{Cut, Direction, Lab, LabError, Neighbours, Place, Plan, StationSpec};
+use lab::{Cut, Direction, Lab, LabError, Neighbours, Place, Plan, Ports, StationSpec};
 
 use crate::talk;
 
@@ -23,6 +23,7 @@ fn plan(stations: &[(&str, &str)]) -> Plan {
         hosts: vec!["h1".to_owned(), "h2".to_owned()],
         stations: (1..).zip(stations).map(|(number, (name, host))| spec(name, host, number)).collect(),
         neighbours: Neighbours::Permanent,
+        ports: Ports::Open,
     }
 }
 

@@ -108,10 +108,27 @@ fn claim(text: &str) -> Result<Claim, TextError> {
     if arrow < colon {
         return flow(text, before, after);
     }
+    if let Some(name) = start.strip_prefix("port ") {
+        return port(text, name.trim(), before, after);
+    }
     match start.strip_prefix("agent ") {
         Some(name) => agent(text, name.trim(), after),
         None => session(text, start, before, after),
     }
+}
+
+/// `stopped 3`.
+fn port(text: &str, name: &str, before: Range<usize>, after: Range<usize>) -> Result<Claim, TextError> {
+    let vm = name.parse().map_err(|_| TextError::new(before, format!("`{name}` is no name of a VM")))?;
+    let mut words = Words::of(text, after);
+    let (word, place) = words.want("`stopped` and how many frames")?;
+    if word != "stopped" {
+        return Err(TextError::new(place, "a port is expected to have `stopped` so many frames"));
+    }
+    let (word, place) = words.want("how many frames")?;
+    let frames = word.parse().map_err(|_| TextError::new(place, format!("`{word}` is not a number of frames")))?;
+    finished(&mut words)?;
+    Ok(Claim::PortStopped { vm, frames })
 }
 
 fn flow(text: &str, before: Range<usize>, after: Range<usize>) -> Result<Claim, TextError> {

@@ -17,7 +17,7 @@ const POOL_V6: u16 = 0xfd98;
 /// The last number of the pool that is given away; above it stand the lab's own.
 const LAST: u16 = 0xfdff;
 
-const KEYS: [&str; 5] = ["hosts", "vms", "outside", "neighbours", "managed"];
+const KEYS: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
 const VM_KEYS: [&str; 8] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock"];
 
 /// How a real agent is started.
@@ -63,6 +63,7 @@ impl Reader<'_> {
         let mut topology = Topology {
             managed: self.managed(&fields),
             neighbours: self.neighbours(&fields),
+            guarded: self.guarded(&fields),
             vms: BTreeMap::new(),
             outside: BTreeMap::new(),
             hosts,
@@ -131,6 +132,12 @@ impl Reader<'_> {
     fn neighbours(&mut self, fields: &Fields<'_>) -> Neighbours {
         let words = [("permanent", Neighbours::Permanent), ("learned", Neighbours::Learned)];
         let node = fields.get("neighbours");
+        node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
+    }
+
+    fn guarded(&mut self, fields: &Fields<'_>) -> bool {
+        let words = [("open", false), ("guarded", true)];
+        let node = fields.get("ports");
         node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
     }
 
