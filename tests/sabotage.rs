@@ -41,7 +41,7 @@ const TABLE: &[(Lie, &str, &str)] = &[
 
 /// Each failure class, the lie (of every agent, or of the lab) that its scenario must catch, and a finding among those that
 /// it brings. `docs/security.md` has the same pairs in words.
-const CLASSES: [(&str, Lie, &str); 27] = [
+const CLASSES: [(&str, Lie, &str); 28] = [
     ("01-revoked-but-alive", Lie::Agent("revocation-ignored"), "misattributed"),
     ("02-innocent-survivor", Lie::Agent("change-closes"), "disturbed"),
     ("03-swap-window", Lie::Agent("change-closes"), "overblock"),
@@ -50,6 +50,7 @@ const CLASSES: [(&str, Lie, &str); 27] = [
     ("06-agent-kill-9", Lie::Agent("opens-at-start"), "leak"),
     ("07-restart-before-sync", Lie::Agent("opens-at-start"), "misplaced"),
     ("08-born-closed", Lie::Agent("born-open"), "leak"),
+    ("08-first-packets", Lie::Lab("born-wired"), "unmet"),
     ("09-deleted-while-away", Lie::Agent("revocation-ignored"), "leak"),
     ("10-half-open-link", Lie::Lab("whole-paths"), "unmet"),
     ("11-slow-agent", Lie::Agent("acks-unseen"), "unmet"),

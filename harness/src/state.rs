@@ -283,6 +283,11 @@ impl State {
             return Err(format!("an address of `{vm}` belongs to `{owner}` at this point"));
         }
         self.vms.insert(vm.clone(), spec.clone());
+        if let Some(eager) = &spec.eager
+            && (eager.to == *vm || self.families(vm, &eager.to).is_empty())
+        {
+            return Err(format!("`{vm}` cannot send to `{}` at this point", eager.to));
+        }
         Ok(())
     }
 

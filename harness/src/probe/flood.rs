@@ -124,12 +124,19 @@ fn send(socket: &UdpSocket, order: &Order, began: &SyncSender<()>) -> io::Result
             Ok(_) => sent += 1,
             // What the own policy refuses was sent all the same: whether it was noticed, the counters say.
             Err(error) if error.kind() == io::ErrorKind::PermissionDenied => sent += 1,
+            // So was what finds no network yet.
+            Err(error) if is_no_network(&error) => sent += 1,
             Err(error) if error.raw_os_error() == Some(Errno::ENOBUFS as i32) => {}
             Err(error) => return Err(error),
         }
         let _ = began.try_send(());
     }
     Ok(Flooded { packets: sent, begun, seconds: begun.elapsed().as_secs_f64() })
+}
+
+fn is_no_network(error: &io::Error) -> bool {
+    [io::ErrorKind::NetworkDown, io::ErrorKind::NetworkUnreachable, io::ErrorKind::HostUnreachable]
+        .contains(&error.kind())
 }
 
 fn datagram(sent: Duration) -> [u8; LENGTH] {

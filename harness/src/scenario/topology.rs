@@ -70,6 +70,8 @@ pub struct VmSpec {
     pub unbound: BTreeSet<IpAddr>,
     /// Whether the rules at its end act.
     pub mode: Mode,
+    /// What a program of its own sends from before it has a network.
+    pub eager: Option<Eager>,
     /// Its agent is of an older build, which speaks this version of the protocol.
     pub protocol: Option<u32>,
 }
@@ -84,6 +86,15 @@ impl VmSpec {
             managed: self.agent == AgentKind::Eastwest,
         }
     }
+}
+
+/// A datagram each millisecond, in each family that both have, of which none may arrive until the VM has its policy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Eager {
+    /// The endpoint that it is sent to.
+    pub to: Name,
+    /// The UDP port that it is sent to.
+    pub port: u16,
 }
 
 /// Who enforces at a VM.

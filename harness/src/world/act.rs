@@ -73,12 +73,16 @@ impl World {
         if let Some(policy) = &transition.policy {
             self.publish(&policy.text)?;
         }
+        let eager =
+            transition.added.iter().map(|vm| self.begin_eagerly(&act.doing, vm)).collect::<Result<Vec<_>, _>>()?;
         let agents: Vec<Name> = transition.added.iter().filter(|vm| has_agent(&self.state, vm)).cloned().collect();
         self.enrol_agents(&agents)?;
+        eager.iter().flatten().try_for_each(|one| self.let_out(one))?;
         let alone = agents.iter().filter(|vm| !self.state.is_connected(vm)).cloned().collect::<Vec<_>>();
         alone.iter().try_for_each(|vm| self.await_adopted(vm))?;
         self.await_agents()?;
-        transition.added.iter().try_for_each(|vm| self.start_copy(vm))
+        transition.added.iter().try_for_each(|vm| self.start_copy(vm))?;
+        eager.into_iter().flatten().try_for_each(|one| self.end_eagerly(one))
     }
 
     fn remove(&mut self, before: &State, vm: &Name) -> Result<(), String> {

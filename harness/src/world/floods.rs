@@ -35,7 +35,16 @@ pub(super) struct Changed {
 impl World {
     /// Begins a flood, and waits for its end unless it is to go on meanwhile.
     pub(super) fn flood(&mut self, doing: &Doing, flooding: &Flooding) -> Result<(), String> {
-        let Flooding { from, to, ports, family, packets, rate, name, fate, but: _ } = flooding;
+        let begun = self.begin_flood(doing, flooding)?;
+        match &flooding.name {
+            Some(name) => drop(self.floods.insert(name.clone(), begun)),
+            None => self.finish_flood(begun)?,
+        }
+        Ok(())
+    }
+
+    pub(super) fn begin_flood(&mut self, doing: &Doing, flooding: &Flooding) -> Result<OnTheWay, String> {
+        let Flooding { from, to, ports, family, packets, rate, fate, .. } = flooding;
         let address = |name: &policy::Name| {
             self.state.address(name, *family).ok_or_else(|| format!("find a {family} address of {name}"))
         };
@@ -44,19 +53,19 @@ impl World {
         let efforts = self.efforts();
         let flood = Flood::begin(self.station(from)?, ends, ports.clone(), (u64::from(*packets), *rate))?;
         self.known.extend(&flood.tuples);
-        let begun = OnTheWay { doing: doing.clone(), flooding: flooding.clone(), flood, sink, efforts };
-        match name {
-            Some(name) => drop(self.floods.insert(name.clone(), begun)),
-            None => self.finish_flood(begun)?,
-        }
-        Ok(())
+        Ok(OnTheWay { doing: doing.clone(), flooding: flooding.clone(), flood, sink, efforts })
     }
 
     /// Ends a flood that goes on.
     pub(super) fn end_flood(&mut self, name: &str) -> Result<(), String> {
         let begun = self.floods.remove(name).ok_or_else(|| format!("end the flood {name}: it does not go on"))?;
-        begun.flood.stop();
-        self.finish_flood(begun)
+        self.stop_floods(vec![begun])
+    }
+
+    /// Ends floods: accounts do not balance while one of them goes on.
+    pub(super) fn stop_floods(&mut self, begun: Vec<OnTheWay>) -> Result<(), String> {
+        begun.iter().for_each(|one| one.flood.stop());
+        begun.into_iter().try_for_each(|one| self.finish_flood(one))
     }
 
     fn finish_flood(&mut self, begun: OnTheWay) -> Result<(), String> {

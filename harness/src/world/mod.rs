@@ -4,6 +4,7 @@ mod act;
 mod balance;
 mod connections;
 mod copy;
+mod eager;
 mod effort;
 mod floods;
 mod inspect;

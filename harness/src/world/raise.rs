@@ -160,7 +160,11 @@ impl World {
         options.extend(spool.iter().flat_map(|records| ["--spool", records]));
         let protocol = self.state.vms.get(vm).and_then(|spec| spec.protocol).map(|version| version.to_string());
         options.extend(protocol.iter().flat_map(|version| ["--protocol", version]));
-        let command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
+        let mut command = self.programs.agent(vm.as_str(), folder, &options).map_err(failed)?;
+        if self.state.vms.get(vm).is_some_and(|spec| spec.eager.is_some()) {
+            // Its first word is waited for.
+            command.stdout(std::process::Stdio::piped());
+        }
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;
         self.agents.insert(vm.clone(), Program::new(child, folder.to_owned()));

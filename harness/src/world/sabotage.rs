@@ -21,6 +21,8 @@ pub enum Sabotage {
     NoRoute,
     /// What is to be cut stays whole.
     WholePaths,
+    /// A VM that sends from the first has its network before its agent.
+    BornWired,
     /// Ports that are to be guarded are open.
     OpenPorts,
     /// The agent of the VM `liar` lives and does nothing.
@@ -35,6 +37,7 @@ impl FromStr for Sabotage {
             "dead-listener" => Ok(Self::DeadListener),
             "no-route" => Ok(Self::NoRoute),
             "whole-paths" => Ok(Self::WholePaths),
+            "born-wired" => Ok(Self::BornWired),
             "open-ports" => Ok(Self::OpenPorts),
             "frozen-agent" => Ok(Self::FrozenAgent),
             other => Err(format!("nothing known as `{other}` can be broken")),
@@ -57,7 +60,9 @@ impl World {
                 let victim = self.agents.iter().find(|(vm, _)| vm.as_str() == VICTIM);
                 victim.map_or(Ok(()), |(_, agent)| agent.freeze()).map_err(|error| format!("freeze an agent: {error}"))
             }
-            Some(Sabotage::DeadListener | Sabotage::WholePaths | Sabotage::OpenPorts) | None => Ok(()),
+            Some(Sabotage::DeadListener | Sabotage::WholePaths | Sabotage::OpenPorts | Sabotage::BornWired) | None => {
+                Ok(())
+            }
         }
     }
 

@@ -7,7 +7,7 @@ use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{FlowService, Mode, Name, Problem, Span};
 
-use super::super::{AgentKind, Neighbours, Outside, Topology, VmSpec};
+use super::super::{AgentKind, Eager, Neighbours, Outside, Topology, VmSpec};
 use super::{Reader, generated};
 
 /// The lab's pool of IPv4 addresses: 10.98.0.0/16.
@@ -18,7 +18,7 @@ const POOL_V6: u16 = 0xfd98;
 const LAST: u16 = 0xfdff;
 
 const KEYS: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
-const VM_KEYS: [&str; 8] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock"];
+const VM_KEYS: [&str; 9] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock", "eager"];
 
 /// How a real agent is started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -73,6 +73,8 @@ impl Reader<'_> {
         }
         for entry in self.entries(&fields, "vms", "VMs") {
             for (name, vm) in self.vm_entry(entry, &topology.hosts, pool) {
+                let late = "a VM is `eager` where it is added in a step";
+                vm.eager.iter().for_each(|_| self.wrong(entry.key.span(), late));
                 let twice = format!("`{name}` stands here a second time");
                 topology.vms.insert(name, vm).into_iter().for_each(|_| self.wrong(entry.key.span(), &twice));
             }
@@ -150,7 +152,7 @@ impl Reader<'_> {
         pool.taken.extend(&addresses);
         let (second, unbound) = (BTreeSet::new(), BTreeSet::new());
         let (serves, copy_of) = (Vec::new(), Some(of.0.clone()));
-        Some(VmSpec { host, addresses, second, unbound, serves, copy_of, ..of.1.clone() })
+        Some(VmSpec { host, addresses, second, unbound, serves, copy_of, eager: None, ..of.1.clone() })
     }
 
     /// One `name: {…}` of VMs; a generated name stands for many that are alike.
@@ -185,8 +187,9 @@ impl Reader<'_> {
         let words = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
         let mode = fields.get("mode").and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
+        let eager = fields.get("eager").and_then(|node| self.eager(node));
         let mut vms = Vec::new();
-        for name in names {
+        for (number, name) in (0..).zip(names) {
             let Some(addresses) = given.clone().or_else(|| pool.next()) else {
                 self.wrong(entry.key.span(), "the pool has no address left for this VM");
                 break;
@@ -207,11 +210,24 @@ impl Reader<'_> {
                 second: BTreeSet::new(),
                 unbound: BTreeSet::new(),
                 mode,
+                // Of generated VMs each has a port of its own.
+                eager: eager.clone().map(|eager| Eager { port: eager.port.saturating_add(number), ..eager }),
                 protocol,
             };
             vms.push((name, spec));
         }
         vms
+    }
+
+    /// `{to: b, udp: 9000}`.
+    fn eager(&mut self, node: &Node) -> Option<Eager> {
+        let fields = self.fields(node, "what a VM sends from the first", &["to", "udp"], &[])?;
+        let to = fields.require("to", &mut self.problems)?;
+        let to = yaml::text(to, "the name of an endpoint", &mut self.problems)?;
+        let port = fields.require("udp", &mut self.problems)?;
+        let port: std::num::NonZeroU16 = yaml::parsed(port, "a port", &mut self.problems)?;
+        let to = yaml::name(to, "an endpoint", &mut self.problems)?;
+        Some(Eager { to, port: port.into() })
     }
 
     fn endpoint_name(&mut self, text: &Text, what: &str) -> Option<Name> {
