@@ -95,7 +95,7 @@ pub fn look_up(ruleset: &Ruleset, inbound: bool, peer: IpAddr, service: FlowServ
 }
 
 /// What they would give for a flow that reaches this machine for that address.
-pub fn look_up_for(ruleset: &Ruleset, to: IpAddr, peer: IpAddr, service: FlowService) -> Word {
+fn look_up_for(ruleset: &Ruleset, to: IpAddr, peer: IpAddr, service: FlowService) -> Word {
     let place = in_range(&ruleset.places, to);
     let (class, service) = (class_of(ruleset, peer), service_of(ruleset, service));
     let (found, default) = match place {
