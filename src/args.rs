@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
+use crate::demo::DemoArgs;
+use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::partition::Partition;
 
@@ -26,6 +28,10 @@ Environment: NO_COLOR, EASTWEST_LOG (error, warn, info, debug, trace).";
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// See the whole idea in two minutes, by a lab of four VMs
+    Demo(DemoArgs),
+    /// Write a scenario that passes, its policy and a file for CI, to begin with
+    Init(InitArgs),
     /// Run scenarios and say what was not as expected
     Run(RunArgs),
     /// Run the scenarios of a recorded run again
@@ -125,6 +131,9 @@ pub(crate) struct RunManner {
     /// End a scenario behind its first step with findings
     #[arg(long, conflicts_with = "model")]
     pub(crate) fail_fast: bool,
+    /// Wait behind each step with findings, and take questions about the world as it stands: one scenario at a time
+    #[arg(long, conflicts_with = "model")]
+    pub(crate) pause_on_fail: bool,
     /// Another build of the agent to run in the VMs
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     pub(crate) agent: Option<PathBuf>,

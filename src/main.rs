@@ -4,15 +4,18 @@ mod agent;
 mod args;
 mod center;
 mod check;
+mod demo;
 mod discover;
 mod doctor;
 mod ending;
+mod init;
 mod inventory;
 mod lab;
 mod list;
 mod merge;
 mod output;
 mod partition;
+mod prompt;
 mod reach;
 mod recorded;
 mod render;
@@ -42,6 +45,8 @@ fn main() -> ExitCode {
 
 fn outcome(command: Command) -> Outcome {
     match command {
+        Command::Demo(args) => demo::demo(&args),
+        Command::Init(args) => init::init(&args),
         Command::Run(args) => run::run(args),
         Command::Rerun(args) => rerun::rerun(args),
         Command::List(args) => list::list(&args),

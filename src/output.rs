@@ -27,6 +27,12 @@ pub(crate) fn note(line: &str) {
     let _ = writeln!(io::stderr().lock(), "{line}");
 }
 
+/// Writes what asks for a line to standard error.
+pub(crate) fn ask(text: &str) {
+    let mut errors = io::stderr().lock();
+    let _ = write!(errors, "{text}").and_then(|()| errors.flush());
+}
+
 /// Says why the command could not do its work.
 pub(crate) fn complain(failure: &Failure) {
     match failure {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use harness::scenario::Scenario;
-use harness::{Job, Programs, RunError, RunOptions};
+use harness::{Job, Pause, Programs, RunError, RunOptions};
 use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
@@ -14,6 +14,7 @@ use crate::args::{MOST_REPEATS, RunArgs, RunManner};
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
+use crate::prompt::Prompt;
 use crate::tellers::Tellers;
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
@@ -28,7 +29,8 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
 
 /// Runs scenarios, and tells of those that are left out.
 pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner, seed: u64) -> Outcome {
-    let options = options(manner, seed)?;
+    let prompt = manner.pause_on_fail.then(Prompt::new).transpose()?.map(Arc::new);
+    let options = options(manner, seed, prompt.as_ref().map(Prompt::pause))?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
     let interrupted = if manner.model {
@@ -38,6 +40,7 @@ pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner
         let jobs = turns(manner).flat_map(|turn| chosen.iter().map(move |found| job(found, turn))).collect();
         harness::run(jobs, &options, &mut sink).map_err(failure)?.interrupted
     };
+    prompt.map_or(Ok(()), |prompt| prompt.end())?;
     let ending = tellers.finish()?;
     let evidence = manner.told.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
     if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
@@ -78,10 +81,11 @@ fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMu
     sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
 }
 
-fn options(args: &RunManner, seed: u64) -> Result<RunOptions, Failure> {
+fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
     let agent = args.agent.as_deref().map(program).transpose()?;
     Ok(RunOptions {
-        jobs: args.jobs.map(usize::from),
+        // Of several that wait only one could be asked.
+        jobs: if pause.is_some() { Some(1) } else { args.jobs.map(usize::from) },
         seed,
         report_dir: args.told.report.clone(),
         programs: Programs {
@@ -93,6 +97,7 @@ fn options(args: &RunManner, seed: u64) -> Result<RunOptions, Failure> {
         },
         fail_fast: args.fail_fast,
         until_failure: args.until_failure,
+        pause,
     })
 }
 

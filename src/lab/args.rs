@@ -14,7 +14,7 @@ Examples:
   eastwest lab probe hr-1 fin-db tcp/5432          the verdict on real packets, and why
   eastwest lab exec web-1 -- ip addr
   eastwest lab publish draft.yaml
-  eastwest lab do 'kill: agent hr-1'               any item of a step's `do`
+  eastwest lab do 'kill: {agent: hr-1}'             any item of a step's `do`
   eastwest lab down
 
 A lab is a scenario's state before its first step, in namespaces of its own, without a way out. It lives in the background until
@@ -74,7 +74,7 @@ pub(crate) enum LabCommand {
         /// The policy file
         policy: PathBuf,
     },
-    /// Do an item of a step's `do`, such as `kill: agent hr-1`
+    /// Do an item of a step's `do`, such as `kill: {agent: hr-1}`
     #[command(name = "do")]
     Item {
         /// The item, as a scenario has it

@@ -1,7 +1,7 @@
 //! `eastwest lab`: labs that live in the background, to try things in.
 
 mod args;
-mod place;
+pub(crate) mod place;
 mod show;
 
 use std::fs::File;

@@ -19,14 +19,14 @@ const LOCK: &str = "lock";
 
 /// A lab's folder.
 #[derive(Clone, Debug)]
-pub(super) struct Place {
-    pub(super) name: String,
-    pub(super) folder: PathBuf,
+pub(crate) struct Place {
+    pub(crate) name: String,
+    pub(crate) folder: PathBuf,
 }
 
 impl Place {
     /// That of a lab with this name, whether it is up or not.
-    pub(super) fn of(name: &str) -> Result<Self, Failure> {
+    pub(crate) fn of(name: &str) -> Result<Self, Failure> {
         let plain = |c: char| c.is_ascii_alphanumeric() || "-_.".contains(c);
         if name.is_empty() || name.len() > 40 || name.starts_with('.') || !name.chars().all(plain) {
             let why = "up to 40 letters, digits, `-`, `_` and `.`; `--lab NAME` gives another";
@@ -35,16 +35,16 @@ impl Place {
         Ok(Self { name: name.to_owned(), folder: root()?.join(name) })
     }
 
-    pub(super) fn socket(&self) -> PathBuf {
+    pub(crate) fn socket(&self) -> PathBuf {
         self.folder.join(SOCKET)
     }
 
-    pub(super) fn log(&self) -> PathBuf {
+    pub(crate) fn log(&self) -> PathBuf {
         self.folder.join(LOG)
     }
 
     /// Makes the folder, and a file that holds it for as long as anybody has it open.
-    pub(super) fn make(&self) -> Result<File, Failure> {
+    pub(crate) fn make(&self) -> Result<File, Failure> {
         let wrong = |error: std::io::Error| Failure::Environment(format!("make {}: {error}", self.folder.display()));
         DirBuilder::new().recursive(true).mode(0o700).create(&self.folder).map_err(wrong)?;
         let lock = File::create(self.folder.join(LOCK)).map_err(wrong)?;
@@ -65,7 +65,7 @@ impl Place {
     }
 
     /// Waits until nobody holds it, and removes what is left.
-    pub(super) fn clear(&self) -> Result<(), Failure> {
+    pub(crate) fn clear(&self) -> Result<(), Failure> {
         if let Ok(lock) = File::open(self.folder.join(LOCK)) {
             lock.lock_shared().map_err(|error| Failure::Fault(format!("wait for the lab's end: {error}")))?;
         }
@@ -82,7 +82,7 @@ impl Place {
     }
 
     /// Asks the lab; the streams go with the question to run a program. What it could not do is an error.
-    pub(super) fn ask(&self, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, Failure> {
+    pub(crate) fn ask(&self, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, Failure> {
         match ask(&self.socket(), request, streams).map_err(Failure::Environment)? {
             Answer::Failed(reason) => Err(Failure::Input(reason)),
             Answer::Mistakes(files) => Err(Failure::Told(files)),
@@ -94,7 +94,7 @@ impl Place {
 }
 
 /// The labs that are up, in the order of their names. What is left of others is removed.
-pub(super) fn all() -> Result<Vec<Place>, Failure> {
+pub(crate) fn all() -> Result<Vec<Place>, Failure> {
     let root = root()?;
     let wrong = |error: std::io::Error| Failure::Environment(format!("read {}: {error}", root.display()));
     let mut places = Vec::new();
@@ -114,7 +114,7 @@ pub(super) fn all() -> Result<Vec<Place>, Failure> {
 }
 
 /// The lab that is meant: the one of this name, or the only one.
-pub(super) fn meant(name: Option<&str>) -> Result<Place, Failure> {
+pub(crate) fn meant(name: Option<&str>) -> Result<Place, Failure> {
     let mut up = all()?;
     let names = || up.iter().map(|place| format!("`{}`", place.name)).collect::<Vec<_>>().join(", ");
     match (name, up.len()) {

@@ -12,6 +12,7 @@ use super::keep::Keep;
 use super::protocol::{Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, without_expectations};
+use crate::living;
 use crate::plan::{PlannedStep, plan};
 use crate::scenario::{Scenario, beside, parse};
 use crate::state::State;
@@ -160,6 +161,7 @@ impl Course<'_, '_> {
             if let Some(keep) = self.keep.as_ref().filter(|_| is_newest && !findings.is_empty()) {
                 keep.step(world, &seen.step, &findings);
             }
+            let pause = self.order.pause.as_ref().filter(|_| is_newest && !findings.is_empty());
             self.speaker.tell(Event::StepFinished {
                 scenario: self.order.scenario.clone(),
                 step: seen.step.name.to_string(),
@@ -168,6 +170,9 @@ impl Course<'_, '_> {
                 findings,
                 figures: seen.figures,
             })?;
+            if let Some(socket) = pause {
+                living::pause((&self.order.scenario, &seen.step), socket, world, self.speaker)?;
+            }
         }
         Ok(())
     }

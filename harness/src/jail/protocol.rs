@@ -34,6 +34,8 @@ pub(crate) struct Order {
     pub(crate) reach: Option<Vec<FlowService>>,
     /// The lab is to live, and to listen here.
     pub(crate) lab: Option<PathBuf>,
+    /// Behind a step with findings the world is to listen here until it is told to go on.
+    pub(crate) pause: Option<PathBuf>,
 }
 
 impl Order {
@@ -48,6 +50,7 @@ impl Order {
             fail_fast: false,
             reach: None,
             lab: None,
+            pause: None,
         }
     }
 }
@@ -59,6 +62,8 @@ pub(crate) enum FromJail {
     Ready,
     /// Something happened.
     Event(Box<Event>),
+    /// The world listens behind this step.
+    Paused(String),
     /// The answer to `reach`.
     Cells(Vec<Cell>),
     /// `reach` could not be answered.

@@ -25,7 +25,7 @@ use crate::jail::protocol::read;
 use crate::state::State;
 
 pub use hold::{Holding, hold, leave_terminal};
-pub(crate) use serve::serve;
+pub(crate) use serve::{pause, serve};
 
 /// What is asked of a living lab.
 #[derive(Clone, Debug, Serialize, Deserialize)]

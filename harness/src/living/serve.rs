@@ -9,12 +9,13 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use policy::Name;
-use reports::event::Event;
+use reports::event::{Event, ScenarioId};
 
 use super::steps::Course;
 use super::{Answer, Request, Standing, exec, fds};
 use crate::jail::course::raise;
 use crate::jail::protocol::{FromJail, Order, Speaker};
+use crate::plan::PlannedStep;
 use crate::scenario::{beside, parse_living};
 use crate::world::World;
 
@@ -37,15 +38,36 @@ fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_
         .map_err(|errors| format!("read the scenario: {errors}"))?;
     let mut world = raise(order, &scenario, scratch)?;
     let mut course = Course::new(order.scenario.clone(), &scenario, fold);
-    let listener = UnixListener::bind(socket).map_err(|error| format!("listen at {}: {error}", socket.display()))?;
-    fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(|error| format!("keep others out: {error}"))?;
+    let listener = listen(socket)?;
     speaker.tell(Event::LabReady {
         scenario: order.scenario.clone(),
         seconds: begun.elapsed().as_secs_f64(),
         vms: scenario.topology.vms.len(),
         hosts: scenario.topology.hosts.len(),
     })?;
-    while wait(&listener)?.is_none_or(|asker| !answer(&mut world, &mut course, asker)) {
+    attend(&listener, socket, &mut world, &mut course)
+}
+
+/// Serves a run's world as it stands behind a step, until somebody asks it to end: then the run goes on.
+pub(crate) fn pause(
+    (id, step): (&ScenarioId, &PlannedStep),
+    socket: &Path,
+    world: &mut World,
+    speaker: &mut Speaker<'_>,
+) -> Result<(), String> {
+    let listener = listen(socket)?;
+    speaker.say(&FromJail::Paused(step.name.to_string()))?;
+    attend(&listener, socket, world, &mut Course::paused(id.clone(), step))
+}
+
+fn listen(socket: &Path) -> Result<UnixListener, String> {
+    let listener = UnixListener::bind(socket).map_err(|error| format!("listen at {}: {error}", socket.display()))?;
+    fs::set_permissions(socket, Permissions::from_mode(0o600)).map_err(|error| format!("keep others out: {error}"))?;
+    Ok(listener)
+}
+
+fn attend(listener: &UnixListener, socket: &Path, world: &mut World, course: &mut Course) -> Result<(), String> {
+    while wait(listener)?.is_none_or(|asker| !answer(world, course, asker)) {
         world.idle();
     }
     // Where it fails, whoever looks finds nobody who listens.

@@ -22,7 +22,8 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub(super) struct Course {
     pub(super) id: ScenarioId,
-    fold: Fold,
+    /// Where texts of steps begin; a run that is paused takes none.
+    fold: Option<Fold>,
     trail: Trail,
     pub(super) done: usize,
     /// A step was left half-way, for this reason: what stands is not known.
@@ -32,7 +33,12 @@ pub(super) struct Course {
 impl Course {
     /// Before the first step.
     pub(super) fn new(id: ScenarioId, scenario: &Scenario, fold: Fold) -> Self {
-        Self { id, fold, trail: Trail::of(State::initial(scenario)), done: 0, broken: None }
+        Self { id, fold: Some(fold), trail: Trail::of(State::initial(scenario)), done: 0, broken: None }
+    }
+
+    /// Behind a step of a run.
+    pub(super) fn paused(id: ScenarioId, step: &PlannedStep) -> Self {
+        Self { id, fold: None, trail: Trail::of(State::clone(&step.state)), done: step.index + 1, broken: None }
     }
 
     /// Where they have led to.
@@ -45,8 +51,10 @@ impl Course {
         if let Some(reason) = &self.broken {
             return Answer::Failed(format!("do more in a lab in which a step was left half-way: {reason}"));
         }
-        let text = soon::placed(text);
-        let (mut fold, mut trail) = (self.fold.clone(), self.trail.clone());
+        let Some(mut fold) = self.fold.clone() else {
+            return Answer::Failed("change what the next step of a paused run is judged by".to_owned());
+        };
+        let (text, mut trail) = (soon::placed(text), self.trail.clone());
         let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut beside(file));
         let planned = match planned {
             Ok(planned) if self.done + planned.len() > MOST => {
@@ -65,7 +73,7 @@ impl Course {
                 }
             }
         }
-        (self.fold, self.trail) = (fold, trail);
+        (self.fold, self.trail) = (Some(fold), trail);
         self.done += planned.len();
         Answer::Steps(events)
     }

@@ -40,6 +40,23 @@ pub struct RunOptions {
     pub fail_fast: bool,
     /// Start no scenario behind one that did not pass.
     pub until_failure: bool,
+    /// Behind each step with findings the run waits.
+    pub pause: Option<Pause>,
+}
+
+/// A run that waits behind steps with findings, with their worlds as they stand: [`crate::living::ask`] speaks with them.
+#[derive(Clone)]
+pub struct Pause {
+    /// Where the world listens; nothing is there yet. One that waits at a time.
+    pub socket: PathBuf,
+    /// Called once it does, with the scenario and the step. The run goes on when the world was asked to end.
+    pub meanwhile: Arc<dyn Fn(&ScenarioId, &str) + Send + Sync>,
+}
+
+impl std::fmt::Debug for Pause {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Pause").field("socket", &self.socket).finish_non_exhaustive()
+    }
 }
 
 /// Why a scenario was not run behind one that did not pass.

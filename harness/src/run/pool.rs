@@ -92,7 +92,7 @@ impl<'a> Pool<'a> {
             match self.words.recv_timeout(PATIENCE) {
                 Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
                 Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
-                Ok(Heard::Word(_, FromJail::Ready | FromJail::Event(_))) => {}
+                Ok(Heard::Word(_, FromJail::Ready | FromJail::Paused(_) | FromJail::Event(_))) => {}
                 Ok(Heard::Interrupt) => return Err(RunError::Harness("it was interrupted".into())),
                 Ok(Heard::Silence(..)) | Err(_) => {
                     return Err(RunError::Environment("the jail has ended (try `eastwest doctor`)".into()));
@@ -114,6 +114,7 @@ impl<'a> Pool<'a> {
         let order = Order {
             report_dir: self.options.report_dir.clone(),
             fail_fast: self.options.fail_fast,
+            pause: self.options.pause.as_ref().map(|pause| pause.socket.clone()),
             reach,
             ..Order::of(job, &self.options.programs)
         };
@@ -156,6 +157,13 @@ impl<'a> Pool<'a> {
                     ended.insert(inmate.scenario.clone(), *outcome);
                 }
                 sink(*event);
+            }
+            FromJail::Paused(step) => {
+                if let Some(pause) = &self.options.pause {
+                    (pause.meanwhile)(&inmate.scenario, &step);
+                }
+                // It had nothing to say meanwhile.
+                inmate.heard = Instant::now();
             }
             FromJail::Cells(_) | FromJail::Failed(_) => {}
         }

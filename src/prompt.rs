@@ -1,0 +1,132 @@
+//! The prompt behind a step with findings: questions about the world as it stands, until the run is to go on.
+
+use std::fs::File;
+use std::io::{BufRead, stdin};
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use clap::Parser;
+use harness::Pause;
+use harness::living::Request;
+use reports::event::ScenarioId;
+
+use crate::args::Args;
+use crate::ending::Failure;
+use crate::lab::place::Place;
+use crate::output;
+
+const HELP: &str = "\
+  probe A B tcp/443     on packets, with what the policy says of it
+  status                what stands
+  exec VM -- COMMAND    a program in a VM's network
+  shell VM              a shell there
+  continue              go on with the run (so does the end of the input)
+  quit                  end the run
+";
+
+/// Somebody at the keyboard.
+pub(crate) struct Prompt {
+    place: Place,
+    /// Held for as long as the run lasts: the place is taken.
+    lock: Mutex<Option<File>>,
+    said: Mutex<Receiver<Said>>,
+    /// A line is read where one is asked for: what runs in a VM meanwhile has the terminal for itself.
+    next: Sender<()>,
+}
+
+enum Said {
+    Line(String),
+    Interrupt,
+    End,
+}
+
+impl Prompt {
+    pub(crate) fn new() -> Result<Self, Failure> {
+        let place = Place::of(&format!("paused-{}", std::process::id()))?;
+        let lock = Mutex::new(Some(place.make()?));
+        let (tell, said) = channel();
+        let interrupts = tell.clone();
+        let (next, asked) = channel();
+        std::thread::spawn(move || read(&asked, &tell));
+        std::thread::spawn(move || hear_interrupts(&interrupts));
+        Ok(Self { place, lock, said: Mutex::new(said), next })
+    }
+
+    /// What a run is told of it.
+    pub(crate) fn pause(self: &Arc<Self>) -> Pause {
+        let prompt = Arc::clone(self);
+        Pause { socket: self.place.socket(), meanwhile: Arc::new(move |scenario, step| prompt.talk(scenario, step)) }
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.place.clear()
+    }
+
+    /// Takes lines until one says that the run is to go on.
+    fn talk(&self, scenario: &ScenarioId, step: &str) {
+        let name = &self.place.name;
+        let (file, title) = (&scenario.file, &scenario.name);
+        output::note(&format!(
+            "\npaused behind step `{step}` of {title} ({file})\nfrom elsewhere: eastwest lab --lab {name} …; `help` for what can be \
+             said here"
+        ));
+        let said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
+        loop {
+            output::ask("eastwest> ");
+            // Where nobody reads any more, that is heard.
+            let _asked = self.next.send(());
+            match said.recv().unwrap_or(Said::End) {
+                Said::Line(line) if line.trim().is_empty() => {}
+                Said::Line(line) if line.trim() == "help" => output::note(HELP.trim_end()),
+                Said::Line(line) if line.trim() == "quit" => {
+                    // As the key does it, so that the run ends as by that.
+                    let _ended = nix::sys::signal::raise(nix::sys::signal::Signal::SIGINT);
+                    break;
+                }
+                Said::Line(line) if line.trim() != "continue" => self.carry_out(line.trim()),
+                Said::Line(_) | Said::Interrupt | Said::End => break,
+            }
+        }
+        if let Err(failure) = self.place.ask(&Request::Down, None) {
+            output::complain(&failure);
+        }
+    }
+
+    fn carry_out(&self, line: &str) {
+        let head = ["eastwest", "lab", "--lab", &self.place.name];
+        let known = ["probe", "status", "exec", "shell"];
+        if !line.split_whitespace().next().is_some_and(|word| known.contains(&word)) {
+            output::note(&format!("`{line}` is not understood here; `help` says what is"));
+            return;
+        }
+        match Args::try_parse_from(head.into_iter().chain(line.split_whitespace())) {
+            Ok(args) => {
+                if let Err(failure) = crate::outcome(args.command) {
+                    output::complain(&failure);
+                }
+            }
+            Err(error) => output::note(error.to_string().trim_end()),
+        }
+    }
+}
+
+fn read(asked: &Receiver<()>, tell: &Sender<Said>) {
+    while asked.recv().is_ok() {
+        let mut line = String::new();
+        let said = match stdin().lock().read_line(&mut line) {
+            Ok(0) | Err(_) => Said::End,
+            Ok(_) => Said::Line(line),
+        };
+        if tell.send(said).is_err() {
+            return;
+        }
+    }
+}
+
+fn hear_interrupts(tell: &Sender<Said>) {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let Ok(runtime) = runtime else { return };
+    while runtime.block_on(tokio::signal::ctrl_c()).is_ok() && tell.send(Said::Interrupt).is_ok() {}
+}
