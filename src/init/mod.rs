@@ -100,9 +100,10 @@ pub(crate) fn init(args: &InitArgs) -> Outcome {
 }
 
 fn write(path: &Path, text: &str) -> Result<(), Failure> {
-    let failed = |error: std::io::Error| match error.kind() {
-        ErrorKind::PermissionDenied => Failure::Environment(format!("write {}: {error}", path.display())),
-        _ => Failure::Fault(format!("write {}: {error}", path.display())),
+    let failed = |error: std::io::Error| {
+        let said = format!("write {}: {error}", path.display());
+        let withheld = error.kind() == ErrorKind::PermissionDenied;
+        if withheld { Failure::Environment(said) } else { Failure::Fault(said) }
     };
     path.parent().map_or(Ok(()), fs::create_dir_all).map_err(failed)?;
     fs::write(path, text).map_err(failed)

@@ -50,8 +50,11 @@ pub struct Pause {
     /// Where the world listens; nothing is there yet. One that waits at a time.
     pub socket: PathBuf,
     /// Called once it does, with the scenario and the step. The run goes on when the world was asked to end.
-    pub meanwhile: Arc<dyn Fn(&ScenarioId, &str) + Send + Sync>,
+    pub meanwhile: Meanwhile,
 }
+
+/// What is done while a run waits.
+pub type Meanwhile = Arc<dyn Fn(&ScenarioId, &str) + Send + Sync>;
 
 impl std::fmt::Debug for Pause {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
