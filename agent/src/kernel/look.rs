@@ -20,8 +20,12 @@ pub(crate) fn look_ups(side: Side, sets: impl Fn(&'static str) -> Vec<(Rule, Str
         rules.extend(sets(map).into_iter().map(|(when, set)| when.mark_bits(u32::MAX, 0).classify(key, &set)));
     }
     // Each way to load what stands behind class and service in the key, and the map to look in.
+    let others: Vec<Rule> = places(["places4", "places6"], &sets)
+        .into_iter()
+        .map(|place| Rule::new().mark_bits(FOUND, 0).and(place))
+        .collect();
     let (behind, pairs) = match side {
-        Side::In => (places(&sets), "arriving"),
+        Side::In => (places(["own4", "own6"], &sets).into_iter().chain(others.clone()).collect(), "arriving"),
         Side::Out => (vec![Rule::new()], "outbound"),
     };
     let of = |protocol| Rule::new().protocol(protocol);
@@ -41,15 +45,14 @@ pub(crate) fn look_ups(side: Side, sets: impl Fn(&'static str) -> Vec<(Rule, Str
         }
     }
     if side == Side::In {
-        let denied = |place| Rule::new().mark_bits(FOUND, 0).and(place).unless_judged();
-        rules.extend(behind.into_iter().map(denied));
+        rules.extend(others.into_iter().map(Rule::unless_judged));
     }
     rules
 }
 
-/// The look-ups of the place that a packet is for: one for each family and set.
-fn places(sets: impl Fn(&'static str) -> Vec<(Rule, String)>) -> Vec<Rule> {
-    let families = [(CtKey::Destination4, "places4"), (CtKey::Destination6, "places6")];
+/// The look-ups of the place that a packet is for, in these maps: one for each family and set.
+fn places(maps: [&'static str; 2], sets: impl Fn(&'static str) -> Vec<(Rule, String)>) -> Vec<Rule> {
+    let families = [CtKey::Destination4, CtKey::Destination6].into_iter().zip(maps);
     let of = |(key, map)| sets(map).into_iter().map(move |(when, set): (Rule, String)| when.place(key, &set));
     families.into_iter().flat_map(of).collect()
 }

@@ -10,7 +10,7 @@ use super::rules::{CLASSED, FOUND, table};
 use super::skeleton::Side;
 
 /// The maps, each of which has two sets. Their places here are the keys of the map that says which set is in force.
-pub(crate) const MAPS: [&str; 14] = [
+pub(crate) const MAPS: [&str; 16] = [
     "defaults",
     "peers4",
     "peers6",
@@ -25,6 +25,8 @@ pub(crate) const MAPS: [&str; 14] = [
     "protocols",
     "places4",
     "places6",
+    "own4",
+    "own6",
 ];
 
 /// One of a map's two sets. Rules look into one; a change that cannot be made there fills the other, into which nobody looks,
@@ -141,6 +143,8 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
         Map::ranges("protocols", 1, of.protocols.iter().map(protocols)),
         Map::ranges("places4", 4, ranges(&of.places, false, place)),
         Map::ranges("places6", 16, ranges(&of.places, true, place)),
+        Map::exact("own4", 4, own(of, false)),
+        Map::exact("own6", 16, own(of, true)),
     ]
 }
 
@@ -172,6 +176,16 @@ fn pair((class, service): (Class, Service)) -> [[u8; 4]; 2] {
 
 fn valid(word: Word) -> u32 {
     word.0 | FOUND
+}
+
+/// The machine's own addresses, as most of what arrives is for them: found without a look at ranges.
+fn own(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
+    let is_own = move |ip: &&IpAddr| {
+        let range =
+            of.places.iter().find(|(range, _)| range.start.is_ipv6() == six && (range.start..=range.end).contains(*ip));
+        ip.is_ipv6() == six && range.is_some_and(|(_, at)| *at == Place::Own)
+    };
+    of.own.iter().filter(is_own).map(|ip| (of_address(*ip), place(Place::Own)))
 }
 
 /// Of a place for which nothing passes, the outcome itself.

@@ -77,6 +77,8 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
         SetSpec::ranges("icmp", Type::Port, Type::Mark),
         SetSpec::ranges("icmpv6", Type::Port, Type::Mark),
         SetSpec::ranges("protocols", Type::Protocol, Type::Mark),
+        SetSpec::map("own4", &[Type::Ipv4], Type::Mark),
+        SetSpec::map("own6", &[Type::Ipv6], Type::Mark),
         SetSpec::ranges("places4", Type::Ipv4, Type::Mark),
         SetSpec::ranges("places6", Type::Ipv6, Type::Mark),
         SetSpec::map("arriving", &[Type::Mark, Type::Mark, Type::Mark], Type::Mark),
