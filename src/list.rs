@@ -18,6 +18,7 @@ struct Listed<'a> {
     file: &'a str,
     steps: usize,
     slow: bool,
+    soak: bool,
     exclusive: bool,
 }
 
@@ -29,6 +30,7 @@ impl<'a> Listed<'a> {
             file: &scenario.file,
             steps: scenario.steps.len(),
             slow: scenario.slow,
+            soak: scenario.soak,
             exclusive: scenario.exclusive,
         }
     }
@@ -36,8 +38,9 @@ impl<'a> Listed<'a> {
     fn line(&self) -> String {
         let steps = if self.steps == 1 { "1 step".to_owned() } else { format!("{} steps", self.steps) };
         let slow = if self.slow { ", slow" } else { "" };
+        let soak = if self.soak { ", a soak" } else { "" };
         let exclusive = if self.exclusive { ", runs alone" } else { "" };
-        format!("{}  ({}: {steps}{slow}{exclusive})\n", self.name, self.file)
+        format!("{}  ({}: {steps}{slow}{soak}{exclusive})\n", self.name, self.file)
     }
 }
 

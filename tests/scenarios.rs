@@ -13,6 +13,7 @@ use serde::Deserialize;
 struct Listed {
     file: String,
     slow: bool,
+    soak: bool,
     exclusive: bool,
 }
 
@@ -47,10 +48,13 @@ fn eastwest() -> Command {
 }
 
 fn trial(listed: Listed, alone: Arc<RwLock<()>>) -> Trial {
-    let Listed { file, slow, exclusive } = listed;
+    let Listed { file, slow, soak, exclusive } = listed;
     Trial::ignorable_test(file.clone(), move || {
         if slow {
             return Ok(Completion::ignored_with("it is slow: `eastwest run scenarios --slow` runs it"));
+        }
+        if soak {
+            return Ok(Completion::ignored_with("it is a soak: `eastwest run scenarios --soak` runs it"));
         }
         if let Some(lack) = lack() {
             return Ok(Completion::ignored_with(lack));
