@@ -1,15 +1,13 @@
 //! `eastwest demo`: the whole idea in a terminal, by the very commands that anybody would type.
 
 use std::fs;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::mpsc::{RecvTimeoutError, channel};
 use std::time::Duration;
 
-use clap::Parser;
-
-use crate::args::Args;
 use crate::ending::{Ending, Failure, Outcome};
 use crate::init::DEPARTMENTS;
-use crate::output;
+use crate::lab::line;
+use crate::{interrupts, output};
 
 /// What `demo` is told.
 #[derive(Debug, clap::Args)]
@@ -63,7 +61,7 @@ pub(crate) fn demo(args: &DemoArgs) -> Outcome {
         let played = scenes(&name, &file.to_string_lossy(), Duration::from_secs(args.pace.into()));
         if !matches!(played, Ok(Ending::AsExpected)) {
             // What stands of it is taken down; where nothing does, that is what was wanted.
-            let _down = carry_out(&name, &["down".to_owned()]);
+            let _down = line(&name, ["down"]);
         }
         played
     };
@@ -78,13 +76,14 @@ pub(crate) fn demo(args: &DemoArgs) -> Outcome {
 }
 
 fn scenes(name: &str, file: &str, pace: Duration) -> Outcome {
-    let interrupted = interrupts();
+    let (tell, interrupted) = channel();
+    interrupts::hear(move || tell.send(()).is_ok());
     for (told, command) in SCENES {
         let words: Vec<String> =
             command.iter().map(|word| if *word == "FILE" { file.to_owned() } else { (*word).to_owned() }).collect();
         let shown = words.iter().map(|word| if word.contains(' ') { format!("'{word}'") } else { word.clone() });
         output::say(&format!("\n# {told}\n$ eastwest lab {}\n", shown.collect::<Vec<_>>().join(" ")));
-        let ending = carry_out(name, &words)?;
+        let ending = line(name, words.iter().map(String::as_str))?;
         if ending != Ending::AsExpected {
             return Ok(ending);
         }
@@ -93,21 +92,4 @@ fn scenes(name: &str, file: &str, pace: Duration) -> Outcome {
         }
     }
     Ok(Ending::AsExpected)
-}
-
-fn carry_out(name: &str, words: &[String]) -> Outcome {
-    let line = ["eastwest", "lab", "--lab", name].into_iter().chain(words.iter().map(String::as_str));
-    let args = Args::try_parse_from(line).map_err(|error| Failure::Fault(format!("read a scene: {error}")))?;
-    crate::outcome(args.command)
-}
-
-/// A word for each time that the user wants it to end.
-fn interrupts() -> Receiver<()> {
-    let (tell, told) = channel();
-    std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-        let Ok(runtime) = runtime else { return };
-        while runtime.block_on(tokio::signal::ctrl_c()).is_ok() && tell.send(()).is_ok() {}
-    });
-    told
 }

@@ -9,6 +9,7 @@ mod discover;
 mod doctor;
 mod ending;
 mod init;
+mod interrupts;
 mod inventory;
 mod lab;
 mod list;

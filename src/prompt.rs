@@ -5,15 +5,13 @@ use std::io::{BufRead, stdin};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use clap::Parser;
 use harness::Pause;
 use harness::living::Request;
 use reports::event::ScenarioId;
 
-use crate::args::Args;
 use crate::ending::Failure;
 use crate::lab::place::Place;
-use crate::output;
+use crate::{interrupts, lab, output};
 
 const HELP: &str = "\
   probe A B tcp/443     on packets, with what the policy says of it
@@ -45,10 +43,10 @@ impl Prompt {
         let place = Place::of(&format!("paused-{}", std::process::id()))?;
         let lock = Mutex::new(Some(place.make()?));
         let (tell, said) = channel();
-        let interrupts = tell.clone();
+        let interrupted = tell.clone();
         let (next, asked) = channel();
         std::thread::spawn(move || read(&asked, &tell));
-        std::thread::spawn(move || hear_interrupts(&interrupts));
+        interrupts::hear(move || interrupted.send(Said::Interrupt).is_ok());
         Ok(Self { place, lock, said: Mutex::new(said), next })
     }
 
@@ -95,19 +93,13 @@ impl Prompt {
     }
 
     fn carry_out(&self, line: &str) {
-        let head = ["eastwest", "lab", "--lab", &self.place.name];
         let known = ["probe", "status", "exec", "shell"];
         if !line.split_whitespace().next().is_some_and(|word| known.contains(&word)) {
             output::note(&format!("`{line}` is not understood here; `help` says what is"));
             return;
         }
-        match Args::try_parse_from(head.into_iter().chain(line.split_whitespace())) {
-            Ok(args) => {
-                if let Err(failure) = crate::outcome(args.command) {
-                    output::complain(&failure);
-                }
-            }
-            Err(error) => output::note(error.to_string().trim_end()),
+        if let Err(failure) = lab::line(&self.place.name, line.split_whitespace()) {
+            output::complain(&failure);
         }
     }
 }
@@ -123,10 +115,4 @@ fn read(asked: &Receiver<()>, tell: &Sender<Said>) {
             return;
         }
     }
-}
-
-fn hear_interrupts(tell: &Sender<Said>) {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let Ok(runtime) = runtime else { return };
-    while runtime.block_on(tokio::signal::ctrl_c()).is_ok() && tell.send(Said::Interrupt).is_ok() {}
 }

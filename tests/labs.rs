@@ -1,25 +1,14 @@
 //! Living labs: raised, asked, changed, ended; and nothing of them stays.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod two;
+
 use std::fs;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-const SCENARIO: &str = "\
-eastwest: scenario/v1
-name: two departments
-topology:
-  hosts: [h1, h2]
-  vms:
-    hr: {host: h1, labels: {dept: hr}}
-    web: {host: h2, labels: {app: web}}
-policy:
-  eastwest: policy/v1
-  rules:
-    - {name: hr-web, allow: tcp/80, from: dept = hr, to: app = web}
-  default: deny
-";
+use two::SCENARIO;
 
 const DRAFT: &str = "\
 eastwest: policy/v1

@@ -1,23 +1,15 @@
 //! `run --pause-on-fail`: what can be asked of a world that is not as expected, and that the run goes on as without it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod two;
+
 use std::fs;
 use std::io::Write;
 use std::process::{Command, Stdio};
 
-const SCENARIO: &str = "\
-eastwest: scenario/v1
-name: two departments
-topology:
-  hosts: [h1, h2]
-  vms:
-    hr: {host: h1, labels: {dept: hr}}
-    web: {host: h2, labels: {app: web}}
-policy:
-  eastwest: policy/v1
-  rules:
-    - {name: hr-web, allow: tcp/80, from: dept = hr, to: app = web}
-  default: deny
+use two::SCENARIO;
+
+const STEPS: &str = "\
 steps:
   - name: as it should be
     expect:
@@ -37,7 +29,7 @@ type Row<'a> = (&'a str, i32, &'a [&'a str], &'a [&'a str]);
 
 fn check((typed, code, holds, lacks): Row<'_>) {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("two.yaml"), SCENARIO).unwrap();
+    fs::write(folder.path().join("two.yaml"), format!("{SCENARIO}{STEPS}")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
     command.current_dir(folder.path()).env("TMPDIR", folder.path()).args(["run", "two.yaml", "--pause-on-fail"]);
     let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();

@@ -52,12 +52,9 @@ impl Filters {
 
     /// How many frames a guard of this name has stopped, in all bridges; `None` where none stands.
     pub(crate) fn stopped(&mut self, name: &str) -> Result<Option<u64>> {
-        let mut all = None;
-        for socket in &mut self.sockets {
-            let here = nft::stopped(socket, name).map_err(refused)?;
-            all = all.into_iter().chain(here).reduce(|one, other| one + other);
-        }
-        Ok(all)
+        let read = self.sockets.iter_mut().map(|socket| nft::stopped(socket, name).map_err(refused));
+        let all = read.collect::<Result<Vec<Option<u64>>>>()?;
+        Ok(all.into_iter().flatten().reduce(|one, other| one + other))
     }
 
     fn open(&mut self, hosts: &Hosts) -> Result<()> {

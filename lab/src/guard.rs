@@ -10,12 +10,9 @@ use crate::station::Station;
 impl Lab {
     /// How many frames were stopped at the ports of a station; `None` where they are open.
     pub fn stopped(&mut self, name: &str) -> Result<Option<u64>> {
-        let names: Vec<String> = guards_of(self.station(name)?).map(|(name, _)| name).collect();
-        let mut all = None;
-        for name in names {
-            all = all.into_iter().chain(self.filters.stopped(&name)?).reduce(|one, other| one + other);
-        }
-        Ok(all)
+        let guards = guards_of(self.station(name)?);
+        let all = guards.map(|(name, _)| self.filters.stopped(&name)).collect::<Result<Vec<Option<u64>>>>()?;
+        Ok(all.into_iter().flatten().reduce(|one, other| one + other))
     }
 
     /// What guards the ports of all stations at this moment.

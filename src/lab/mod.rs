@@ -10,13 +10,14 @@ use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 
+use clap::Parser;
 use harness::Programs;
 use harness::living::{Answer, Holding, Request, hold};
 
 pub(crate) use self::args::LabArgs;
 use self::args::LabCommand;
 use self::place::Place;
-use crate::args::Format;
+use crate::args::{Args, Format};
 use crate::check::{read_policy, read_text};
 use crate::discover;
 use crate::ending::{Ending, Failure, Outcome};
@@ -55,6 +56,15 @@ pub(crate) fn lab(args: LabArgs) -> Outcome {
             steps(&place::meant(lab)?, &file, text, format)
         }
         LabCommand::Down => down(&place::meant(lab)?),
+    }
+}
+
+/// Carries out what somebody would type behind `eastwest lab --lab NAME`.
+pub(crate) fn line<'w>(name: &'w str, words: impl IntoIterator<Item = &'w str>) -> Outcome {
+    let line = ["eastwest", "lab", "--lab", name].into_iter().chain(words);
+    match Args::try_parse_from(line) {
+        Ok(args) => crate::outcome(args.command),
+        Err(error) => Err(Failure::Told(vec![error.to_string()])),
     }
 }
 

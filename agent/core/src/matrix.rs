@@ -61,7 +61,7 @@ impl<'a> Matrix<'a> {
             }
             let row: Vec<Row> = parts.iter().map(|part| rules.row(standing, *part, &mut found)).collect();
             let cells: usize = row.iter().map(|row| row.cells.len()).sum();
-            let outbound = row.get(1).map_or(0, |row| row.cells.len());
+            let outbound = row.get(OUTBOUND).map_or(0, |row| row.cells.len());
             // A row costs something even where it holds nothing.
             pairs += outbound.max(cells - outbound) + others.len();
             within("pairs of classes", pairs, MOST_PAIRS)?;

@@ -37,7 +37,10 @@ impl Target {
 pub(crate) fn targets(view: &View, rules: &[&ViewRule], networks: &[(IpRange, Standing)]) -> Vec<(IpRange, Target)> {
     let named: BTreeSet<u32> = rules.iter().filter_map(|rule| Some(rule.elsewhere?.to)).collect();
     let known = |address: &&IpAddr| !is_link_local(**address);
-    let peers = view.peers.iter().flat_map(|peer| &peer.addresses).map(|address| (*address, Target::Unknown));
+    // In a managed network what is not this machine's is unknown without being named.
+    let named_apart = |address: &&IpAddr| known(address) && !view.managed.iter().any(|net| net.contains(*address));
+    let peers = view.peers.iter().flat_map(|peer| &peer.addresses).filter(named_apart);
+    let peers = peers.map(|address| (*address, Target::Unknown));
     let own = view.addresses.iter().filter(known).map(|address| (*address, Target::Own));
     let bound: BTreeMap<IpAddr, Target> = peers.chain(own).collect();
     let mut all = Vec::new();

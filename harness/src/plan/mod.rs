@@ -76,16 +76,9 @@ impl PlannedStep {
 
     /// The VMs of whose ports an expectation asks what they stopped.
     pub fn wants_stopped(&self) -> impl Iterator<Item = &Name> {
-        self.events.iter().filter_map(|event| match &event.claim {
-            Claim::PortStopped { vm, .. } => Some(vm),
-            Claim::Flow(_)
-            | Claim::Session { .. }
-            | Claim::Report(_)
-            | Claim::Agent { .. }
-            | Claim::AckedByAll { .. }
-            | Claim::CenterBelow { .. }
-            | Claim::PathMtu { .. }
-            | Claim::Balanced => None,
+        self.events.iter().filter_map(|event| {
+            let Claim::PortStopped { vm, .. } = &event.claim else { return None };
+            Some(vm)
         })
     }
 
