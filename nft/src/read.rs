@@ -6,7 +6,12 @@ use crate::message::{Head, Message};
 use crate::numbers::{
     ELEMENT_END, GET_CHAIN, GET_ELEMENT, GET_GENERATION, GET_RULE, GET_SET, GET_TABLE, NLM_F_ACK, SUBSYS_TABLES,
 };
+use crate::sets::Element;
 use crate::socket::Socket;
+
+/// How many elements are asked for at once: the kernel answers each in a buffer of pages, and a reader without privileges has
+/// room for few of these.
+const AT_ONCE: usize = 16;
 
 /// A chain.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -144,6 +149,19 @@ impl Socket {
         self.dump(head(GET_RULE, table.family as u8), of, parse_rule)
     }
 
+    /// The kernel's numbers for a chain's rules, in order.
+    ///
+    /// # Errors
+    /// When the listing fails.
+    pub fn handles(&mut self, table: &Table, chain: &str) -> Result<Vec<u64>, Error> {
+        let of = |w: &mut Writer| {
+            w.text(1, &table.name).text(2, chain);
+        };
+        self.dump(head(GET_RULE, table.family as u8), of, |message, found| {
+            found.extend(message.attrs().find(3).and_then(Attr::be64));
+        })
+    }
+
     /// The table's named sets and maps.
     ///
     /// # Errors
@@ -161,6 +179,31 @@ impl Socket {
     /// When the set is not there or the listing fails.
     pub fn elements(&mut self, table: &Table, set: &str) -> Result<Vec<ElementInfo>, Error> {
         self.elements_as(table, set, |element| element)
+    }
+
+    /// Those of a set's elements that have these keys, which are exact; none where one of them is not there.
+    ///
+    /// # Errors
+    /// When the request fails for another reason.
+    pub fn elements_at(
+        &mut self,
+        table: &Table,
+        set: &str,
+        keys: &[Element],
+    ) -> Result<Option<Vec<ElementInfo>>, Error> {
+        let mut found = Vec::new();
+        for part in keys.chunks(AT_ONCE) {
+            let of = |w: &mut Writer| {
+                w.text(1, &table.name).text(2, set).nest(3, |w| part.iter().for_each(|key| key.write(w)));
+            };
+            let head = head(GET_ELEMENT, table.family as u8);
+            match self.request(Head { flags: NLM_F_ACK, ..head }, of, |one| found.extend(parse_elements(one))) {
+                Ok(()) => {}
+                Err(error) if error.is_absent() => return Ok(None),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(found))
     }
 
     /// A set's elements, each turned into something smaller as it is read.

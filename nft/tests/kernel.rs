@@ -129,6 +129,8 @@ fn every_expression(socket: &mut Socket) {
     for (rule, info) in rules.iter().zip(&listed) {
         assert_eq!((info.expressions.len(), info.comment.as_str()), (rule.len(), "why"), "{rule:?}");
     }
+    let handles: Vec<u64> = listed.iter().map(|rule| rule.handle).collect();
+    assert_eq!((socket.handles(&table, "out").unwrap(), socket.handles(&table, "other").unwrap()), (handles, vec![]));
     let chains = socket.chains(&table).unwrap();
     assert_eq!(chains.iter().filter(|chain| chain.hook == Some((3, 0)) && chain.policy == Some(1)).count(), 1);
     assert_eq!(socket.sets(&table).unwrap().len(), 3);
@@ -212,6 +214,15 @@ fn many(socket: &mut Socket) {
     batch.add_elements(&table, "m", &all);
     batch.commit(socket).unwrap();
     assert_eq!(socket.elements(&table, "m").unwrap().len(), 10_000);
+    let at = |socket: &mut Socket, keys: std::ops::Range<u32>| {
+        let keys: Vec<_> = keys.map(|n| Element::key(n.to_ne_bytes())).collect();
+        socket.elements_at(&table, "m", &keys).unwrap()
+    };
+    let number = |bytes: &[u8]| u32::from_ne_bytes(bytes.try_into().unwrap());
+    let some = at(socket, 9_900..10_000).unwrap();
+    let some: Vec<_> = some.iter().map(|one| (number(&one.key), number(one.value.as_deref().unwrap()))).collect();
+    assert_eq!(some, (9_900..10_000).map(|n| (n, n)).collect::<Vec<_>>());
+    assert_eq!((at(socket, 9_990..10_001), at(socket, 0..0)), (None, Some(Vec::new())));
     remove(socket, &table);
 }
 

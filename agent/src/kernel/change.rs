@@ -15,7 +15,7 @@ use nft::{Batch, Element, Error, read_counters};
 
 use super::apply::Kernel;
 use super::egress;
-use super::living;
+use super::living::{self, Former};
 use super::maps::{Difference, Entry, InForce, Map, maps};
 use super::rules::table;
 use super::skeleton::COUNTERS;
@@ -28,25 +28,27 @@ const ENTRY_BYTES: usize = 80;
 const COUNTER_BYTES: usize = 320;
 
 /// A change under way.
-struct Change<'a> {
-    ruleset: &'a Ruleset,
+pub(super) struct Change<'a> {
+    pub(super) ruleset: &'a Ruleset,
     /// The addresses of this machine that stand, where that is known.
     own: Option<&'a [IpAddr]>,
     /// Whether chains and rules are to be laid again.
     anew: bool,
-    maps: Vec<(Map, Difference)>,
+    pub(super) maps: Vec<(Map, Difference)>,
     /// The maps whose other sets are to be filled and turned to.
     fresh: BTreeSet<&'static str>,
-    counters: Vec<Counters>,
+    pub(super) counters: Vec<Counters>,
+    /// The rules to be replaced, where they are.
+    former: Former,
 }
 
 /// What changes among the counters of a direction. A word that stays keeps its counter.
-struct Counters {
-    set: &'static str,
+pub(super) struct Counters {
+    pub(super) set: &'static str,
     /// Words of the past, and those that come with another comment.
-    retired: Vec<Element>,
+    pub(super) retired: Vec<Element>,
     renamed: Vec<Element>,
-    come: Vec<Element>,
+    pub(super) come: Vec<Element>,
 }
 
 impl Counters {
@@ -65,7 +67,7 @@ impl Counters {
         }
     }
 
-    fn len(&self) -> usize {
+    pub(super) fn len(&self) -> usize {
         self.retired.len() + self.come.len()
     }
 }
@@ -171,10 +173,12 @@ impl Kernel {
             });
         }
         let own = previous.map(|previous| previous.own.as_slice());
-        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, fresh, counters })
+        let anew = previous.is_none();
+        let former = if anew { Former::default() } else { living::former(&mut self.socket)? };
+        Ok(Change { ruleset, own, anew, maps: differing, fresh, counters, former })
     }
 
-    fn words(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
+    pub(super) fn words(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
         match read_counters(&mut self.socket, &table(), set) {
             Ok(all) => Ok(all.into_iter().map(|one| (Word(one.key), one.comment)).collect()),
             Err(error) if error.is_absent() => Ok(BTreeMap::new()),
@@ -190,7 +194,7 @@ impl Kernel {
         if self.unguarded().is_none() {
             egress::apply(batch, change.ruleset, change.own);
         }
-        living::lay(batch, change.ruleset, in_force);
+        living::lay(batch, change.ruleset, in_force, &change.former);
     }
 
     /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.
@@ -268,25 +272,6 @@ impl Kernel {
             let (part, rest) = all.split_at(room.clamp(1, all.len()));
             put(batch, part);
             all = rest;
-        }
-        Ok(())
-    }
-
-    /// Reads back what was changed, where that can be read in a short time.
-    fn verify(&mut self, change: &Change<'_>) -> Result<(), Error> {
-        for (map, difference) in &change.maps {
-            if difference.len() > 0
-                && !map.is_large()
-                && map.held(&mut self.socket, self.in_force.bank(map.name))? != map.entries
-            {
-                return Err(Error::Unheld(map.name.to_owned()));
-            }
-        }
-        let wanted = [&change.ruleset.outcomes_in, &change.ruleset.outcomes_out];
-        for (counters, wanted) in change.counters.iter().zip(wanted) {
-            if counters.len() > 0 && self.words(counters.set)? != *wanted {
-                return Err(Error::Unheld(counters.set.to_owned()));
-            }
         }
         Ok(())
     }

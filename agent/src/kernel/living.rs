@@ -8,7 +8,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
-use nft::{Batch, CtKey, Direction, Element};
+use nft::{Batch, CtKey, Direction, Element, Error, Socket};
 
 use super::look::look_ups;
 use super::maps::InForce;
@@ -16,10 +16,39 @@ use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, R
 use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
 use super::volumes;
 
+/// The rules that look into maps, where they are known: they are removed one by one, behind their successors. For the first rule
+/// of a chain that looks into a map the kernel walks all of the map, and for no other (`nf_tables_bind_set`).
+#[derive(Debug, Default)]
+pub(super) struct Former(Vec<(String, Vec<u64>)>);
+
+/// As the kernel lists them.
+///
+/// # Errors
+/// When the listing fails.
+pub(super) fn former(socket: &mut Socket) -> Result<Former, Error> {
+    let chains = [Side::In, Side::Out].map(|side| side.name("judge"));
+    let listed = chains.map(|chain| Ok((chain.clone(), socket.handles(&table(), &chain)?)));
+    listed.into_iter().collect::<Result<_, _>>().map(Former)
+}
+
+impl Former {
+    fn remove(&self, batch: &mut Batch) {
+        for (chain, rules) in &self.0 {
+            for rule in rules {
+                batch.delete_rule(&table(), chain, *rule);
+            }
+        }
+    }
+
+    fn is_of(&self, chain: &str) -> bool {
+        self.0.iter().any(|(one, _)| one == chain)
+    }
+}
+
 /// The chains that carry the epoch, the defaults, the center, and the names of the maps.
-pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce) {
+pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former) {
     let table = table();
-    for chain in LIVING {
+    for chain in LIVING.into_iter().filter(|chain| !former.is_of(chain)) {
         batch.flush_chain(&table, chain);
     }
     let epoch_in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
@@ -47,6 +76,7 @@ pub(crate) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce) {
         add("center_out", center_rule(center, Side::Out));
         add("center_in", center_rule(center, Side::In));
     }
+    former.remove(batch);
 }
 
 /// Finds the outcome and adds the epoch, if that is in force.

@@ -247,9 +247,14 @@ impl Map {
     pub(crate) fn delete(&self, batch: &mut Batch, bank: Bank, entries: &[Entry]) {
         let elements: Vec<Element> = match self.ranges {
             true => entries.iter().flat_map(|one| self.range(one, None)).collect(),
-            false => entries.iter().map(|one| Element::key(self.bytes(one.first))).collect(),
+            false => self.keys(entries),
         };
         batch.delete_elements(&table(), &bank.name(self.name), &elements);
+    }
+
+    /// The keys of entries of an exact map.
+    pub(crate) fn keys(&self, entries: &[Entry]) -> Vec<Element> {
+        entries.iter().map(|one| Element::key(self.bytes(one.first))).collect()
     }
 
     fn range(&self, entry: &Entry, value: Option<&[u8]>) -> Vec<Element> {
@@ -276,9 +281,8 @@ impl Map {
 
     /// What the map's set in a bank holds, in order; nothing where there is none.
     pub(crate) fn held(&self, socket: &mut Socket, bank: Bank) -> Result<Vec<Entry>, Error> {
-        let word = |value: Option<Vec<u8>>| value.and_then(|four| four.try_into().ok()).map_or(0, u32::from_ne_bytes);
         let read =
-            socket.elements_as(&table(), &bank.name(self.name), |one| (number(&one.key), !one.end, word(one.value)));
+            socket.elements_as(&table(), &bank.name(self.name), |one| (number(&one.key), !one.end, value_of(&one)));
         let mut read = match read {
             Err(error) if error.is_absent() => return Ok(Vec::new()),
             other => other?,
@@ -305,6 +309,23 @@ impl Map {
             }
         }
     }
+}
+
+impl Entry {
+    /// What an element of an exact map says.
+    pub(crate) fn read(one: &ElementInfo) -> Self {
+        let key = number(&one.key);
+        Self { first: key, last: key, value: value_of(one) }
+    }
+
+    /// Whether it stands where another does.
+    pub(crate) fn is_at(&self, other: &Self) -> bool {
+        (self.first, self.last) == (other.first, other.last)
+    }
+}
+
+fn value_of(one: &ElementInfo) -> u32 {
+    one.value.as_deref().and_then(|four| four.try_into().ok()).map_or(0, u32::from_ne_bytes)
 }
 
 impl Difference {

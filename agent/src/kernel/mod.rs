@@ -10,6 +10,7 @@ mod log;
 mod look;
 mod maps;
 mod marks;
+mod readback;
 mod rules;
 mod skeleton;
 mod sysctls;
