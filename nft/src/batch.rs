@@ -9,7 +9,7 @@ use crate::expr::{Expr, write_expr};
 use crate::message::{Head, Messages, write};
 use crate::numbers::{
     BATCH_BEGIN, BATCH_END, DEL_CHAIN, DEL_ELEMENT, DEL_RULE, DEL_SET, DEL_TABLE, NEW_CHAIN, NEW_ELEMENT, NEW_RULE,
-    NEW_SET, NEW_TABLE, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLMSG_ERROR, SUBSYS_TABLES,
+    NEW_SET, NEW_TABLE, NLM_F_ACK, NLM_F_APPEND, NLM_F_CREATE, NLM_F_REPLACE, NLMSG_ERROR, SUBSYS_TABLES,
 };
 use crate::sets::{Element, SetSpec, comment_data};
 use crate::socket::Socket;
@@ -257,6 +257,14 @@ impl Batch {
     pub fn insert_rule(&mut self, table: &Table, chain: &str, rule: &[Expr]) -> &mut Self {
         self.push(table, Change::new(NEW_RULE, NLM_F_CREATE, "insert rule", chain), |w| {
             w.text(2, chain).nest(4, |w| write_rule(w, rule));
+        });
+        self
+    }
+
+    /// Puts a rule where the one stands that the kernel knows by this handle.
+    pub fn replace_rule(&mut self, table: &Table, chain: &str, handle: u64, rule: &[Expr]) -> &mut Self {
+        self.push(table, Change::new(NEW_RULE, NLM_F_REPLACE, "replace rule", chain), |w| {
+            w.text(2, chain).be64(3, handle).nest(4, |w| write_rule(w, rule));
         });
         self
     }

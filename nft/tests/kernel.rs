@@ -131,6 +131,11 @@ fn every_expression(socket: &mut Socket) {
     }
     let handles: Vec<u64> = listed.iter().map(|rule| rule.handle).collect();
     assert_eq!((socket.handles(&table, "out").unwrap(), socket.handles(&table, "other").unwrap()), (handles, vec![]));
+    let mut batch = Batch::new();
+    batch.replace_rule(&table, "out", listed.first().unwrap().handle, &[Expr::Counter]).commit(socket).unwrap();
+    let replaced = socket.rules(&table).unwrap();
+    assert_eq!(replaced.first().unwrap().expressions, ["counter"]);
+    assert_eq!(replaced.get(1..), listed.get(1..));
     let chains = socket.chains(&table).unwrap();
     assert_eq!(chains.iter().filter(|chain| chain.hook == Some((3, 0)) && chain.policy == Some(1)).count(), 1);
     assert_eq!(socket.sets(&table).unwrap().len(), 3);

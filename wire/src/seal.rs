@@ -80,9 +80,13 @@ fn signed(bytes: &[u8]) -> Vec<u8> {
 mod hex {
     use serde::{Deserialize as _, Deserializer, Serializer, de::Error as _};
 
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+
     pub(super) fn serialize<S: Serializer>(bytes: &[u8], serializer: S) -> Result<S::Ok, S::Error> {
-        let digits = |byte: &u8| [byte >> 4, byte & 0xf].map(|digit| char::from_digit(digit.into(), 16).unwrap_or('0'));
-        let text: String = bytes.iter().flat_map(digits).collect();
+        let mut text = String::with_capacity(2 * bytes.len());
+        for byte in bytes {
+            text.extend([byte >> 4, byte & 0xf].map(|digit| char::from(DIGITS[usize::from(digit)])));
+        }
         serializer.serialize_str(&text)
     }
 

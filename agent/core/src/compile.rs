@@ -12,6 +12,7 @@ use wire::{View, ViewRule};
 
 use crate::addresses;
 use crate::decide::{self, BySet, Cell, Rules};
+use crate::index::Index;
 use crate::matrix::{FIRST_CLASS, Matrix};
 use crate::outcome::{Numbering, Outcome};
 use crate::places;
@@ -91,7 +92,7 @@ fn build(
     let services = partition.classes;
     let rules = Rules { view, living, covered: &partition.covered, service_of, services, by_set, shut, watched };
     let matrix = Matrix::of(&rules, &peers, &networks, &targets)?;
-    let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: BTreeMap::new() };
+    let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: Index::default() };
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
     let outcomes = words.outcomes;
     ruleset.center = view.center;
@@ -160,14 +161,14 @@ pub(crate) struct Words<'a> {
     pub(crate) rules: &'a Rules<'a>,
     numbering: &'a mut Numbering,
     outcomes: BTreeMap<u32, Arc<Outcome>>,
-    known: BTreeMap<(Cell, End), Word>,
+    known: Index<(Cell, End), Word>,
 }
 
 impl Words<'_> {
     /// A cell's word.
     pub(crate) fn word(&mut self, cell: Cell, end: End) -> Result<Word, TooBig> {
         if let Some(word) = self.known.get(&(cell, end)) {
-            return Ok(*word);
+            return Ok(word);
         }
         let outcome = self.rules.outcome(cell, end);
         let (number, outcome) = self.numbering.number(outcome).ok_or_else(no_number)?;
@@ -210,16 +211,10 @@ pub(crate) fn empty(default_in: Word, default_out: Word) -> Ruleset {
 
 /// Lists every word that a packet may bear while an epoch lives, with its comment.
 pub(crate) fn name_outcomes(ruleset: &mut Ruleset, numbering: &Numbering) {
-    for fixed in ruleset::Builtin::ALL {
-        let comment = |end| Outcome::of_fixed(fixed, end).comment();
-        ruleset.outcomes_in.insert(fixed.word(), comment(End::Destination));
-        ruleset.outcomes_out.insert(fixed.word(), comment(End::Source));
-    }
-    for (number, outcome) in numbering.iter() {
-        let map = match outcome.end {
-            End::Destination => &mut ruleset.outcomes_in,
-            End::Source => &mut ruleset.outcomes_out,
-        };
-        map.insert(outcome.word(number), outcome.comment());
-    }
+    let all = |end| {
+        let fixed = ruleset::Builtin::ALL.map(|fixed| (fixed.word(), Outcome::of_fixed(fixed, end).comment().into()));
+        fixed.into_iter().chain(numbering.words(end)).collect()
+    };
+    ruleset.outcomes_in = all(End::Destination);
+    ruleset.outcomes_out = all(End::Source);
 }

@@ -13,6 +13,7 @@ mod epochs;
 pub mod event;
 mod evidence;
 mod history;
+mod index;
 mod intercept;
 mod journal;
 mod losses;

@@ -82,34 +82,36 @@ impl<'a> Matrix<'a> {
         ruleset.networks.clear();
         let rows = self.words(words)?;
         let places = self.places(&rows, words, &mut ruleset)?;
-        let columns = joined(partition, &rows);
+        let columns = Columns { places, numbers: joined(partition, &rows) };
         columns.write(&mut ruleset, partition);
         let mut classes: BTreeMap<&[WordRow], Class> = BTreeMap::new();
         // A row is compared with others once, however many addresses it stands for.
         let mut known: Vec<Option<Class>> = vec![None; rows.len()];
-        let mut class = |index: usize, ruleset: &mut Ruleset| {
+        let mut pairs = Pairs::default();
+        let mut class = |index: usize, pairs: &mut Pairs, ruleset: &Ruleset| {
             if let Some(class) = known[index] {
                 return class;
             }
             let fresh = Class(FIRST_CLASS + u32::try_from(classes.len()).unwrap_or(u32::MAX));
             let row = &rows[index];
             let class = *classes.entry(row).or_insert_with(|| {
-                columns.fill(row, fresh, &places, ruleset);
+                pairs.add(row, fresh, &columns, ruleset);
                 fresh
             });
             known[index] = Some(class);
             class
         };
         for (range, index) in &self.networks {
-            let class = class(*index, &mut ruleset);
+            let class = class(*index, &mut pairs, &ruleset);
             push_range(&mut ruleset.networks, **range, class);
-            few(&ruleset)?;
+            pairs.few()?;
         }
         for (address, index) in &self.peers {
-            let class = class(*index, &mut ruleset);
+            let class = class(*index, &mut pairs, &ruleset);
             ruleset.peers.insert(*address, class);
-            few(&ruleset)?;
+            pairs.few()?;
         }
+        pairs.write(&mut ruleset);
         Ok(ruleset)
     }
 
@@ -179,9 +181,37 @@ fn denied(rule: Builtin, words: &mut Words<'_>) -> Result<Word, TooBig> {
     words.word(Cell { decider, would: decider, watched: false }, End::Destination)
 }
 
-fn few(ruleset: &Ruleset) -> Result<(), TooBig> {
-    let inbound = ruleset.inbound.len() + ruleset.elsewhere.len();
-    within("pairs of classes", inbound.max(ruleset.outbound.len()), MOST_PAIRS)
+/// What classes get that differs from the defaults, in the order of their coming: maps are made of it once it is whole.
+#[derive(Default)]
+struct Pairs {
+    inbound: Vec<((Class, Service), Word)>,
+    elsewhere: Vec<((Place, Class, Service), Word)>,
+    outbound: Vec<((Class, Service), Word)>,
+}
+
+impl Pairs {
+    /// Adds a class.
+    fn add(&mut self, rows: &[WordRow], class: Class, columns: &Columns, of: &Ruleset) {
+        let cells = |at: usize, default| rows.get(at).map(|row| columns.cells(row, default)).unwrap_or_default();
+        let of_class = |(service, word)| ((class, service), word);
+        self.inbound.extend(cells(INBOUND, of.default_in).into_iter().map(of_class));
+        self.outbound.extend(cells(OUTBOUND, of.default_out).into_iter().map(of_class));
+        for &PlaceColumn { at, place, default } in &columns.places {
+            let of_place = |(service, word)| ((place, class, service), word);
+            self.elsewhere.extend(cells(at, default).into_iter().map(of_place));
+        }
+    }
+
+    /// Refuses what goes beyond the limit.
+    fn few(&self) -> Result<(), TooBig> {
+        within("pairs of classes", (self.inbound.len() + self.elsewhere.len()).max(self.outbound.len()), MOST_PAIRS)
+    }
+
+    fn write(self, ruleset: &mut Ruleset) {
+        ruleset.inbound = self.inbound.into_iter().collect();
+        ruleset.elsewhere = self.elsewhere.into_iter().collect();
+        ruleset.outbound = self.outbound.into_iter().collect();
+    }
 }
 
 fn word_row(row: &Row, end: End, words: &mut Words<'_>) -> Result<WordRow, TooBig> {
@@ -199,10 +229,12 @@ fn word_row(row: &Row, end: End, words: &mut Words<'_>) -> Result<WordRow, TooBi
 /// Service classes after joining: for each class of the partition its number.
 struct Columns {
     numbers: Vec<Service>,
+    /// The places that have rows of their own.
+    places: Vec<PlaceColumn>,
 }
 
 /// Joins service classes whose columns are alike; numbers follow the order of appearance.
-fn joined(partition: &Partition, rows: &[Vec<WordRow>]) -> Columns {
+fn joined(partition: &Partition, rows: &[Vec<WordRow>]) -> Vec<Service> {
     let mut columns: Vec<Vec<(usize, usize, Word)>> = vec![Vec::new(); partition.classes];
     for (place, row) in rows.iter().enumerate() {
         for (direction, row) in row.iter().enumerate() {
@@ -216,7 +248,7 @@ fn joined(partition: &Partition, rows: &[Vec<WordRow>]) -> Columns {
         let fresh = Service(FIRST_CLASS + u32::try_from(seen.len()).unwrap_or(u32::MAX));
         numbers[*class] = *seen.entry(&columns[*class]).or_insert(fresh);
     }
-    Columns { numbers }
+    numbers
 }
 
 impl Columns {
@@ -248,22 +280,11 @@ impl Columns {
         out.into_iter().filter_map(narrow).collect()
     }
 
-    /// Writes what of a class's rows differs from the defaults.
-    fn fill(&self, rows: &[WordRow], class: Class, places: &[PlaceColumn], ruleset: &mut Ruleset) {
-        if let [inbound, outbound, ..] = rows {
-            ruleset.inbound.extend(self.cells(inbound, class, ruleset.default_in));
-            ruleset.outbound.extend(self.cells(outbound, class, ruleset.default_out));
-        }
-        for &PlaceColumn { at, place, default } in places {
-            let cells = rows.get(at).into_iter().flat_map(|row| self.cells(row, class, default));
-            ruleset.elsewhere.extend(cells.map(|((class, service), word)| ((place, class, service), word)));
-        }
-    }
-
-    /// What of a row differs from a default; of two for one pair the later holds.
-    fn cells(&self, row: &WordRow, class: Class, default: Word) -> impl Iterator<Item = ((Class, Service), Word)> {
-        let rest = (row.rest != default).then(|| self.numbers.iter().map(move |service| ((class, *service), row.rest)));
-        let words = row.words.iter().map(move |(service, word)| ((class, self.numbers[*service]), *word));
-        rest.into_iter().flatten().chain(words)
+    /// What of a row differs from a default, by service.
+    fn cells(&self, row: &WordRow, default: Word) -> BTreeMap<Service, Word> {
+        let rest = (row.rest != default).then(|| self.numbers.iter().map(|service| (*service, row.rest)));
+        let words = row.words.iter().map(|(service, word)| (self.numbers[*service], *word));
+        // Of two for one service the later holds.
+        rest.into_iter().flatten().chain(words).collect()
     }
 }

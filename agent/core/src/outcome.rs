@@ -6,13 +6,14 @@ use std::sync::Arc;
 use policy::{End, Verdict, Would};
 use serde::{Deserialize, Serialize};
 
+use crate::index::Index;
 use crate::ruleset::{Action, Builtin, Word};
 
 /// The longest comment that the kernel keeps beside a word, in bytes.
 const LONGEST_COMMENT: usize = 120;
 
 /// Everything that two packets must share to bear the same word.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Outcome {
     /// The verdict at this end.
     pub verdict: Verdict,
@@ -96,9 +97,23 @@ fn shortened(text: String) -> String {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(try_from = "Vec<(u32, Arc<Outcome>)>", into = "Vec<(u32, Arc<Outcome>)>")]
 pub struct Numbering {
-    by_number: BTreeMap<u32, Arc<Outcome>>,
-    by_outcome: BTreeMap<Arc<Outcome>, u32>,
+    by_number: BTreeMap<u32, Known>,
+    by_outcome: Index<Arc<Outcome>, u32>,
     next: u32,
+}
+
+/// An outcome, with its comment as all rulesets share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Known {
+    outcome: Arc<Outcome>,
+    comment: Arc<str>,
+}
+
+impl From<Arc<Outcome>> for Known {
+    fn from(outcome: Arc<Outcome>) -> Self {
+        let comment = outcome.comment().into();
+        Self { outcome, comment }
+    }
 }
 
 impl Numbering {
@@ -120,24 +135,25 @@ impl Numbering {
     /// The outcome that a number stands for.
     #[must_use]
     pub fn outcome(&self, number: u32) -> Option<&Outcome> {
-        self.by_number.get(&number).map(|outcome| &**outcome)
+        self.by_number.get(&number).map(|known| &*known.outcome)
     }
 
-    /// All numbers with their outcomes.
-    pub fn iter(&self) -> impl Iterator<Item = (u32, &Outcome)> {
-        self.by_number.iter().map(|(number, outcome)| (*number, &**outcome))
+    /// The words of all outcomes of an end, with their comments.
+    pub fn words(&self, end: End) -> impl Iterator<Item = (Word, Arc<str>)> {
+        let known = self.by_number.iter().filter(move |(_, known)| known.outcome.end == end);
+        known.map(|(number, known)| (known.outcome.word(*number), Arc::clone(&known.comment)))
     }
 
     /// The number of an outcome, given now if it has none, with the outcome as all share it; `None` when all are taken.
     pub fn number(&mut self, outcome: Outcome) -> Option<(u32, Arc<Outcome>)> {
-        if let Some((known, number)) = self.by_outcome.get_key_value(&outcome) {
-            return Some((*number, Arc::clone(known)));
+        if let Some(number) = self.by_outcome.get(&outcome) {
+            return self.by_number.get(&number).map(|known| (number, Arc::clone(&known.outcome)));
         }
         if self.len() >= Self::LIMIT {
             return None;
         }
         let (number, outcome) = (self.free(), Arc::new(outcome));
-        self.by_number.insert(number, Arc::clone(&outcome));
+        self.by_number.insert(number, Arc::clone(&outcome).into());
         self.by_outcome.insert(Arc::clone(&outcome), number);
         self.next = number + 1;
         Some((number, outcome))
@@ -146,7 +162,7 @@ impl Numbering {
     /// Frees every number but these; only after no mark can hold them.
     pub fn retain(&mut self, living: &BTreeSet<u32>) {
         self.by_number.retain(|number, _| living.contains(number));
-        self.by_outcome.retain(|_, number| living.contains(number));
+        self.by_outcome.retain(|number| living.contains(&number));
     }
 
     /// The next number that is free; there is one.
@@ -173,9 +189,9 @@ impl TryFrom<Vec<(u32, Arc<Outcome>)>> for Numbering {
             return Err("a number of an outcome is out of range");
         }
         let count = pairs.len();
-        let by_outcome: BTreeMap<_, _> = pairs.iter().map(|(number, outcome)| (outcome.clone(), *number)).collect();
+        let by_outcome: Index<_, _> = pairs.iter().map(|(number, outcome)| (outcome.clone(), *number)).collect();
         let next = pairs.iter().map(|(number, _)| number + 1).max().unwrap_or(Builtin::FIRST_FREE);
-        let by_number: BTreeMap<_, _> = pairs.into_iter().collect();
+        let by_number: BTreeMap<_, _> = pairs.into_iter().map(|(number, outcome)| (number, outcome.into())).collect();
         if by_number.len() != count || by_outcome.len() != count {
             return Err("two outcomes share a number, or one has two");
         }
@@ -185,6 +201,6 @@ impl TryFrom<Vec<(u32, Arc<Outcome>)>> for Numbering {
 
 impl From<Numbering> for Vec<(u32, Arc<Outcome>)> {
     fn from(numbering: Numbering) -> Self {
-        numbering.by_number.into_iter().collect()
+        numbering.by_number.into_iter().map(|(number, known)| (number, known.outcome)).collect()
     }
 }

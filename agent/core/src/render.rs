@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::{Display, Write as _};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::compile::Program;
 use crate::ruleset::{Class, Place, Ruleset, Service, Word};
@@ -67,9 +68,9 @@ fn place_name(place: Place, ruleset: &Ruleset) -> String {
     }
 }
 
-fn told(word: Word, outcomes: &BTreeMap<Word, String>) -> String {
+fn told(word: Word, outcomes: &BTreeMap<Word, Arc<str>>) -> String {
     let recorded = if word.records() { ", recorded" } else { "" };
-    format!("{}{recorded}", outcomes.get(&word).map_or("?", String::as_str))
+    format!("{}{recorded}", outcomes.get(&word).map_or("?", |comment| &**comment))
 }
 
 fn services(out: &mut String, ruleset: &Ruleset) {
@@ -104,7 +105,7 @@ fn direction(
     name: &str,
     default: Word,
     pairs: &BTreeMap<(Class, Service), Word>,
-    outcomes: &BTreeMap<Word, String>,
+    outcomes: &BTreeMap<Word, Arc<str>>,
 ) {
     line(out, 0, format_args!("{name}: {}", told(default, outcomes)));
     for ((class, service), word) in pairs {

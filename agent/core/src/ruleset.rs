@@ -2,6 +2,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, SocketAddr};
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 /// The highest epoch; 0 means "never judged".
 pub const MAX_EPOCH: u16 = 2047;
@@ -184,9 +185,9 @@ pub struct Ruleset {
     /// The outcome of outbound flows that `outbound` does not hold.
     pub default_out: Word,
     /// Every inbound word that a packet may bear while an epoch lives, with `VERDICT RULE`; built-ins included.
-    pub outcomes_in: BTreeMap<Word, String>,
+    pub outcomes_in: BTreeMap<Word, Arc<str>>,
     /// Every outbound word, likewise.
-    pub outcomes_out: BTreeMap<Word, String>,
+    pub outcomes_out: BTreeMap<Word, Arc<str>>,
     /// The senders whose bytes towards this machine are counted.
     pub weighed: BTreeSet<IpAddr>,
 }

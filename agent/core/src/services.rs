@@ -1,9 +1,12 @@
 //! Splits ports, types and protocols at the boundaries of all rules' services.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
+use std::iter;
 use std::ops::RangeInclusive;
 
 use policy::{ServiceMatch, Services};
+
+use crate::index::Index;
 
 /// Ranges of one protocol's numbers, each with the index of its service class.
 pub(crate) type Ranges = Vec<(RangeInclusive<u32>, usize)>;
@@ -32,23 +35,54 @@ type Piece = (u32, u32, usize);
 
 /// Splits the services of rules, given in order.
 pub(crate) fn split(rules: &[&Services]) -> Partition {
-    let mut classes = BTreeMap::new();
+    let mut classes = Classes { known: Index::default(), covered: vec![Vec::new(); rules.len()] };
     let mut ranges = |last: u32, pieces: fn(ServiceMatch) -> Option<(u32, u32)>| {
         let pieces = pieces_of(rules, pieces);
-        ranges_of(last, &pieces, &mut classes)
+        classes.ranges(last, &pieces)
     };
     let tcp = ranges(0xffff, |item| ports(item, true));
     let udp = ranges(0xffff, |item| ports(item, false));
     let icmp = ranges(0xff, icmp_types);
     let icmpv6 = ranges(0xff, icmpv6_types);
     let protocols = ranges(0xff, protocol);
-    let mut covered = vec![Vec::new(); rules.len()];
-    for (signature, class) in &classes {
-        for &rule in signature {
-            covered[rule].push(*class);
-        }
+    Partition { tcp, udp, icmp, icmpv6, protocols, covered: classes.covered, classes: classes.known.len() }
+}
+
+/// The service classes, by the rules that cover them.
+struct Classes {
+    known: Index<Vec<usize>, usize>,
+    /// For each rule the classes that it covers, ascending.
+    covered: Vec<Vec<usize>>,
+}
+
+impl Classes {
+    /// The class that just these rules cover.
+    fn of(&mut self, rules: Vec<usize>) -> usize {
+        self.known.get(&rules).unwrap_or_else(|| {
+            let fresh = self.known.len();
+            rules.iter().for_each(|rule| self.covered[*rule].push(fresh));
+            self.known.insert(rules, fresh);
+            fresh
+        })
     }
-    Partition { tcp, udp, icmp, icmpv6, protocols, covered, classes: classes.len() }
+
+    /// Total, disjoint, sorted ranges of `0..=last`, each with the class of the rules that cover it.
+    fn ranges(&mut self, last: u32, pieces: &[Piece]) -> Ranges {
+        // Where a piece begins, and where it has ended; the first range begins with none.
+        let both = |&(first, end, rule): &Piece| [(first, Some((rule, true))), (end + 1, Some((rule, false)))];
+        let mut turns: Vec<_> = iter::once((0, None)).chain(pieces.iter().flat_map(both)).collect();
+        turns.sort_unstable_by_key(|(at, _)| *at);
+        let mut turns = turns.chunk_by(|(one, _), (other, _)| one == other).peekable();
+        let (mut active, mut ranges) = (BTreeMap::new(), Vec::new());
+        while let Some(here) = turns.next() {
+            let Some(&(cut, _)) = here.first().filter(|(cut, _)| *cut <= last) else { break };
+            here.iter().filter_map(|(_, turn)| *turn).for_each(|(rule, begins)| turn(&mut active, rule, begins));
+            let next = turns.peek().and_then(|next| next.first());
+            let end = next.map_or(last, |(next, _)| last.min(next - 1));
+            ranges.push((cut..=end, self.of(active.keys().copied().collect())));
+        }
+        ranges
+    }
 }
 
 /// The pieces of every rule under one protocol.
@@ -62,39 +96,12 @@ fn pieces_of(rules: &[&Services], pieces: fn(ServiceMatch) -> Option<(u32, u32)>
     rules.iter().enumerate().flat_map(of_rule).collect()
 }
 
-/// Total, disjoint, sorted ranges of `0..=last`, each with the class of the rules that cover it.
-fn ranges_of(last: u32, pieces: &[Piece], classes: &mut BTreeMap<Vec<usize>, usize>) -> Ranges {
-    let mut begins: BTreeMap<u32, Vec<usize>> = BTreeMap::from([(0, Vec::new())]);
-    let mut ends: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
-    for &(first, end, rule) in pieces {
-        begins.entry(first).or_default().push(rule);
-        ends.entry(end + 1).or_default().push(rule);
-    }
-    let cuts: BTreeSet<u32> = begins.keys().chain(ends.keys()).copied().filter(|cut| *cut <= last).collect();
-    let mut active: BTreeMap<usize, usize> = BTreeMap::new();
-    let mut ranges: Ranges = Vec::new();
-    for &cut in &cuts {
-        for rule in ends.get(&cut).into_iter().flatten() {
-            leave(&mut active, *rule);
-        }
-        for rule in begins.get(&cut).into_iter().flatten() {
-            *active.entry(*rule).or_default() += 1;
-        }
-        let fresh = classes.len();
-        let class = *classes.entry(active.keys().copied().collect()).or_insert(fresh);
-        let end = cuts.range(cut + 1..).next().map_or(last, |next| next - 1);
-        ranges.push((cut..=end, class));
-    }
-    ranges
-}
-
-/// One piece fewer holds a rule active.
-fn leave(active: &mut BTreeMap<usize, usize>, rule: usize) {
-    let count = active.get(&rule).copied().unwrap_or(0);
-    if count > 1 {
-        active.insert(rule, count - 1);
-    } else {
-        active.remove(&rule);
+/// One piece more, or one fewer, holds a rule active.
+fn turn(active: &mut BTreeMap<usize, usize>, rule: usize, begins: bool) {
+    match (active.get(&rule).copied().unwrap_or(0), begins) {
+        (0 | 1, false) => drop(active.remove(&rule)),
+        (count, false) => drop(active.insert(rule, count - 1)),
+        (count, true) => drop(active.insert(rule, count + 1)),
     }
 }
 

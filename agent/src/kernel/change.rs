@@ -9,6 +9,7 @@
 //! on 6.18: some packets in a hundred changes found nothing, and got the default).
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use agent_core::{Ruleset, Word};
 use nft::{Batch, Element, Error, read_counters};
@@ -52,8 +53,8 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    fn of(set: &'static str, new: &BTreeMap<Word, String>, held: &BTreeMap<Word, String>) -> Self {
-        let key = |(word, _): (&Word, &String)| Element::key(word.0.to_ne_bytes());
+    fn of(set: &'static str, new: &BTreeMap<Word, Arc<str>>, held: &BTreeMap<Word, Arc<str>>) -> Self {
+        let key = |(word, _): (&Word, &Arc<str>)| Element::key(word.0.to_ne_bytes());
         let gone = |renamed: bool| {
             held.iter()
                 .filter(move |(word, comment)| new.get(word).map(|new| new != *comment) == renamed.then_some(true))
@@ -173,14 +174,14 @@ impl Kernel {
             });
         }
         let own = previous.map(|previous| previous.own.as_slice());
-        let anew = previous.is_none();
-        let former = if anew { Former::default() } else { living::former(&mut self.socket)? };
-        Ok(Change { ruleset, own, anew, maps: differing, fresh, counters, former })
+        let former = previous.map(|previous| living::former(&mut self.socket, previous, &self.in_force));
+        let former = former.transpose()?.unwrap_or_default();
+        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
 
-    pub(super) fn words(&mut self, set: &str) -> Result<BTreeMap<Word, String>, Error> {
+    pub(super) fn words(&mut self, set: &str) -> Result<BTreeMap<Word, Arc<str>>, Error> {
         match read_counters(&mut self.socket, &table(), set) {
-            Ok(all) => Ok(all.into_iter().map(|one| (Word(one.key), one.comment)).collect()),
+            Ok(all) => Ok(all.into_iter().map(|one| (Word(one.key), one.comment.into())).collect()),
             Err(error) if error.is_absent() => Ok(BTreeMap::new()),
             Err(error) => Err(error),
         }

@@ -5,6 +5,7 @@
 //! stands in one chain, and ends with the question whether the epoch that these rules were written for is in force. Where it is
 //! not, the packet may have met parts of several rulesets. It is judged again then, in chains that never change and take all
 //! from maps: which set of each map is in force, and the default.
+use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
@@ -16,39 +17,52 @@ use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, R
 use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
 use super::volumes;
 
-/// The rules that look into maps, where they are known: they are removed one by one, behind their successors. For the first rule
-/// of a chain that looks into a map the kernel walks all of the map, and for no other (`nf_tables_bind_set`).
+/// The rules that look into maps, where it is known which these are, with the kernel's numbers for them. Those that stay are left
+/// alone: for each rule that is to look into a map, the kernel walks all of the map (`nf_tables_bind_set`).
 #[derive(Debug, Default)]
-pub(super) struct Former(Vec<(String, Vec<u64>)>);
+pub(super) struct Former(BTreeMap<String, Vec<(u64, Rule)>>);
 
-/// As the kernel lists them.
+/// Those of a ruleset that is in force.
 ///
 /// # Errors
 /// When the listing fails.
-pub(super) fn former(socket: &mut Socket) -> Result<Former, Error> {
-    let chains = [Side::In, Side::Out].map(|side| side.name("judge"));
-    let listed = chains.map(|chain| Ok((chain.clone(), socket.handles(&table(), &chain)?)));
-    listed.into_iter().collect::<Result<_, _>>().map(Former)
+pub(super) fn former(socket: &mut Socket, ruleset: &Ruleset, maps: &InForce) -> Result<Former, Error> {
+    let mut all = BTreeMap::new();
+    for side in [Side::In, Side::Out] {
+        let (chain, rules) = (side.name("judge"), judge(ruleset, side, maps));
+        let handles = socket.handles(&table(), &chain)?;
+        if handles.len() == rules.len() {
+            all.insert(chain, handles.into_iter().zip(rules).collect());
+        }
+    }
+    Ok(Former(all))
 }
 
 impl Former {
-    fn remove(&self, batch: &mut Batch) {
-        for (chain, rules) in &self.0 {
-            for rule in rules {
-                batch.delete_rule(&table(), chain, *rule);
+    /// Fills a chain with rules; of those that stand there, what differs is replaced.
+    fn fill(&self, batch: &mut Batch, chain: &str, rules: &[Rule]) {
+        let Some(former) = self.0.get(chain).filter(|former| former.len() == rules.len()) else {
+            batch.flush_chain(&table(), chain);
+            rules.iter().for_each(|rule| put(batch, chain, rule));
+            return;
+        };
+        for ((handle, before), rule) in former.iter().zip(rules) {
+            if before != rule {
+                batch.replace_rule(&table(), chain, *handle, &rule.0);
             }
         }
     }
+}
 
-    fn is_of(&self, chain: &str) -> bool {
-        self.0.iter().any(|(one, _)| one == chain)
-    }
+fn put(batch: &mut Batch, chain: &str, rule: &Rule) {
+    batch.add_rule(&table(), chain, &rule.0);
 }
 
 /// The chains that carry the epoch, the defaults, the center, and the names of the maps.
 pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former) {
     let table = table();
-    for chain in LIVING.into_iter().filter(|chain| !former.is_of(chain)) {
+    let judges = [Side::In, Side::Out].map(|side| (side.name("judge"), judge(ruleset, side, maps)));
+    for chain in LIVING.into_iter().filter(|chain| judges.iter().all(|(judge, _)| judge != chain)) {
         batch.flush_chain(&table, chain);
     }
     let epoch_in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
@@ -57,9 +71,10 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     let current = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
     let cut = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
-    let mut add = |chain: &str, rule: Rule| {
-        batch.add_rule(&table, chain, &rule.0);
-    };
+    for (chain, rules) in &judges {
+        former.fill(batch, chain, rules);
+    }
+    let mut add = |chain: &str, rule: Rule| put(batch, chain, &rule);
     for side in [Side::In, Side::Out] {
         let chain = side.name("epoch");
         if side == Side::In {
@@ -68,7 +83,6 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
         // Of an error about a flow, it is the kind that is asked first.
         let of_itself = current().ct_bits(CtKey::State, RELATED, 0);
         add(&chain, side.pass(of_itself.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)));
-        judge(ruleset, side, maps).into_iter().for_each(|rule| add(&side.name("judge"), rule));
     }
     add("shut", cut().goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
@@ -76,7 +90,6 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
         add("center_out", center_rule(center, Side::Out));
         add("center_in", center_rule(center, Side::In));
     }
-    former.remove(batch);
 }
 
 /// Finds the outcome and adds the epoch, if that is in force.

@@ -92,7 +92,8 @@ impl Bank {
     }
 }
 
-/// A key, or an inclusive range of keys, with its value. Keys are numbers whose bytes are those that the kernel compares.
+/// A key, or an inclusive range of keys, with its value. Keys are numbers: of marks their own, of all else the number whose bytes
+/// are those that the kernel compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
     first: u128,
@@ -105,8 +106,17 @@ pub(crate) struct Entry {
 pub(crate) struct Map {
     pub(crate) name: &'static str,
     key_bytes: usize,
-    ranges: bool,
+    kind: Kind,
     pub(crate) entries: Vec<Entry>,
+}
+
+/// What the keys of a map are.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    Exact,
+    /// Exact, and one or more numbers in the host's order.
+    Marks,
+    Ranges,
 }
 
 /// How many entries a map may have that is read back: the kernel walks a set from its beginning for every few hundred
@@ -125,15 +135,11 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
     let [networks4, networks6] = [false, true].map(|six| ranges(&of.networks, six, |class| class.0 | CLASSED));
     let [peers4, peers6] = [false, true].map(|six| peers(of, six));
     vec![
-        Map::exact("defaults", 4, defaults(of)),
+        Map::marks("defaults", 1, defaults(of)),
         Map::exact("peers4", 4, peers4),
         Map::exact("peers6", 16, peers6),
-        Map::exact("arriving", 12, arriving(of)),
-        Map::exact(
-            "outbound",
-            8,
-            of.outbound.iter().map(|(key, word)| (number(pair(*key).as_flattened()), valid(*word))),
-        ),
+        Map::marks("arriving", 3, arriving(of)),
+        Map::marks("outbound", 2, of.outbound.iter().map(|(key, word)| (joined(&pair(*key)), valid(*word)))),
         Map::ranges("networks4", 4, networks4),
         Map::ranges("networks6", 16, networks6),
         Map::ranges("tcp", 2, of.tcp.iter().map(ports)),
@@ -150,8 +156,7 @@ pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
 
 /// The default of each direction, for packets that are judged again.
 fn defaults(of: &Ruleset) -> [(u128, u32); 2] {
-    [(Side::In, of.default_in), (Side::Out, of.default_out)]
-        .map(|(side, word)| (number(&(side as u32).to_ne_bytes()), word.0 | FOUND))
+    [(Side::In, of.default_in), (Side::Out, of.default_out)].map(|(side, word)| ((side as u32).into(), word.0 | FOUND))
 }
 
 fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
@@ -163,15 +168,20 @@ fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
 fn arriving(of: &Ruleset) -> impl Iterator<Item = (u128, u32)> {
     let key = |at, both| {
         let [class, service] = pair(both);
-        number([class, service, place(at).to_ne_bytes()].as_flattened())
+        joined(&[class, service, place(at)])
     };
     let own = of.inbound.iter().map(move |(both, word)| (key(Place::Own, *both), valid(*word)));
     let others = of.elsewhere.iter();
     own.chain(others.map(move |((at, class, service), word)| (key(*at, (*class, *service)), valid(*word))))
 }
 
-fn pair((class, service): (Class, Service)) -> [[u8; 4]; 2] {
-    [(class.0 | CLASSED).to_ne_bytes(), service.0.to_ne_bytes()]
+fn pair((class, service): (Class, Service)) -> [u32; 2] {
+    [class.0 | CLASSED, service.0]
+}
+
+/// Marks as one number, which is in the order of the first, then of the second.
+fn joined(marks: &[u32]) -> u128 {
+    marks.iter().fold(0, |number, mark| number << 32 | u128::from(*mark))
 }
 
 fn valid(word: Word) -> u32 {
@@ -225,18 +235,23 @@ impl Map {
     fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
         let entry = |(key, value)| Entry { first: key, last: key, value };
         let mut entries: Vec<Entry> = of.into_iter().map(entry).collect();
-        entries.sort_unstable();
-        Self { name, key_bytes, ranges: false, entries }
+        // Most are given as one or two runs in order.
+        entries.sort();
+        Self { name, key_bytes, kind: Kind::Exact, entries }
+    }
+
+    fn marks(name: &'static str, marks: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
+        Self { kind: Kind::Marks, ..Self::exact(name, 4 * marks, of) }
     }
 
     fn ranges(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = Entry>) -> Self {
-        Self { name, key_bytes, ranges: true, entries: of.into_iter().collect() }
+        Self { name, key_bytes, kind: Kind::Ranges, entries: of.into_iter().collect() }
     }
 
     /// Adds entries to the map's set in a bank.
     pub(crate) fn add(&self, batch: &mut Batch, bank: Bank, entries: &[Entry]) {
         let value = |entry: &Entry| entry.value.to_ne_bytes();
-        let elements: Vec<Element> = match self.ranges {
+        let elements: Vec<Element> = match self.is_of_ranges() {
             true => entries.iter().flat_map(|one| self.range(one, Some(&value(one)))).collect(),
             false => entries.iter().map(|one| Element::key(self.bytes(one.first)).value(value(one))).collect(),
         };
@@ -245,7 +260,7 @@ impl Map {
 
     /// Removes entries from it.
     pub(crate) fn delete(&self, batch: &mut Batch, bank: Bank, entries: &[Entry]) {
-        let elements: Vec<Element> = match self.ranges {
+        let elements: Vec<Element> = match self.is_of_ranges() {
             true => entries.iter().flat_map(|one| self.range(one, None)).collect(),
             false => self.keys(entries),
         };
@@ -266,12 +281,23 @@ impl Map {
     }
 
     fn bytes(&self, key: u128) -> Vec<u8> {
-        key.to_be_bytes().into_iter().skip(16 - self.key_bytes).collect()
+        let bytes = key.to_be_bytes().into_iter().skip(16 - self.key_bytes);
+        if self.kind == Kind::Marks { in_host_order(bytes.collect()) } else { bytes.collect() }
+    }
+
+    fn key(&self, bytes: &[u8]) -> u128 {
+        if self.kind == Kind::Marks { number(&in_host_order(bytes.to_vec())) } else { number(bytes) }
+    }
+
+    /// What an element of an exact map says.
+    pub(crate) fn entry(&self, one: &ElementInfo) -> Entry {
+        let key = self.key(&one.key);
+        Entry { first: key, last: key, value: value_of(one) }
     }
 
     /// Whether its keys are ranges.
     pub(crate) fn is_of_ranges(&self) -> bool {
-        self.ranges
+        self.kind == Kind::Ranges
     }
 
     /// Whether it is too large to be read back.
@@ -282,13 +308,13 @@ impl Map {
     /// What the map's set in a bank holds, in order; nothing where there is none.
     pub(crate) fn held(&self, socket: &mut Socket, bank: Bank) -> Result<Vec<Entry>, Error> {
         let read =
-            socket.elements_as(&table(), &bank.name(self.name), |one| (number(&one.key), !one.end, value_of(&one)));
+            socket.elements_as(&table(), &bank.name(self.name), |one| (self.key(&one.key), !one.end, value_of(&one)));
         let mut read = match read {
             Err(error) if error.is_absent() => return Ok(Vec::new()),
             other => other?,
         };
         read.sort_unstable();
-        Ok(if self.ranges {
+        Ok(if self.is_of_ranges() {
             paired(&read, self.last_key())
         } else {
             read.into_iter().map(|(first, _, value)| Entry { first, last: first, value }).collect()
@@ -312,12 +338,6 @@ impl Map {
 }
 
 impl Entry {
-    /// What an element of an exact map says.
-    pub(crate) fn read(one: &ElementInfo) -> Self {
-        let key = number(&one.key);
-        Self { first: key, last: key, value: value_of(one) }
-    }
-
     /// Whether it stands where another does.
     pub(crate) fn is_at(&self, other: &Self) -> bool {
         (self.first, self.last) == (other.first, other.last)
@@ -344,6 +364,16 @@ fn paired(elements: &[(u128, bool, u32)], last_key: u128) -> Vec<Entry> {
     }
     ranges.extend(open.map(|(first, value)| Entry { first, last: last_key, value }));
     ranges
+}
+
+/// Turns marks from the network's order to the host's, or back.
+fn in_host_order(mut bytes: Vec<u8>) -> Vec<u8> {
+    for mark in bytes.chunks_exact_mut(4) {
+        if cfg!(target_endian = "little") {
+            mark.reverse();
+        }
+    }
+    bytes
 }
 
 fn number(bytes: &[u8]) -> u128 {

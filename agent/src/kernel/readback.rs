@@ -1,12 +1,13 @@
 //! Reading back what was changed: the kernel must hold what came, and nothing of what went.
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use agent_core::Word;
 use nft::{Element, Error, Socket};
 
 use super::apply::Kernel;
 use super::change::{Change, Counters};
-use super::maps::{Bank, Difference, Entry, Map};
+use super::maps::{Bank, Difference, Map};
 use super::rules::table;
 
 /// How many keys are asked for one by one. Where more changed, all is listed: the kernel walks the whole set for that.
@@ -30,7 +31,7 @@ impl Kernel {
     }
 
     /// Whether words that came are counted under their comments, and those of the past not any more.
-    fn is_counted(&mut self, counters: &Counters, wanted: &BTreeMap<Word, String>) -> Result<bool, Error> {
+    fn is_counted(&mut self, counters: &Counters, wanted: &BTreeMap<Word, Arc<str>>) -> Result<bool, Error> {
         let Counters { set, retired, come, .. } = counters;
         if counters.len() > FEW {
             return Ok(self.words(set)? == *wanted);
@@ -50,7 +51,7 @@ fn is_held(socket: &mut Socket, map: &Map, bank: Bank, difference: &Difference) 
     }
     let (set, Difference { gone, come }) = (bank.name(map.name), difference);
     let came = socket.elements_at(&table(), &set, &map.keys(come))?;
-    let came = came.is_some_and(|all| all.iter().map(Entry::read).eq(come.iter().copied()));
+    let came = came.is_some_and(|all| all.iter().map(|one| map.entry(one)).eq(come.iter().copied()));
     // What only has another value now is among what came.
     let gone: Vec<_> = gone.iter().filter(|one| !come.iter().any(|other| one.is_at(other))).copied().collect();
     Ok(came && are_gone(socket, &set, &map.keys(&gone))?)

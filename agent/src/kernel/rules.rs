@@ -49,7 +49,7 @@ pub fn table() -> Table {
 }
 
 /// A rule under construction.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Rule(pub(crate) Vec<Expr>);
 
 impl Rule {

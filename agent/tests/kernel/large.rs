@@ -46,7 +46,9 @@ fn crowd(epoch: u16, entries: u32) -> Ruleset {
     ruleset.networks.push(six);
     for n in 0..5_000 {
         let word = Word::new(Action::Allow, false, 1_000 + n);
-        ruleset.outcomes_in.insert(word, format!("allow rule-{n}, one of five thousand that tell this crowd apart"));
+        ruleset
+            .outcomes_in
+            .insert(word, format!("allow rule-{n}, one of five thousand that tell this crowd apart").into());
         ruleset.inbound.insert((Class(10 + n), TCP), word);
     }
     ruleset

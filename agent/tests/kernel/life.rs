@@ -194,7 +194,7 @@ pub(crate) fn restart(world: &mut World) {
     world.kernel = Kernel::open(STAMP).unwrap();
     assert!(both_pass(&peer, &vm));
     let mut next = open(2, ALLOW, ALLOW);
-    next.outcomes_in.insert(DENY, "deny renamed".to_owned());
+    next.outcomes_in.insert(DENY, "deny renamed".into());
     world.kernel.apply(&next, None).unwrap();
     assert!(both_pass(&peer, &vm));
     assert_eq!((kinds(world), world.count(ALLOW.0)), (vec![], [1, 0]));
@@ -210,7 +210,7 @@ pub(crate) fn difference(world: &mut World) {
     world.kernel.apply(&held, None).unwrap();
     let mut next = Ruleset { epoch: 2, ..held.clone() };
     next.outcomes_in.remove(&DENY);
-    next.outcomes_in.insert(Word::new(agent_core::Action::Deny, false, 900), "deny new".to_owned());
+    next.outcomes_in.insert(Word::new(agent_core::Action::Deny, false, 900), "deny new".into());
     next.peers.retain(|_, class| *class != Class(5));
     next.peers.insert(ip(PEER[0]), Class(2));
     next.inbound.insert((Class(2), crate::rulesets::TCP), ALLOW);

@@ -26,7 +26,7 @@ pub(crate) const PEERS: Class = Class(1);
 /// Everything is denied by the default.
 pub(crate) fn closed(epoch: u16) -> Ruleset {
     let mut outcomes: BTreeMap<_, _> =
-        Builtin::ALL.into_iter().map(|one| (one.word(), format!("deny {}", one.rule()))).collect();
+        Builtin::ALL.into_iter().map(|one| (one.word(), format!("deny {}", one.rule()).into())).collect();
     for (word, comment) in [
         (DENY, "deny d"),
         (REJECT, "reject r"),
@@ -35,7 +35,7 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
         (DEFAULT, "deny default"),
         (UNKNOWN, "deny u"),
     ] {
-        outcomes.insert(word, comment.to_owned());
+        outcomes.insert(word, comment.into());
     }
     let peer = |all: [&str; 2], class| all.map(|ip| (ip.parse::<IpAddr>().unwrap(), class));
     let port = |service| vec![(0..=PORT - 1, REST), (PORT..=PORT, service), (PORT + 1..=u16::MAX, REST)];

@@ -85,7 +85,15 @@ impl Snapshot {
         let own = self.members.binary_search_by(|member| member.name.as_str().cmp(vm)).ok()?;
         let member = self.members.get(own).filter(|member| member.managed)?;
         let mode = if member.mode == Mode::Monitor { Mode::Monitor } else { table.mode };
-        let mut cut = Cut { snapshot: self, table, own, mode, known: HashMap::new(), sets: Distinct::new(alike) };
+        let mut cut = Cut {
+            snapshot: self,
+            table,
+            own,
+            mode,
+            known: HashMap::new(),
+            beyond: HashMap::new(),
+            sets: Distinct::new(alike),
+        };
         let rules = table.rules.iter().filter_map(|resolved| cut.rule(resolved)).collect();
         let detectors = table.detectors.iter().filter_map(|resolved| cut.detector(resolved)).collect();
         let others = self.members.iter().enumerate().filter(|(index, _)| *index != own);
@@ -131,6 +139,8 @@ struct Cut<'a> {
     /// Whether anything acts at this VM.
     mode: Mode,
     known: HashMap<(usize, Option<Key>), Option<u32>>,
+    /// What is known of flows to addresses of no VM, by the rule's ends.
+    beyond: HashMap<(usize, usize), Option<Elsewhere>>,
     sets: Distinct<(Vec<u32>, Vec<Name>), Set>,
 }
 
@@ -212,6 +222,15 @@ impl Cut<'_> {
 
     /// The flows that a rule covers to addresses of no VM, where such a flow can reach one.
     fn elsewhere(&mut self, from: usize, to: usize) -> Option<Elsewhere> {
+        if let Some(known) = self.beyond.get(&(from, to)) {
+            return *known;
+        }
+        let found = self.outside(from, to);
+        self.beyond.insert((from, to), found);
+        found
+    }
+
+    fn outside(&mut self, from: usize, to: usize) -> Option<Elsewhere> {
         let outside = reaching(&self.table.sets.get(to)?.outside);
         if outside == Outside::None {
             return None;
