@@ -46,7 +46,7 @@ mod tests {
     #![allow(clippy::unwrap_used, reason = "a test may fail loudly")]
     use rcgen::{CertificateParams, KeyPair, SigningKey as _};
     use wire::channel::Credentials;
-    use wire::{SealedView, View};
+    use wire::{Seal, View};
 
     use super::*;
 
@@ -65,7 +65,7 @@ mod tests {
                 "rules": [], "default": "allow", "mode": "enforce", "quarantined": false, "record_all": false, "now": 0}}"#
         );
         let view: View = serde_json::from_str(&view).unwrap();
-        let seal = SealedView::new(view, |bytes| key.sign(bytes)).unwrap().seal;
+        let seal = Seal::new(view, |bytes| key.sign(bytes)).unwrap();
         serde_json::to_string(&State { seal: Some(Arc::new(seal)), ..State::default() }).unwrap()
     }
 

@@ -38,13 +38,22 @@ impl SealedView {
     /// # Errors
     /// When signing fails.
     pub fn new<E>(view: View, sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
-        let bytes = proto::View::from(view.clone()).encode_to_vec();
-        let signature = sign(&signed(&bytes))?;
-        Ok(Self { view, seal: Seal { bytes, signature } })
+        let seal = Seal::new(view.clone(), sign)?;
+        Ok(Self { view, seal })
     }
 }
 
 impl Seal {
+    /// Seals a view; `sign` signs with the authority's key.
+    ///
+    /// # Errors
+    /// When signing fails.
+    pub fn new<E>(view: View, sign: impl FnOnce(&[u8]) -> Result<Vec<u8>, E>) -> Result<Self, E> {
+        let bytes = proto::View::from(view).encode_to_vec();
+        let signature = sign(&signed(&bytes))?;
+        Ok(Self { bytes, signature })
+    }
+
     /// The view that was sealed. Whether the seal holds, [`Seal::holds`] tells.
     ///
     /// # Errors

@@ -11,8 +11,7 @@ use policy::{Builtin, End, Services, Verdict, Watch};
 use wire::{View, ViewRule};
 
 use crate::addresses;
-use crate::decide::{self, BySet, Cell, Rules};
-use crate::index::Index;
+use crate::decide::{self, BySet, Cell, Decider, Rules};
 use crate::matrix::{FIRST_CLASS, Matrix};
 use crate::outcome::{Numbering, Outcome};
 use crate::places;
@@ -92,7 +91,8 @@ fn build(
     let services = partition.classes;
     let rules = Rules { view, living, covered: &partition.covered, service_of, services, by_set, shut, watched };
     let matrix = Matrix::of(&rules, &peers, &networks, &targets)?;
-    let mut words = Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: Index::default() };
+    let mut words =
+        Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: vec![None; FORMS * rules.living.len()] };
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
     let outcomes = words.outcomes;
     ruleset.center = view.center;
@@ -161,21 +161,38 @@ pub(crate) struct Words<'a> {
     pub(crate) rules: &'a Rules<'a>,
     numbering: &'a mut Numbering,
     outcomes: BTreeMap<u32, Arc<Outcome>>,
-    known: Index<(Cell, End), Word>,
+    /// Of cells in which one rule decides, as most are.
+    known: Vec<Option<Word>>,
 }
 
 impl Words<'_> {
     /// A cell's word.
     pub(crate) fn word(&mut self, cell: Cell, end: End) -> Result<Word, TooBig> {
-        if let Some(word) = self.known.get(&(cell, end)) {
+        let place = place(cell, end);
+        if let Some(word) = place.and_then(|place| *self.known.get(place)?) {
             return Ok(word);
         }
         let outcome = self.rules.outcome(cell, end);
         let (number, outcome) = self.numbering.number(outcome).ok_or_else(no_number)?;
         let word = outcome.word(number);
         self.outcomes.insert(number, outcome);
-        self.known.insert((cell, end), word);
+        if let Some(known) = place.and_then(|place| self.known.get_mut(place)) {
+            *known = Some(word);
+        }
         Ok(word)
+    }
+}
+
+/// How many cells there are in which one rule decides: watched or not, at either end.
+const FORMS: usize = 4;
+
+/// Where the word of such a cell stands among those known.
+fn place(cell: Cell, end: End) -> Option<usize> {
+    match cell.decider {
+        Decider::Rule(rule) if cell.would == cell.decider => {
+            Some(FORMS * rule + 2 * usize::from(cell.watched) + usize::from(end == End::Source))
+        }
+        Decider::Rule(_) | Decider::Builtin(_) | Decider::End => None,
     }
 }
 

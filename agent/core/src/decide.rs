@@ -30,7 +30,7 @@ pub(crate) struct Rules<'a> {
 }
 
 /// Which rule decides: an index into the living rules, a built-in rule, or the policy's end.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Decider {
     /// A rule.
     Rule(usize),
@@ -41,7 +41,7 @@ pub(crate) enum Decider {
 }
 
 /// What one (class of peers, service class) gets in one direction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Cell {
     /// Who decides.
     pub(crate) decider: Decider,

@@ -17,7 +17,7 @@ use nft::{Batch, Element, Error, read_counters};
 use super::apply::Kernel;
 use super::egress;
 use super::living::{self, Former};
-use super::maps::{Difference, Entry, InForce, Map, maps};
+use super::maps::{Difference, Entry, InForce, Map, difference, maps};
 use super::rules::table;
 use super::skeleton::COUNTERS;
 
@@ -54,17 +54,14 @@ pub(super) struct Counters {
 
 impl Counters {
     fn of(set: &'static str, new: &BTreeMap<Word, Arc<str>>, held: &BTreeMap<Word, Arc<str>>) -> Self {
-        let key = |(word, _): (&Word, &Arc<str>)| Element::key(word.0.to_ne_bytes());
-        let gone = |renamed: bool| {
-            held.iter()
-                .filter(move |(word, comment)| new.get(word).map(|new| new != *comment) == renamed.then_some(true))
-        };
-        let come = new.iter().filter(|(word, comment)| held.get(word) != Some(comment));
+        let key = |word: &Word| Element::key(word.0.to_ne_bytes());
+        let (gone, come) = difference(held.iter(), new.iter());
+        let (renamed, retired): (Vec<_>, Vec<_>) = gone.into_iter().partition(|(word, _)| new.contains_key(word));
         Self {
             set,
-            retired: gone(false).map(key).collect(),
-            renamed: gone(true).map(key).collect(),
-            come: come.map(|one| key(one).comment(one.1)).collect(),
+            retired: retired.iter().map(|(word, _)| key(word)).collect(),
+            renamed: renamed.iter().map(|(word, _)| key(word)).collect(),
+            come: come.iter().map(|(word, comment)| key(word).comment(comment)).collect(),
         }
     }
 

@@ -323,16 +323,22 @@ impl Map {
 
     /// What leads from what is held to what shall be.
     pub(crate) fn difference(&self, held: &[Entry]) -> Difference {
-        let (mut old, mut new) = (held.iter().copied().peekable(), self.entries.iter().copied().peekable());
-        let mut difference = Difference::default();
-        loop {
-            match (old.peek(), new.peek()) {
-                (Some(one), Some(other)) if one == other => drop((old.next(), new.next())),
-                (Some(one), Some(other)) if one < other => difference.gone.extend(old.next()),
-                (_, Some(_)) => difference.come.extend(new.next()),
-                (Some(_), None) => difference.gone.extend(old.next()),
-                (None, None) => return difference,
-            }
+        let (gone, come) = difference(held.iter().copied(), self.entries.iter().copied());
+        Difference { gone, come }
+    }
+}
+
+/// What is among the old alone, and what among the new alone; both are in order.
+pub(crate) fn difference<T: Ord>(old: impl Iterator<Item = T>, new: impl Iterator<Item = T>) -> (Vec<T>, Vec<T>) {
+    let (mut old, mut new) = (old.peekable(), new.peekable());
+    let (mut gone, mut come) = (Vec::new(), Vec::new());
+    loop {
+        match (old.peek(), new.peek()) {
+            (Some(one), Some(other)) if one == other => drop((old.next(), new.next())),
+            (Some(one), Some(other)) if one < other => gone.extend(old.next()),
+            (_, Some(_)) => come.extend(new.next()),
+            (Some(_), None) => gone.extend(old.next()),
+            (None, None) => return (gone, come),
         }
     }
 }

@@ -8,7 +8,7 @@ use futures::stream::{self, Stream};
 use policy::Name;
 use tokio::sync::{mpsc, watch};
 use tonic::Status;
-use wire::{FromCenter, SealedView, proto};
+use wire::{FromCenter, Seal, proto};
 
 use crate::hub::{Hub, now};
 use crate::model::Snapshot;
@@ -61,8 +61,8 @@ impl<S: Store> Outgoing<S> {
         if !due.seals {
             return Some(FromCenter::View(Box::new(view)).into());
         }
-        match SealedView::new(view, |bytes| self.hub.authority.sign(bytes)) {
-            Ok(sealed) => Some(FromCenter::Sealed(Box::new(sealed)).into()),
+        match Seal::new(view, |bytes| self.hub.authority.sign(bytes)) {
+            Ok(seal) => Some(seal.into()),
             Err(error) => {
                 tracing::error!(vm = %due.vm, %error, "a view was not sealed and does not go out");
                 None

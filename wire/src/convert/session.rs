@@ -123,6 +123,13 @@ impl From<SealedView> for proto::SealedView {
     }
 }
 
+impl From<Seal> for proto::FromCenter {
+    /// A view that the center has no more use for.
+    fn from(Seal { bytes, signature }: Seal) -> Self {
+        Self { message: Some(Center::Sealed(proto::SealedView { view: bytes, signature })) }
+    }
+}
+
 impl TryFrom<proto::SealedView> for SealedView {
     type Error = DecodeError;
 
