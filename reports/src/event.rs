@@ -4,6 +4,7 @@ use policy::{End, Family};
 use serde::{Deserialize, Serialize};
 
 use crate::delays::Delays;
+use crate::diagnosis::Blame;
 use crate::topology::Topology;
 
 /// The version of the stream's format that this build writes, and the newest that it reads.
@@ -242,6 +243,9 @@ pub struct Finding {
     pub line: usize,
     /// The evidence in words, for people.
     pub detail: String,
+    /// Where the cause lies; `None` where the evidence does not tell, and in the recordings of older builds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub diagnosis: Option<Blame>,
 }
 
 /// Figures of a step.

@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use policy::Family;
 use serde::Serialize;
 
+use crate::diagnosis::Blame;
 use crate::event::{Event, Finding, FindingKind, ScenarioOutcome, Side};
 use crate::run::{Run, Scenario, Totals};
 
@@ -66,6 +67,8 @@ struct FindingObject<'a> {
     observed: Option<&'a Side>,
     line: usize,
     detail: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    diagnosis: Option<Blame>,
 }
 
 impl<'a> ScenarioObject<'a> {
@@ -83,8 +86,8 @@ impl<'a> ScenarioObject<'a> {
 
 impl<'a> FindingObject<'a> {
     fn of(finding: &'a Finding) -> Self {
-        let Finding { kind, step, expectation, source, destination, service, family, expected, observed, line, detail } =
-            finding;
+        let Finding { kind, step, expectation, source, destination, service, family, .. } = finding;
+        let Finding { expected, observed, line, detail, diagnosis, .. } = finding;
         Self {
             kind: *kind,
             step,
@@ -97,6 +100,7 @@ impl<'a> FindingObject<'a> {
             observed: observed.as_ref(),
             line: *line,
             detail,
+            diagnosis: *diagnosis,
         }
     }
 }

@@ -7,6 +7,7 @@
 mod causes;
 mod compare;
 pub mod delays;
+pub mod diagnosis;
 pub mod event;
 mod explain;
 mod github;

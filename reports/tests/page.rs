@@ -84,6 +84,7 @@ fn finding(cell: &Cell, detail: &str) -> Finding {
         observed: Some(cell.observed.clone()),
         line: 9,
         detail: detail.to_owned(),
+        diagnosis: None,
     }
 }
 

@@ -21,6 +21,8 @@ pub enum Kind {
     InventedRecords,
     /// Later generations are acknowledged, and never reach the kernel.
     AcksBeforeCommit,
+    /// Later generations are acknowledged before they reach the kernel.
+    AcksEarly,
     /// What should be answered is dropped in silence, and reported as such.
     RejectAsDeny,
     /// Allowed flows are not reported where they should be.
@@ -58,7 +60,7 @@ pub enum Kind {
 }
 
 /// Each kind with the finding (a word of the judge) that it must bring about where it shows.
-pub const EXPECTED: [(Kind, &str); 26] = [
+pub const EXPECTED: [(Kind, &str); 27] = [
     (Kind::FirstRuleDropped, "leak"),
     (Kind::DirectionSwapped, "overblock"),
     (Kind::DefaultAllow, "leak"),
@@ -68,6 +70,7 @@ pub const EXPECTED: [(Kind, &str); 26] = [
     (Kind::WrongEnd, "misplaced"),
     (Kind::InventedRecords, "phantom"),
     (Kind::AcksBeforeCommit, "late"),
+    (Kind::AcksEarly, "late"),
     (Kind::RejectAsDeny, "wrong-action"),
     (Kind::AllowUnlogged, "unreported"),
     (Kind::GenerationStale, "late"),

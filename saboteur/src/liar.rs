@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use agent::Edge;
 use agent_core::{Builtin, Place, Ruleset};
@@ -25,6 +26,8 @@ pub struct Liar {
     view: Option<View>,
     /// The first ruleset made from a view.
     ruleset: Option<Arc<Ruleset>>,
+    /// The epoch that is to be late, and since when.
+    late: Option<(u16, Instant)>,
     /// A view came; rulesets from then on are made from views.
     ruled: bool,
     /// The generation of the first view of this life.
@@ -37,11 +40,25 @@ pub struct Liar {
     told: u64,
 }
 
+/// By how much an acknowledgement may be early.
+const EARLY: Duration = Duration::from_millis(500);
+
 impl Liar {
     /// One who lies in this way; `lived`: a life was before this one, and kept a policy.
     #[must_use]
     pub fn new(kind: Kind, lived: bool) -> Self {
-        Self { kind, lived, view: None, ruleset: None, ruled: false, begun: 0, greetings: 0, acked: 0, told: 0 }
+        Self {
+            kind,
+            lived,
+            view: None,
+            ruleset: None,
+            late: None,
+            ruled: false,
+            begun: 0,
+            greetings: 0,
+            acked: 0,
+            told: 0,
+        }
     }
 
     fn is(&self, kind: Kind) -> bool {
@@ -53,7 +70,7 @@ impl Liar {
         let untold = self.is(Kind::ReportSilenced) && is_interception(&record)
             || self.is(Kind::AllowUnlogged) && record.kind == What::Allow
             || self.is(Kind::CountsUntold) && record.kind == What::Suppressed
-            || self.is(Kind::TamperUntold) && record.kind == What::Tamper;
+            || (self.is(Kind::TamperUntold) || self.is(Kind::AcksEarly)) && record.kind == What::Tamper;
         if untold {
             return Vec::new();
         }
@@ -94,6 +111,7 @@ impl Liar {
             Kind::InventedRecords,
             Kind::CountsUntold,
             Kind::TamperUntold,
+            Kind::AcksEarly,
             Kind::ToldTwice,
         ];
         retelling.contains(&self.kind)
@@ -106,6 +124,22 @@ impl Liar {
         self.acked = self.acked.max(ack.generation);
         let unseen = unseen.map(|generation| Ack { generation, result: AckResult::InForce });
         unseen.chain([ack]).map(FromAgent::Ack).collect()
+    }
+
+    /// The first ruleset until a later one has been acknowledged for a while; then somebody seems to have touched the
+    /// tables, and the later one is put in force in the course of their repair.
+    fn early(&mut self, wanted: Arc<Ruleset>) -> Arc<Ruleset> {
+        let first = Arc::clone(self.ruleset.get_or_insert_with(|| Arc::clone(&wanted)));
+        match self.late {
+            Some((epoch, since)) if epoch == wanted.epoch && since.elapsed() >= EARLY => wanted,
+            Some((epoch, _)) if epoch == wanted.epoch => first,
+            Some(_) | None if wanted.epoch == first.epoch => first,
+            Some(_) | None => {
+                self.late = Some((wanted.epoch, Instant::now()));
+                std::thread::spawn(touch);
+                first
+            }
+        }
     }
 
     /// Takes from a view, or gives it, what its rules should not have.
@@ -170,6 +204,9 @@ impl Edge for Liar {
         if self.is(Kind::AcksBeforeCommit) && self.ruled && has_rules {
             return Arc::clone(self.ruleset.get_or_insert(shared));
         }
+        if self.is(Kind::AcksEarly) && self.ruled && has_rules {
+            return self.early(shared);
+        }
         if self.is(Kind::BornOpen) && !self.ruled {
             (ruleset.default_in, ruleset.default_out) = (Builtin::Center.word(), Builtin::Center.word());
         }
@@ -199,6 +236,17 @@ impl Edge for Liar {
             }
             FromAgent::Heartbeat | FromAgent::Addresses(_) | FromAgent::Suspension(_) => vec![message],
         }
+    }
+}
+
+/// Puts a chain into the agent's table, once a ruleset has been late for long enough.
+fn touch() {
+    std::thread::sleep(EARLY);
+    let mut batch = nft::Batch::new();
+    batch.add_chain(&agent::kernel::table(), "touched");
+    let touched = nft::Socket::open().and_then(|mut socket| batch.commit(&mut socket));
+    if let Err(error) = touched {
+        tracing::warn!("cannot touch the table: {error}");
     }
 }
 

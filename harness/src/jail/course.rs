@@ -154,12 +154,15 @@ impl Course<'_, '_> {
                 self.pending.push_front(seen);
                 break;
             }
-            let (cells, findings) = judge_step(&seen.step, &seen.observation);
+            let (cells, mut findings) = judge_step(&seen.step, &seen.observation);
             self.findings += findings.len();
             // Of a step that had to wait, nothing is left on the wires.
             let is_newest = self.pending.is_empty();
             if let Some(keep) = self.keep.as_ref().filter(|_| is_newest && !findings.is_empty()) {
                 keep.step(world, &seen.step, &findings);
+            }
+            if is_newest {
+                world.look_again(&seen.step, &mut findings);
             }
             let pause = self.order.pause.as_ref().filter(|_| is_newest && !findings.is_empty());
             self.speaker.tell(Event::StepFinished {

@@ -9,6 +9,7 @@
 mod agents;
 mod compare;
 mod detail;
+mod diagnosis;
 mod event;
 mod outcome;
 mod session;
@@ -20,6 +21,7 @@ use reports::event::{Cell, Finding, FindingKind, Word};
 use crate::evidence::{Evidence, Testimony};
 use crate::plan::{Decision, Ends, PlannedCell, ends};
 
+pub(crate) use diagnosis::seen_again;
 pub use session::judge_session;
 pub use step::{judge_step, never_ran, without_expectations};
 
@@ -57,7 +59,11 @@ fn verdict(cell: &PlannedCell, evidence: &Evidence) -> (Cell, Vec<Finding>) {
     };
     let faults = compare::faults(cell, evidence, &seen);
     let finding = |fault: Fault| {
-        cell.finding(fault.kind, Some(observed.clone()), format!("{}\n{}", fault.why, detail::of(evidence)))
+        let cause = diagnosis::of(fault.kind, cell, evidence, &seen);
+        let detail = format!("{}\n{}", fault.why, detail::of(evidence));
+        let mut finding = cell.finding(fault.kind, Some(observed.clone()), detail);
+        cause.iter().for_each(|(cause, why)| finding.diagnose(*cause, why));
+        finding
     };
     (shown, faults.into_iter().map(finding).collect())
 }

@@ -43,6 +43,7 @@ pub fn judge_session(session: &PlannedSession, evidence: &SessionEvidence) -> (C
         observed: Some(observed.clone()),
         line: session.origin.line,
         detail: format!("{}\n{}", fault.why, detail(evidence)),
+        diagnosis: None,
     };
     let findings = faults.into_iter().map(finding).collect();
     (cell, findings)

@@ -4,7 +4,7 @@ use policy::{Builtin, Name};
 use reports::event::{Cell, Finding, FindingKind};
 use wire::{Kind, Record};
 
-use super::{event, judge, judge_session};
+use super::{diagnosis, event, judge, judge_session};
 use crate::evidence::{Evidence, Observation, Probe, Undone};
 use crate::plan::{PlannedCell, PlannedStep};
 use crate::scenario::Scenario;
@@ -44,6 +44,7 @@ pub fn judge_step(step: &PlannedStep, seen: &Observation) -> (Vec<Cell>, Vec<Fin
     findings.extend(step.events.iter().filter_map(|expectation| event::judge(step, expectation, seen)));
     findings.extend(seen.strays.iter().filter_map(|record| stray(step, record)));
     findings.extend(seen.undone.iter().map(|undone| otherwise(step, undone)));
+    diagnosis::complete(&mut findings);
     (cells, findings)
 }
 
@@ -94,6 +95,7 @@ pub(super) fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Fin
         observed: None,
         line: step.line,
         detail,
+        diagnosis: None,
     }
 }
 
@@ -160,5 +162,6 @@ pub fn without_expectations(scenario: &Scenario) -> Option<Finding> {
         observed: None,
         line: scenario.steps.first().map_or(1, |step| step.line),
         detail: "the scenario expects nothing".to_owned(),
+        diagnosis: None,
     })
 }

@@ -161,6 +161,7 @@ impl PlannedCell {
             observed,
             line: self.origin.line,
             detail,
+            diagnosis: None,
         }
     }
 }

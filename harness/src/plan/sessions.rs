@@ -166,6 +166,7 @@ fn put(session: &mut PlannedSession, expectation: &Expectation, claim: &SessionC
             detail: format!("the scenario and the oracle differ: by the policy this session is {}", words(&observed)),
             observed: Some(observed),
             line: expectation.line,
+            diagnosis: None,
         }
     })
 }

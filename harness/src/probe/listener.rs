@@ -20,7 +20,11 @@ pub(crate) type Place = (IpAddr, FlowService);
 
 /// The listeners for TCP and UDP.
 #[derive(Debug, Default)]
-pub(crate) struct Listeners(HashMap<Place, Listener>);
+pub(crate) struct Listeners {
+    all: HashMap<Place, Listener>,
+    /// They answer nothing.
+    pub(crate) mute: bool,
+}
 
 #[derive(Debug)]
 enum Listener {
@@ -31,7 +35,7 @@ enum Listener {
 impl Listeners {
     /// Makes sure that a station listens at a place.
     pub(crate) fn open(&mut self, station: &Station, place: Place) -> io::Result<()> {
-        match self.0.entry(place) {
+        match self.all.entry(place) {
             Entry::Occupied(_) => Ok(()),
             Entry::Vacant(vacant) => {
                 vacant.insert(station.enter(|| Listener::open(place)).map_err(io::Error::other)??);
@@ -42,21 +46,21 @@ impl Listeners {
 
     /// Closes the listeners of an address.
     pub(crate) fn close(&mut self, address: IpAddr) {
-        self.0.retain(|(own, _), _| *own != address);
+        self.all.retain(|(own, _), _| *own != address);
     }
 
     /// Takes what has come to a place, answers it, and says whose questions it was.
     pub(crate) fn serve(&mut self, place: Place) -> Vec<u64> {
-        match self.0.get_mut(&place) {
-            Some(Listener::Tcp { socket, open }) => serve_tcp(socket, open),
-            Some(Listener::Udp(socket)) => serve_udp(socket),
+        match self.all.get_mut(&place) {
+            Some(Listener::Tcp { socket, open }) => serve_tcp(socket, open, self.mute),
+            Some(Listener::Udp(socket)) => serve_udp(socket, self.mute),
             None => Vec::new(),
         }
     }
 
     /// Hands over the connection of one client, for a session that keeps it.
     pub(crate) fn accept(&mut self, place: Place, client: SocketAddr) -> Option<TcpStream> {
-        match self.0.get_mut(&place) {
+        match self.all.get_mut(&place) {
             Some(Listener::Tcp { socket, open }) => {
                 accept_all(socket, open);
                 let at = open.iter().position(|stream| stream.peer_addr().is_ok_and(|peer| peer == client))?;
@@ -106,13 +110,13 @@ fn accept_all(socket: &TcpListener, open: &mut Vec<TcpStream>) {
     }
 }
 
-fn serve_tcp(socket: &TcpListener, open: &mut Vec<TcpStream>) -> Vec<u64> {
+fn serve_tcp(socket: &TcpListener, open: &mut Vec<TcpStream>, mute: bool) -> Vec<u64> {
     accept_all(socket, open);
     let mut delivered = Vec::new();
     open.retain_mut(|stream| match read_question(stream) {
         Reading::Asked(id) => {
             delivered.push(id);
-            stream.write_all(&nonce::answer(id)).is_ok()
+            mute || stream.write_all(&nonce::answer(id)).is_ok()
         }
         Reading::Nothing => true,
         Reading::Closed => {
@@ -140,7 +144,7 @@ fn read_question(stream: &mut TcpStream) -> Reading {
     }
 }
 
-fn serve_udp(socket: &UdpSocket) -> Vec<u64> {
+fn serve_udp(socket: &UdpSocket, mute: bool) -> Vec<u64> {
     let mut delivered = Vec::new();
     for _ in 0..MOST_AT_ONCE {
         let mut buffer = [0; 64];
@@ -148,8 +152,10 @@ fn serve_udp(socket: &UdpSocket) -> Vec<u64> {
             Ok((length, from)) => {
                 let Some(id) = nonce::asked(&buffer[..length]) else { continue };
                 delivered.push(id);
-                // A lost answer shows as one: the client then hears nothing.
-                let _ = socket.send_to(&nonce::answer(id), from);
+                if !mute {
+                    // A lost answer shows as one: the client then hears nothing.
+                    let _ = socket.send_to(&nonce::answer(id), from);
+                }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
             // An ICMP error for an earlier answer; the next look reads on.

@@ -78,6 +78,7 @@ impl Prober {
 
     /// Makes the listeners and markers that probes need. Done before anything is measured or sent.
     pub(crate) fn prepare(&mut self, lab: &Lab, probes: &[Probe]) -> Result<(), String> {
+        self.listeners.mute = false;
         for probe in probes {
             self.listen(lab, probe)
                 .map_err(|error| format!("listen for {} on {}: {error}", describe(probe.service), probe.destination))?;

@@ -22,6 +22,7 @@ mod publish;
 mod raise;
 mod raw;
 mod sabotage;
+mod second;
 mod soon;
 mod standing;
 mod tamper;

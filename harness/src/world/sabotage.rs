@@ -17,8 +17,14 @@ const VICTIM: &str = "liar";
 pub enum Sabotage {
     /// No listener listens.
     DeadListener,
+    /// Listeners take what comes, and answer nothing.
+    MuteListener,
     /// No path leads from the VM `liar` to any other VM.
     NoRoute,
+    /// The VM `liar` loses its link.
+    LinkDown,
+    /// The tap at the VM `liar` sees nothing.
+    DeafTap,
     /// What is to be cut stays whole.
     WholePaths,
     /// A VM that sends from the first has its network before its agent.
@@ -35,7 +41,10 @@ impl FromStr for Sabotage {
     fn from_str(text: &str) -> Result<Self, String> {
         match text {
             "dead-listener" => Ok(Self::DeadListener),
+            "mute-listener" => Ok(Self::MuteListener),
             "no-route" => Ok(Self::NoRoute),
+            "link-down" => Ok(Self::LinkDown),
+            "deaf-tap" => Ok(Self::DeafTap),
             "whole-paths" => Ok(Self::WholePaths),
             "born-wired" => Ok(Self::BornWired),
             "open-ports" => Ok(Self::OpenPorts),
@@ -56,13 +65,26 @@ impl World {
                 self.prober.unaware = true;
                 self.lab.cut(Cut::Silent { one, other }).map(drop).map_err(|error| error.to_string())
             }
+            Some(Sabotage::LinkDown) => {
+                self.prober.unaware = true;
+                self.lab.cut(Cut::LinkDown(VICTIM.to_owned())).map(drop).map_err(|error| error.to_string())
+            }
+            Some(Sabotage::DeafTap) => {
+                self.taps.close(VICTIM);
+                Ok(())
+            }
             Some(Sabotage::FrozenAgent) => {
                 let victim = self.agents.iter().find(|(vm, _)| vm.as_str() == VICTIM);
                 victim.map_or(Ok(()), |(_, agent)| agent.freeze()).map_err(|error| format!("freeze an agent: {error}"))
             }
-            Some(Sabotage::DeadListener | Sabotage::WholePaths | Sabotage::OpenPorts | Sabotage::BornWired) | None => {
-                Ok(())
-            }
+            Some(
+                Sabotage::DeadListener
+                | Sabotage::MuteListener
+                | Sabotage::WholePaths
+                | Sabotage::OpenPorts
+                | Sabotage::BornWired,
+            )
+            | None => Ok(()),
         }
     }
 
@@ -71,5 +93,6 @@ impl World {
         if self.programs.sabotage == Some(Sabotage::DeadListener) {
             probes.iter().for_each(|probe| self.prober.listeners.close(probe.destination_address));
         }
+        self.prober.listeners.mute = self.programs.sabotage == Some(Sabotage::MuteListener);
     }
 }

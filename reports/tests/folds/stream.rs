@@ -41,6 +41,7 @@ pub(crate) fn finding(kind: FindingKind, cell: &Cell, expectation: &str) -> Find
         line: 17,
         detail: "delivered and answered; no record from hr-1\nthe counter of `hr-reads-no-ledgers` did not rise"
             .to_owned(),
+        diagnosis: None,
     }
 }
 
@@ -57,6 +58,7 @@ fn unmet() -> Finding {
         observed: None,
         line: 21,
         detail: "the agent is online".to_owned(),
+        diagnosis: None,
     }
 }
 
