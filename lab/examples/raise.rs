@@ -1,0 +1,49 @@
+//! Raises a lab of so many stations on one host, each with one address; says `built` when it stands, and takes it down when
+//! its input ends. For `scripts/bench-lab`.
+#![allow(clippy::print_stdout, reason = "what it says is its purpose")]
+
+use std::error::Error;
+use std::io::{Read as _, stdin};
+use std::net::{IpAddr, Ipv4Addr};
+use std::process::ExitCode;
+
+use lab::{Lab, Neighbours, Plan, Ports, StationSpec, jail};
+
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    match arguments.get(1).map(String::as_str) {
+        Some("jail") => Ok(jail::enter(|_| match inside(&arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                println!("{error}");
+                ExitCode::FAILURE
+            }
+        })?),
+        Some(count) => {
+            let status = jail::start(&["jail", count])?.process.wait()?;
+            Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
+        None => Err("how many stations?".into()),
+    }
+}
+
+fn inside(arguments: &[String]) -> Result<(), Box<dyn Error>> {
+    let count: u32 = arguments.get(2).ok_or("how many stations?")?.parse()?;
+    let station = |number: u32| StationSpec {
+        name: format!("vm-{number}"),
+        host: "h1".to_owned(),
+        addresses: vec![IpAddr::V4(Ipv4Addr::from(u32::from(Ipv4Addr::new(10, 98, 0, 0)) + number))],
+    };
+    let plan = Plan {
+        hosts: vec!["h1".to_owned()],
+        stations: (1..=count).map(station).collect(),
+        // As the others do it.
+        neighbours: Neighbours::Learned,
+        ports: Ports::Open,
+    };
+    let lab = Lab::raise(&plan)?;
+    println!("built");
+    let _ended = stdin().read(&mut [0]);
+    drop(lab);
+    Ok(())
+}
