@@ -9,6 +9,7 @@ use crate::demo::DemoArgs;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::partition::Partition;
+use crate::schema::SchemaArgs;
 
 /// The most times that a scenario runs in one run.
 pub(crate) const MOST_REPEATS: u32 = 1000;
@@ -44,6 +45,8 @@ pub(crate) enum Command {
     Reach(ReachArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(SchemaArgs),
     /// Render the reports of a recorded run again
     Report {
         #[command(subcommand)]
