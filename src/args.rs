@@ -9,6 +9,8 @@ use crate::demo::DemoArgs;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::partition::Partition;
+use crate::schema::SchemaArgs;
+use crate::shells::{CompletionsArgs, ManArgs};
 
 /// The most times that a scenario runs in one run.
 pub(crate) const MOST_REPEATS: u32 = 1000;
@@ -44,6 +46,8 @@ pub(crate) enum Command {
     Reach(ReachArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
+    /// Print the JSON Schema of a kind of file, for editors
+    Schema(SchemaArgs),
     /// Render the reports of a recorded run again
     Report {
         #[command(subcommand)]
@@ -60,6 +64,10 @@ pub(crate) enum Command {
     },
     /// The control center
     Center(CenterArgs),
+    /// Print a script by which a shell completes this command
+    Completions(CompletionsArgs),
+    /// Write the manual pages of this command
+    Man(ManArgs),
     /// The process that holds a scenario's world (started by `run`)
     #[command(hide = true)]
     Jail,

@@ -22,6 +22,8 @@ mod recorded;
 mod render;
 mod rerun;
 mod run;
+mod schema;
+mod shells;
 mod tellers;
 mod why;
 
@@ -54,6 +56,9 @@ fn outcome(command: Command) -> Outcome {
         Command::Why(args) => why::why(&args),
         Command::Reach(args) => reach::reach(&args),
         Command::Check(args) => check::check(&args),
+        Command::Schema(args) => Ok(schema::schema(&args)),
+        Command::Completions(args) => Ok(shells::completions(&args)),
+        Command::Man(args) => shells::man(&args),
         Command::Report { command: ReportCommand::Render(args) } => render::render(&args),
         Command::Report { command: ReportCommand::Merge(args) } => merge::merge(&args),
         Command::Lab(args) => lab::lab(args),

@@ -80,7 +80,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 54] = [
+    let rows: [(&str, i32, &[&str]); 57] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -128,6 +128,9 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("report render absent --baseline absent", 2, &["another form than --format html"]),
         ("report render absent --format html --baseline absent", 2, &["cannot open the recording"]),
         ("report render --help", 0, &["Examples:", "--baseline", "markdown", "tap", "github"]),
+        ("schema policy", 0, &["\"const\": \"policy/v1\"", "2020-12"]),
+        ("schema scenario", 0, &["\"const\": \"scenario/v1\""]),
+        ("schema", 2, &["<KIND>"]),
         ("agent status --state absent", 3, &["cannot "]),
         ("agent suspend --for 10m --state absent", 3, &["cannot ask the agent at absent/control.sock"]),
         ("agent suspend --for 25h --state absent", 2, &["a time from 1s to 24h"]),

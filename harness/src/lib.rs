@@ -9,6 +9,7 @@ pub mod plan;
 mod probe;
 pub mod run;
 pub mod scenario;
+pub mod schema;
 pub mod state;
 mod witness;
 mod world;

@@ -7,6 +7,7 @@ mod detect;
 mod flow;
 mod icmp;
 mod inventory;
+pub mod keys;
 mod name;
 mod parse;
 mod problem;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 /// The longest name, in bytes.
-pub(crate) const LONGEST: usize = 400;
+pub const LONGEST: usize = 400;
 
 /// A name: `[a-z0-9][a-z0-9._-]*`, at most 400 characters. Cheap to clone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

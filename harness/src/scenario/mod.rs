@@ -7,7 +7,7 @@ mod crafted;
 mod expect;
 mod flooding;
 mod publication;
-mod read;
+pub(crate) mod read;
 pub(crate) mod soon;
 mod step;
 mod topology;

@@ -6,13 +6,19 @@ use super::rule::Context;
 use crate::yaml::{Entry, Fields, Node, Text};
 use crate::{Detector, Problem, Problems, Response, Selector, Watch, did_you_mean, yaml};
 
-const KNOWN: [&str; 9] = ["name", "scan", "sweep", "flood", "volume", "from", "to", "then", "for"];
-const WATCHES: [&str; 4] = ["scan", "sweep", "flood", "volume"];
+/// The keys of a detector.
+pub const KNOWN: [&str; 9] = ["name", "scan", "sweep", "flood", "volume", "from", "to", "then", "for"];
+/// What a detector can watch, of which it watches one.
+pub const WATCHES: [&str; 4] = ["scan", "sweep", "flood", "volume"];
+/// What each of these counts.
+pub const UNITS: [&str; 4] = ["ports", "peers", "connections", "bytes"];
+/// What is done about it; the first is over at once.
+pub const RESPONSES: [&str; 3] = ["alert", "intercept", "quarantine"];
 
 /// Each has tables of its own in every agent where it holds.
-const MOST: usize = 16;
+pub const MOST: usize = 16;
 /// Fewer than two is no pattern; more than this an agent does not keep of one source.
-const COUNTS: std::ops::RangeInclusive<u64> = 2..=10_000;
+pub const COUNTS: std::ops::RangeInclusive<u64> = 2..=10_000;
 /// A thousand tebibytes.
 const BYTES: std::ops::RangeInclusive<u64> = 1..=1 << 50;
 const WITHIN: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(3600));
@@ -91,12 +97,8 @@ fn of_vms(fields: &Fields<'_>, volume: &Entry, from: Option<&Selector>, problems
 }
 
 fn watch(entry: &Entry, problems: &mut Problems) -> Option<(Watch, Duration)> {
-    let unit = match entry.key.as_str() {
-        "scan" => "ports",
-        "sweep" => "peers",
-        "flood" => "connections",
-        _ => "bytes",
-    };
+    let mut units = WATCHES.iter().zip(UNITS);
+    let unit = units.find(|(watch, _)| **watch == entry.key.as_str()).map_or("bytes", |(_, unit)| unit);
     let bounds = if unit == "bytes" { WITHIN_VOLUME } else { WITHIN };
     let fields = Fields::of(&entry.value, entry.key.as_str(), &[unit, "within"], problems)?;
     let number = fields.require(unit, problems).and_then(|node| number(node, unit, problems));
@@ -151,8 +153,9 @@ type Made = fn(Duration) -> Response;
 
 /// `then`, and the `for` that belongs to it.
 fn then(fields: &Fields<'_>, problems: &mut Problems) -> Option<Response> {
+    let [alert, intercept, quarantine] = RESPONSES;
     let words: [(&str, Made); 3] =
-        [("alert", |_| Response::Alert), ("intercept", Response::Intercept), ("quarantine", Response::Quarantine)];
+        [(alert, |_| Response::Alert), (intercept, Response::Intercept), (quarantine, Response::Quarantine)];
     let response = fields.require("then", problems).and_then(|node| yaml::word(node, &words, problems));
     let span = fields.entry("for").map(|entry| entry.key.span());
     let time = fields.get("for").map(|node| duration(node, FOR, problems));

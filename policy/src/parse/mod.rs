@@ -1,13 +1,13 @@
 //! The text form of a policy, `policy/v1`: all mistakes at once, each at its place.
 
 mod define;
-mod detect;
+pub(crate) mod detect;
 mod groups;
 mod lex;
 mod outage;
-mod rule;
-mod selector;
-mod service;
+pub(crate) mod rule;
+pub(crate) mod selector;
+pub(crate) mod service;
 mod services;
 
 use std::collections::BTreeMap;
@@ -25,7 +25,11 @@ use crate::{Action, Errors, Mode, Name, Outage, Policy, Problem, Problems, Rule,
 /// What the first key of a policy file says.
 pub const VERSION: &str = "policy/v1";
 
-const KNOWN: [&str; 9] = ["eastwest", "services", "groups", "rules", "default", "outage", "mode", "owns", "detect"];
+/// The keys of a policy.
+pub const KNOWN: [&str; 9] = ["eastwest", "services", "groups", "rules", "default", "outage", "mode", "owns", "detect"];
+/// What a flow gets that no rule matches.
+pub const DEFAULTS: [(&str, Action); 3] =
+    [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
 
 /// Reads a policy file; `source_name` is what the errors call it.
 ///
@@ -134,5 +138,5 @@ fn default(node: &Node, problems: &mut Problems) -> Option<Action> {
         problems.report(not_yet(text.span(), "`pass`"));
         return None;
     }
-    yaml::word(node, &[("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)], problems)
+    yaml::word(node, &DEFAULTS, problems)
 }

@@ -6,9 +6,16 @@ use super::services::Named;
 use crate::yaml::{Entry, Fields, Node, Style};
 use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Timestamp, did_you_mean, yaml};
 
-const ACTIONS: [(&str, Action); 3] = [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
-const KNOWN: [&str; 13] =
+/// The actions of a rule.
+pub const ACTIONS: [(&str, Action); 3] = [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
+/// The keys of a rule.
+pub const KNOWN: [&str; 13] =
     ["name", "allow", "deny", "reject", "pass", "from", "to", "within", "at", "log", "mode", "until", "note"];
+
+/// Whether rules act.
+pub const MODES: [(&str, Mode); 2] = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
+/// The ends at which a rule exists.
+pub const ENDS: [(&str, At); 3] = [("source", At::Source), ("destination", At::Destination), ("both", At::Both)];
 
 /// What the rules of a policy refer to.
 pub(super) struct Context<'a> {
@@ -96,11 +103,11 @@ pub(super) fn not_yet(span: crate::Span, what: &str) -> Problem {
 
 /// `mode: enforce | monitor`
 pub(super) fn mode(node: &Node, problems: &mut Problems) -> Option<Mode> {
-    yaml::word(node, &[("enforce", Mode::Enforce), ("monitor", Mode::Monitor)], problems)
+    yaml::word(node, &MODES, problems)
 }
 
 fn at(node: &Node, problems: &mut Problems) -> Option<At> {
-    yaml::word(node, &[("source", At::Source), ("destination", At::Destination), ("both", At::Both)], problems)
+    yaml::word(node, &ENDS, problems)
 }
 
 /// The key of a label: bare, or quoted by YAML or as in a selector.

@@ -10,7 +10,7 @@ use super::lex::{Placed, Token, tokens};
 use crate::{Name, Selector, TextError};
 
 /// The words that a group cannot be named.
-pub(crate) const RESERVED: [&str; 6] = ["any", "vms", "outside", "not", "in", "has"];
+pub const RESERVED: [&str; 6] = ["any", "vms", "outside", "not", "in", "has"];
 /// How many levels a selector may nest.
 pub(super) const DEEPEST: usize = 64;
 /// How many terms a selector may have, those of its groups counted.

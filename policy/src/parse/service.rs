@@ -8,7 +8,7 @@ use std::str::FromStr;
 use crate::{FlowService, Name, ServiceMatch, Services, TextError, did_you_mean, icmp};
 
 /// The words that a service cannot be named, for they begin a service's text.
-pub(crate) const RESERVED: [&str; 6] = ["any", "tcp", "udp", "icmp", "icmpv6", "proto"];
+pub const RESERVED: [&str; 6] = ["any", "tcp", "udp", "icmp", "icmpv6", "proto"];
 
 /// Reads one service without names: `any`, `tcp`, `udp/53`, `tcp/8000-8100`, `icmpv6/echo-request`, `proto/47`.
 ///

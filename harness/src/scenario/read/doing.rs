@@ -6,43 +6,9 @@ use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{Name, Problem, Span};
 
 use super::super::{Act, Action, Doing, Process, soon};
-use super::Reader;
 use super::steps::Fold;
+use super::{Reader, keys};
 
-const VERBS: [&str; 32] = [
-    "policy",
-    "label",
-    "move",
-    "add",
-    "remove",
-    "open",
-    "close",
-    "send",
-    "quarantine",
-    "release",
-    "kill",
-    "stop",
-    "start",
-    "restart",
-    "partition",
-    "heal",
-    "slow",
-    "end",
-    "repeat",
-    "expire",
-    "clone",
-    "reset",
-    "publish",
-    "tamper",
-    "kept",
-    "address",
-    "interface",
-    "mode",
-    "suspend",
-    "resume",
-    "upgrade",
-    "lapse",
-];
 const LATER: [&str; 12] =
     ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "lose", "loss", "delay", "enrol", "wait"];
 /// How often `repeat` may go through its items.
@@ -98,7 +64,7 @@ impl Reader<'_> {
     /// `repeat: {times: 20, do: […]}`: the items so many times over.
     fn repeated(&mut self, item: &Item<'_>, fold: &mut Fold) -> Vec<Doing> {
         let Some(node) = self.node_of(item, "repeat: {times: 20, do: […]}") else { return Vec::new() };
-        let Some(fields) = self.fields(node, "a `repeat`", &["times", "do"], &[]) else { return Vec::new() };
+        let Some(fields) = self.fields(node, "a `repeat`", &keys::REPEAT, &[]) else { return Vec::new() };
         let (times, items) = (fields.require("times", &mut self.problems), fields.require("do", &mut self.problems));
         let (Some(times), Some(items)) = (times, items) else { return Vec::new() };
         let Some(number) = yaml::parsed::<u32>(times, "a number of times", &mut self.problems) else {
@@ -155,7 +121,7 @@ impl Reader<'_> {
 
     fn actions(&mut self, item: &Item<'_>, fold: &mut Fold) -> Vec<Action> {
         let verb = item.verb.as_str();
-        if item.rest.is_some() && !matches!(verb, "open" | "close" | "send") {
+        if item.rest.is_some() && !keys::VERBS_OF_NAMES.contains(&verb) {
             self.wrong(item.verb.span(), format!("write `{verb}: …`"));
             return Vec::new();
         }
@@ -203,7 +169,7 @@ impl Reader<'_> {
             return self.not_yet(verb.span(), word);
         }
         let problem = Problem::new(verb.span(), format!("nothing is done by `{word}`"));
-        self.problems.report(problem.maybe_help(policy::did_you_mean(word, &VERBS)));
+        self.problems.report(problem.maybe_help(policy::did_you_mean(word, &keys::VERBS)));
     }
 
     /// The value of an item as a mapping or list, which a text cannot be.
@@ -266,7 +232,7 @@ impl Reader<'_> {
 
     fn label_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "label: {vm: NAME, set: {KEY: VALUE}}")?;
-        let fields = self.fields(node, "a `label`", &["vm", "set", "labels"], &["remove", "unset"])?;
+        let fields = self.fields(node, "a `label`", &keys::LABEL, &["remove", "unset"])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let (node, whole) = match (fields.get("set"), fields.get("labels")) {
@@ -291,7 +257,7 @@ impl Reader<'_> {
 
     fn move_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "move: {vm: NAME, to: HOST}")?;
-        let fields = self.fields(node, "a `move`", &["vm", "to"], &[])?;
+        let fields = self.fields(node, "a `move`", &keys::MOVE, &[])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let to = fields.require("to", &mut self.problems)?;
@@ -314,7 +280,7 @@ impl Reader<'_> {
 
     fn clone_item(&mut self, item: &Item<'_>, fold: &mut Fold) -> Option<Action> {
         let node = self.node_of(item, "clone: {vm: NAME, as: NAME, host: HOST}")?;
-        let fields = self.fields(node, "a `clone`", &["vm", "as", "host"], &["addresses"])?;
+        let fields = self.fields(node, "a `clone`", &keys::CLONE, &["addresses"])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let name = fields.require("as", &mut self.problems)?;
@@ -336,7 +302,7 @@ impl Reader<'_> {
             return Vec::new();
         }
         let Some(node) = self.node_of(item, &example) else { return Vec::new() };
-        let Some(fields) = self.fields(node, "a process", &["agent"], &["center", "program"]) else {
+        let Some(fields) = self.fields(node, "a process", &keys::PROCESS, &["center", "program"]) else {
             return Vec::new();
         };
         let nodes = fields.require("agent", &mut self.problems).map(yaml::one_or_many).unwrap_or_default();

@@ -7,15 +7,16 @@ use policy::yaml::{self, Fields, Node};
 use policy::{Family, Name, Problem};
 
 use super::super::{Action, Crafted, Fate, Flooding, Keeping, Sending, Tampering};
-use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
+use super::{Reader, keys};
 
 /// The most packets of one item, fragments not counted.
-const MOST: u32 = 10_000;
+pub(crate) const MOST: u32 = 10_000;
 /// The most datagrams of a flood.
-const MOST_OF_A_FLOOD: u32 = 5_000_000;
-const HOW: [(&str, Tampering); 8] = [
+pub(crate) const MOST_OF_A_FLOOD: u32 = 5_000_000;
+/// What is done to an agent's ruleset.
+pub(crate) const TAMPERINGS: [(&str, Tampering); 8] = [
     ("flush", Tampering::Flush),
     ("delete-rule", Tampering::DeleteRule),
     ("insert-accept", Tampering::InsertAccept),
@@ -25,40 +26,45 @@ const HOW: [(&str, Tampering); 8] = [
     ("fill-connections", Tampering::FillConnections),
     ("empty-connections", Tampering::EmptyConnections),
 ];
+/// What became of what an agent kept.
+pub(crate) const KEEPINGS: [(&str, Keeping); 3] =
+    [("absent", Keeping::Absent), ("altered", Keeping::Altered), ("foreign", Keeping::Foreign)];
+/// How crafted packets leave; whether by a socket.
+pub(crate) const WAYS: [(&str, bool); 2] = [("socket", true), ("frame", false)];
+/// What becomes of a flood.
+pub(crate) const FATES: [(&str, Fate); 3] =
+    [("delivered", Fate::Delivered), ("lost", Fate::Lost), ("revoked", Fate::Revoked)];
+pub(crate) const FAMILIES: [(&str, Family); 2] = [("v4", Family::V4), ("v6", Family::V6)];
 
 impl Reader<'_> {
     pub(super) fn tamper_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "tamper: {vm: NAME, how: flush}")?;
-        let fields = self.fields(node, "a `tamper`", &["vm", "how"], &["times", "table"])?;
+        let fields = self.fields(node, "a `tamper`", &keys::TAMPER, &["times", "table"])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let how = fields.require("how", &mut self.problems)?;
-        let how = yaml::word(how, &HOW, &mut self.problems);
+        let how = yaml::word(how, &TAMPERINGS, &mut self.problems);
         Some(Action::Tamper { vm: vm?, how: how? })
     }
 
     /// `kept: {vm: a, how: altered}`.
     pub(super) fn kept_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "kept: {vm: NAME, how: absent}")?;
-        let fields = self.fields(node, "what was kept", &["vm", "how"], &[])?;
+        let fields = self.fields(node, "what was kept", &keys::KEPT, &[])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let how = fields.require("how", &mut self.problems)?;
-        let words = [("absent", Keeping::Absent), ("altered", Keeping::Altered), ("foreign", Keeping::Foreign)];
-        let how = yaml::word(how, &words, &mut self.problems);
+        let how = yaml::word(how, &KEEPINGS, &mut self.problems);
         Some(Action::Kept { vm: vm?, how: how? })
     }
 
     /// `send: {raw: "syn 1-1000", from: a, to: b, times: 2, family: v6, by: socket}`.
     pub(super) fn raw_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
-        let known = ["raw", "from", "to", "times", "family", "by", "over"];
-        let fields = self.fields(node, "what is sent", &known, &["bulk", "rate"])?;
+        let fields = self.fields(node, "what is sent", &keys::RAW, &["bulk", "rate"])?;
         let crafted = fields.require("raw", &mut self.problems).and_then(|node| self.crafted(node));
         let from = self.endpoint(&fields, "from", fold);
         let to = self.endpoint(&fields, "to", fold);
-        let by_socket = fields
-            .get("by")
-            .map_or(Some(false), |node| yaml::word(node, &[("socket", true), ("frame", false)], &mut self.problems));
+        let by_socket = fields.get("by").map_or(Some(false), |node| yaml::word(node, &WAYS, &mut self.problems));
         let times =
             fields.get("times").map_or(Some(1), |node| yaml::parsed(node, "a number of times", &mut self.problems));
         let over = fields.get("over").map(|node| yaml::parsed(node, "an address", &mut self.problems));
@@ -85,8 +91,7 @@ impl Reader<'_> {
     /// `send: {flood: udp/9000-9099, from: a, to: b, packets: 150000, family: v6}`; with `meanwhile: NAME` it goes on until
     /// `end: NAME`.
     pub(super) fn flood_item(&mut self, node: &Node, fold: &Fold) -> Option<Action> {
-        let known = ["flood", "from", "to", "packets", "family", "rate", "meanwhile", "all", "but"];
-        let fields = self.fields(node, "a flood", &known, &["for"])?;
+        let fields = self.fields(node, "a flood", &keys::FLOOD, &["for"])?;
         let ports = fields.require("flood", &mut self.problems).and_then(|node| self.udp_ports(node));
         let (from, to) = (self.endpoint(&fields, "from", fold), self.endpoint(&fields, "to", fold));
         let node = fields.require("packets", &mut self.problems)?;
@@ -98,8 +103,7 @@ impl Reader<'_> {
         let rate: Option<std::num::NonZeroU32> =
             fields.get("rate").and_then(|node| yaml::parsed(node, "packets a second", &mut self.problems));
         let name = fields.get("meanwhile").and_then(|node| yaml::text(node, "a name", &mut self.problems));
-        let fates = [("delivered", Fate::Delivered), ("lost", Fate::Lost), ("revoked", Fate::Revoked)];
-        let fate = fields.get("all").and_then(|node| yaml::word(node, &fates, &mut self.problems));
+        let fate = fields.get("all").and_then(|node| yaml::word(node, &FATES, &mut self.problems));
         let but: Option<u32> = fields.get("but").and_then(|node| yaml::parsed(node, "a number", &mut self.problems));
         let (ports, from, to) = (ports?, from?, to?);
         if but.is_some() && !matches!(fate, Some(Fate::Delivered | Fate::Lost)) {
@@ -149,8 +153,7 @@ impl Reader<'_> {
         possible: impl Fn(policy::Family) -> bool,
         common: Vec<policy::Family>,
     ) -> Option<policy::Family> {
-        let families = [("v4", policy::Family::V4), ("v6", policy::Family::V6)];
-        let named = fields.get("family").map(|node| yaml::word(node, &families, &mut self.problems));
+        let named = fields.get("family").map(|node| yaml::word(node, &FAMILIES, &mut self.problems));
         let named = match named {
             Some(None) => return None,
             Some(named) => named,

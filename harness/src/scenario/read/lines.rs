@@ -10,7 +10,8 @@ use super::super::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob,
 use super::Reader;
 use super::flow::{Words, head, service};
 
-const VERBS: [(&str, Verb); 6] = [
+/// The verdicts on flows.
+pub(crate) const VERBS: [(&str, Verb); 6] = [
     ("allow", Verb::Allow),
     ("deny", Verb::Deny),
     ("reject", Verb::Reject),
@@ -19,7 +20,8 @@ const VERBS: [(&str, Verb); 6] = [
     ("unreachable", Verb::Unreachable),
 ];
 
-const STANDINGS: [(&str, Standing); 8] = [
+/// How an agent stands to its center.
+pub(crate) const STANDINGS: [(&str, Standing); 8] = [
     ("online", Standing::Online),
     ("offline", Standing::Offline),
     ("stale", Standing::Stale),

@@ -4,9 +4,9 @@ use policy::yaml::{self, Node};
 use policy::{Name, Problem};
 
 use super::super::{Action, Party};
-use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
+use super::{Reader, keys};
 
 /// Units of a rate, and the slowest and the quickest that there is, in bits a second.
 const UNITS: [(&str, u64); 3] = [("kbit", 1_000), ("mbit", 1_000_000), ("bit", 1)];
@@ -16,9 +16,9 @@ const QUICKEST: u64 = 1_000_000_000;
 impl Reader<'_> {
     pub(super) fn partition_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "partition: {a: [NAME, …], b: [NAME, …]}")?;
-        let fields = self.fields(node, "a `partition`", &["a", "b"], &["one-way", "loss"])?;
+        let fields = self.fields(node, "a `partition`", &keys::PARTITION, &["one-way", "loss"])?;
         let mut sides = Vec::new();
-        for key in ["a", "b"] {
+        for key in keys::PARTITION {
             let nodes = fields.require(key, &mut self.problems).map(yaml::one_or_many).unwrap_or_default();
             sides.push(nodes.iter().filter_map(|node| self.party(node, fold)).collect::<Vec<_>>());
         }
@@ -46,7 +46,7 @@ impl Reader<'_> {
     /// `slow: {vm: a, rate: 64kbit}`; `rate: none` ends it.
     pub(super) fn slow_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "slow: {vm: NAME, rate: 64kbit}")?;
-        let fields = self.fields(node, "a `slow`", &["vm", "rate"], &["delay", "loss"])?;
+        let fields = self.fields(node, "a `slow`", &keys::SLOW, &["delay", "loss"])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let rate = fields.require("rate", &mut self.problems)?;

@@ -2,19 +2,21 @@
 
 use std::net::IpAddr;
 
-use policy::Mode;
 use policy::yaml;
 
 use super::super::{Action, Ending};
-use super::Reader;
 use super::doing::Item;
 use super::steps::Fold;
+use super::{Reader, keys};
+
+/// What ends a suspension.
+pub(crate) const ENDINGS: [(&str, Ending); 2] = [("order", Ending::Order), ("time", Ending::Time)];
 
 impl Reader<'_> {
     /// `address: {vm: a, add: 10.98.0.77}` or `address: {vm: a, drop: 10.98.0.77}`.
     pub(super) fn address_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "address: {vm: NAME, add: ADDRESS}")?;
-        let fields = self.fields(node, "an `address`", &["vm", "add", "drop"], &[])?;
+        let fields = self.fields(node, "an `address`", &keys::ADDRESS, &[])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let (node, add) = match (fields.get("add"), fields.get("drop")) {
@@ -32,7 +34,7 @@ impl Reader<'_> {
     /// `interface: {vm: a, addresses: [10.98.0.77]}` or `interface: {vm: a, gone: true}`.
     pub(super) fn interface_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "interface: {vm: NAME, addresses: [ADDRESS]}")?;
-        let fields = self.fields(node, "an `interface`", &["vm", "addresses", "gone"], &[])?;
+        let fields = self.fields(node, "an `interface`", &keys::INTERFACE, &[])?;
         let vm = fields.require("vm", &mut self.problems);
         let vm = self.field_vm(vm, fold);
         let gone = fields.get("gone").and_then(|node| yaml::word(node, &[("true", true)], &mut self.problems));
@@ -47,18 +49,17 @@ impl Reader<'_> {
     /// `mode: {vm: a, mode: monitor}`.
     pub(super) fn mode_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "mode: {vm: NAME, mode: monitor}")?;
-        let fields = self.fields(node, "a `mode`", &["vm", "mode"], &[])?;
+        let fields = self.fields(node, "a `mode`", &keys::MODE, &[])?;
         let (vm, mode) = (fields.require("vm", &mut self.problems), fields.require("mode", &mut self.problems));
         let vm = self.field_vm(vm, fold);
-        let words = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
-        let mode = mode.and_then(|mode| yaml::word(mode, &words, &mut self.problems));
+        let mode = mode.and_then(|mode| yaml::word(mode, &policy::keys::MODES, &mut self.problems));
         Some(Action::Mode { vm: vm?, mode: mode? })
     }
 
     /// `suspend: {vm: a, for: 10m}`.
     pub(super) fn suspend_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "suspend: {vm: NAME, for: 10m}")?;
-        let fields = self.fields(node, "a `suspend`", &["vm", "for"], &[])?;
+        let fields = self.fields(node, "a `suspend`", &keys::SUSPEND, &[])?;
         let (vm, time) = (fields.require("vm", &mut self.problems), fields.require("for", &mut self.problems));
         let vm = self.field_vm(vm, fold);
         let text = yaml::text(time?, "a time such as 10m", &mut self.problems)?;
@@ -75,11 +76,10 @@ impl Reader<'_> {
     /// `resume: {vm: a, by: order}`, or `by: time`.
     pub(super) fn resume_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let node = self.node_of(item, "resume: {vm: NAME, by: order}")?;
-        let fields = self.fields(node, "a `resume`", &["vm", "by"], &[])?;
+        let fields = self.fields(node, "a `resume`", &keys::RESUME, &[])?;
         let (vm, by) = (fields.require("vm", &mut self.problems), fields.require("by", &mut self.problems));
         let vm = self.field_vm(vm, fold);
-        let words = [("order", Ending::Order), ("time", Ending::Time)];
-        let by = by.and_then(|by| yaml::word(by, &words, &mut self.problems));
+        let by = by.and_then(|by| yaml::word(by, &ENDINGS, &mut self.problems));
         Some(Action::Resume { vm: vm?, by: by? })
     }
 

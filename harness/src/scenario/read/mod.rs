@@ -3,15 +3,16 @@
 mod doing;
 mod flow;
 mod generated;
-mod hostile;
-mod lines;
+pub(crate) mod hostile;
+pub(crate) mod keys;
+pub(crate) mod lines;
 mod links;
-mod local;
+pub(crate) mod local;
 mod matrix;
 mod policies;
 mod sized;
 mod steps;
-mod topology;
+pub(crate) mod topology;
 mod traffic;
 
 use std::collections::BTreeMap;
@@ -30,8 +31,6 @@ use super::{PolicyText, Scenario, Step, soon};
 use crate::plan;
 use crate::state::State;
 
-/// The keys of a scenario.
-const KEYS: [&str; 9] = ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat"];
 /// The milliseconds that a heartbeat may have.
 const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
@@ -166,7 +165,7 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn scenario(&mut self) -> Option<(Scenario, Fold)> {
         let root = yaml::tree(self.text, &mut self.problems)?;
-        let fields = self.fields(&root, "a scenario", &KEYS, &LATER)?;
+        let fields = self.fields(&root, "a scenario", &keys::SCENARIO, &LATER)?;
         self.version(&fields);
         let stem = Path::new(self.file).file_stem().map_or(self.file, |stem| stem.to_str().unwrap_or(self.file));
         let name = fields.get("name").and_then(|node| yaml::text(node, "a name", &mut self.problems));
@@ -221,7 +220,7 @@ impl Reader<'_> {
                 }
             }
         }
-        Fields::of(node, what, &[&all[..], &keys(entries)].concat(), &mut self.problems)
+        Fields::of(node, what, &[&all[..], &written(entries)].concat(), &mut self.problems)
     }
 
     fn flag(&mut self, fields: &Fields<'_>, key: &str) -> bool {
@@ -254,6 +253,6 @@ impl Reader<'_> {
     }
 }
 
-fn keys(entries: &[yaml::Entry]) -> Vec<&str> {
+fn written(entries: &[yaml::Entry]) -> Vec<&str> {
     entries.iter().map(|entry| entry.key.as_str()).collect()
 }

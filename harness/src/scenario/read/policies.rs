@@ -7,10 +7,8 @@ use policy::{Errors, Problem, Problems, line_and_column};
 
 use super::super::{Action, PolicyText, Publication, Refuser, soon};
 use super::doing::Item;
+use super::keys::{self, SIZED};
 use super::{Reader, sized};
-
-/// The one key of a policy that is written in a smaller size.
-const SIZED: &str = "sized";
 
 impl Reader<'_> {
     /// A policy: a file's name, or the policy itself. What is published many times over is read once.
@@ -80,8 +78,7 @@ impl Reader<'_> {
     /// `publish: {policy: FILE or the policy, refused: TEXT}`: it need not be a policy, and is published as it stands.
     pub(super) fn publication(&mut self, item: &Item<'_>) -> Option<Action> {
         let node = self.node_of(item, "publish: {policy: FILE, refused: TEXT}` or `policy: FILE")?;
-        let known = ["policy", "refused", "refused-by-agents"];
-        let fields = self.fields(node, "a `publish`", &known, &["file", "until"])?;
+        let fields = self.fields(node, "a `publish`", &keys::PUBLISH, &["file", "until"])?;
         let policy = fields.require("policy", &mut self.problems);
         let (refused, by) = match (fields.get("refused"), fields.get("refused-by-agents")) {
             (Some(node), None) => (node, Refuser::Center),

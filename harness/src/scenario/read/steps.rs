@@ -4,11 +4,10 @@ use policy::yaml::{self, Fields, Node, Text, Value};
 use policy::{Problem, Span};
 
 use super::super::Step;
-use super::Reader;
 use super::topology::Pool;
+use super::{Reader, keys};
 use crate::state::State;
 
-const KEYS: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];
 /// How often a step may be repeated.
 const MOST: u32 = 1000;
 
@@ -47,7 +46,7 @@ impl Reader<'_> {
     fn each_step(&mut self, items: &[Node], fold: &mut Fold) -> Vec<Step> {
         let mut steps = Vec::new();
         for item in items {
-            let Some(fields) = self.fields(item, "a step", &KEYS, &["placement", "family", "csv", "known", "id"])
+            let Some(fields) = self.fields(item, "a step", &keys::STEP, &["placement", "family", "csv", "known", "id"])
             else {
                 continue;
             };

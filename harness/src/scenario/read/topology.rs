@@ -5,10 +5,10 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
-use policy::{FlowService, Mode, Name, Problem, Span};
+use policy::{FlowService, Name, Problem, Span};
 
 use super::super::{AgentKind, Eager, Neighbours, Outside, Topology, VmSpec};
-use super::{Reader, generated};
+use super::{Reader, generated, keys};
 
 /// The lab's pool of IPv4 addresses: 10.98.0.0/16.
 const POOL_V4: (u8, u8) = (10, 98);
@@ -17,8 +17,13 @@ const POOL_V6: u16 = 0xfd98;
 /// The last number of the pool that is given away; above it stand the lab's own.
 const LAST: u16 = 0xfdff;
 
-const KEYS: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
-const VM_KEYS: [&str; 9] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock", "eager"];
+/// How neighbours find each other.
+pub(crate) const NEIGHBOURS: [(&str, Neighbours); 2] =
+    [("permanent", Neighbours::Permanent), ("learned", Neighbours::Learned)];
+/// Whether the hosts' ports are guarded.
+pub(crate) const PORTS: [(&str, bool); 2] = [("open", false), ("guarded", true)];
+/// What stands in a VM for its agent.
+pub(crate) const AGENTS: [(&str, AgentKind); 2] = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
 
 /// How a real agent is started.
 #[derive(Clone, Copy, Debug, Default)]
@@ -58,7 +63,7 @@ impl Pool {
 
 impl Reader<'_> {
     pub(super) fn topology(&mut self, node: &Node, pool: &mut Pool) -> Option<Topology> {
-        let fields = self.fields(node, "a topology", &KEYS, &["links", "include"])?;
+        let fields = self.fields(node, "a topology", &keys::TOPOLOGY, &["links", "include"])?;
         let hosts = self.hosts(&fields);
         let mut topology = Topology {
             managed: self.managed(&fields),
@@ -132,15 +137,13 @@ impl Reader<'_> {
     }
 
     fn neighbours(&mut self, fields: &Fields<'_>) -> Neighbours {
-        let words = [("permanent", Neighbours::Permanent), ("learned", Neighbours::Learned)];
         let node = fields.get("neighbours");
-        node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
+        node.and_then(|node| yaml::word(node, &NEIGHBOURS, &mut self.problems)).unwrap_or_default()
     }
 
     fn guarded(&mut self, fields: &Fields<'_>) -> bool {
-        let words = [("open", false), ("guarded", true)];
         let node = fields.get("ports");
-        node.and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default()
+        node.and_then(|node| yaml::word(node, &PORTS, &mut self.problems)).unwrap_or_default()
     }
 
     /// What a copy of a VM stands with: on another host, at addresses of its own.
@@ -165,7 +168,7 @@ impl Reader<'_> {
         // What is wrong with one generated name is wrong with all of them.
         let names: Vec<Name> = texts.iter().map_while(|text| self.endpoint_name(text, "a VM")).collect();
         let later = ["interfaces", "ruleset", "exec", "dhcp", "cpu", "memory"];
-        let Some(fields) = self.fields(&entry.value, "a VM", &VM_KEYS, &later) else { return Vec::new() };
+        let Some(fields) = self.fields(&entry.value, "a VM", &keys::VM, &later) else { return Vec::new() };
         let host = self.host(&fields, hosts);
         let mut labels = BTreeMap::new();
         for label in self.entries(&fields, "labels", "labels") {
@@ -184,8 +187,8 @@ impl Reader<'_> {
         let (agent, AgentOptions { spool, protocol }) =
             fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
         let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
-        let words = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
-        let mode = fields.get("mode").and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default();
+        let modes = &policy::keys::MODES;
+        let mode = fields.get("mode").and_then(|node| yaml::word(node, modes, &mut self.problems)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let eager = fields.get("eager").and_then(|node| self.eager(node));
         let mut vms = Vec::new();
@@ -221,7 +224,7 @@ impl Reader<'_> {
 
     /// `{to: b, udp: 9000}`.
     fn eager(&mut self, node: &Node) -> Option<Eager> {
-        let fields = self.fields(node, "what a VM sends from the first", &["to", "udp"], &[])?;
+        let fields = self.fields(node, "what a VM sends from the first", &keys::EAGER, &[])?;
         let to = fields.require("to", &mut self.problems)?;
         let to = yaml::text(to, "the name of an endpoint", &mut self.problems)?;
         let port = fields.require("udp", &mut self.problems)?;
@@ -299,7 +302,7 @@ impl Reader<'_> {
             if entries.is_empty() {
                 self.wrong(node.span, "expected `eastwest`, `none` or `{spool: RECORDS}`");
             }
-            let fields = self.fields(node, "an agent", &["spool", "protocol"], &["ruleset", "exec"])?;
+            let fields = self.fields(node, "an agent", &keys::AGENT, &["ruleset", "exec"])?;
             let mut number = |key, what| {
                 let node = fields.get(key)?;
                 Some((node.span, yaml::parsed::<u32>(node, what, &mut self.problems)?))
@@ -314,8 +317,7 @@ impl Reader<'_> {
             let options = AgentOptions { spool: spool.map(|(_, n)| n), protocol: protocol.map(|(_, n)| n) };
             return Some((AgentKind::Eastwest, options));
         }
-        let words = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
-        yaml::word(node, &words, &mut self.problems).map(|kind| (kind, AgentOptions::default()))
+        yaml::word(node, &AGENTS, &mut self.problems).map(|kind| (kind, AgentOptions::default()))
     }
 
     /// `-1d`, `+90s`.
@@ -334,8 +336,9 @@ impl Reader<'_> {
 
     fn outside(&mut self, entry: &Entry, topology: &mut Topology) {
         let name = self.endpoint_name(&entry.key, "an outside endpoint");
-        let known = ["host", "addresses"];
-        let Some(fields) = self.fields(&entry.value, "an outside endpoint", &known, &["serves"]) else { return };
+        let Some(fields) = self.fields(&entry.value, "an outside endpoint", &keys::OUTSIDE, &["serves"]) else {
+            return;
+        };
         let host = self.host(&fields, &topology.hosts);
         let addresses = fields.require("addresses", &mut self.problems).map(|node| self.addresses(node));
         let (Some(name), Some(host), Some(addresses)) = (name, host, addresses) else { return };

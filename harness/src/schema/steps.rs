@@ -1,0 +1,74 @@
+//! What a step may say, but for what is done in it.
+
+use serde_json::{Value, json};
+
+use super::form::{described, either, flag, list, number, object, of, text, with, words, written};
+use crate::scenario::read::{keys, lines};
+
+/// What begins an expectation that is one text: YAML makes a mapping of those that hold `: ` and are not quoted.
+const BARE: &str = "^(generation acked by all|accounts balance$|center below .|.*:)";
+/// A session, an agent, a port, a record or a flow.
+const ABOUT: &str = "^(\\S+|agent .+|port .+|reported once|not reported|.*->.*)$";
+
+pub(super) fn definitions() -> Vec<(&'static str, Value)> {
+    vec![
+        ("policyOrFile", policy_or_file()),
+        ("sized", sized()),
+        ("expectation", expectation()),
+        ("expectations", list(of("expectation"))),
+        ("step", step()),
+    ]
+}
+
+fn sized() -> Value {
+    let means = "A file, or the text of a policy in a block, in which `rule-[1..5000]` stands for so many entries.";
+    object(&[keys::SIZED], &[(keys::SIZED, means, json!({"type": "string"}))])
+}
+
+fn policy_or_file() -> Value {
+    let sized = with(of("sized"), json!({"type": "object", "required": [keys::SIZED]}));
+    let policy = with(of("policy"), json!({"type": "object"}));
+    described(either([of("text"), sized, policy]), "A file beside the scenario, or the policy itself.")
+}
+
+fn expectation() -> Value {
+    let verdicts: Vec<&str> = lines::VERBS.iter().map(|(word, _)| *word).collect();
+    let flow = written(&format!("^({})\\b|^\\?", verdicts.join("|")));
+    let flow = described(flow, "Such as `allow by RULE`, `deny by RULE at source`, `unreachable`.");
+    let session =
+        described(written("^(alive|cut|path mtu)\\b"), "`alive`, `cut by RULE` or `path mtu 1400 at source`.");
+    let claims = json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "propertyNames": {"pattern": ABOUT},
+        "patternProperties": {
+            "^(not reported|reported|reported once)$":
+                described(text(), "A record of the center: `a -> b tcp/23 deny by RULE at source`."),
+            "^agent [^>]+$": described(words(&lines::STANDINGS), "How the agent stands to its center."),
+            "^port [^>]+$": described(written("^stopped [0-9]+$"), "How many frames the host stopped: `stopped 3`."),
+            "->": flow,
+        },
+        "additionalProperties": session,
+    });
+    let means = "Such as `a -> b tcp/443: allow by RULE`, `SESSION: alive`, `agent a: online`, `reported: …`.";
+    described(either([written(BARE), claims]), means)
+}
+
+fn step() -> Value {
+    let table = described(written("->"), "Rows speak to columns: + allow, x deny, ! reject, ? no claim, . itself.");
+    let matrix = json!({"type": "object", "propertyNames": {"pattern": "/"}, "additionalProperties": table});
+    let same = described(written("^same as ."), "The whole table of an earlier step.");
+    let expect = either([of("expectations"), same, json!({"type": "null"})]);
+    let rows = [
+        ("name", "What reports call the step; unique in the scenario.", of("text")),
+        ("do", "What is done first, in order.", list(of("doing"))),
+        ("expect", "What holds then: a list, or `same as STEP`.", expect),
+        ("matrix", "Truth tables by service.", matrix),
+        ("throughout", "What is probed all the time while `do` runs.", of("expectations")),
+        ("repeat", "How many times the step is gone through.", number(&(1..=1000))),
+        ("complete", "`true`: every ordered pair must be listed.", flag()),
+        ("exclusive", "`true`: nothing else runs beside this step.", flag()),
+    ];
+    described(object(&keys::STEP, &rows), "How one state becomes the next, and what holds in it.")
+}
