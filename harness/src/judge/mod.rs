@@ -10,6 +10,7 @@ mod agents;
 mod compare;
 mod detail;
 mod event;
+mod foreign;
 mod outcome;
 mod session;
 mod step;
@@ -57,7 +58,7 @@ fn verdict(cell: &PlannedCell, evidence: &Evidence) -> (Cell, Vec<Finding>) {
     };
     let faults = compare::faults(cell, evidence, &seen);
     let finding = |fault: Fault| {
-        cell.finding(fault.kind, Some(observed.clone()), format!("{}\n{}", fault.why, detail::of(evidence)))
+        cell.finding(fault.kind, Some(observed.clone()), format!("{}\n{}", fault.why, detail::of(cell, evidence)))
     };
     (shown, faults.into_iter().map(finding).collect())
 }

@@ -36,6 +36,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) taps: &'a Taps,
     /// The center.
     pub(crate) account: &'a Account,
+    /// The VMs in which programs take packets out of the kernel.
+    pub(crate) taken_out: &'a BTreeSet<String>,
     /// The newest generation when the batch began.
     pub(crate) published: u64,
 }
@@ -71,6 +73,8 @@ fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&R
         attempt;
     let left = sources.taps.seen(&probe.source, &tuple);
     let reached = sources.taps.seen(&probe.destination, &tuple);
+    let answer = tuple.reversed();
+    let taken_out = [&probe.source, &probe.destination].into_iter().any(|name| sources.taken_out.contains(name));
     let tcp_sequence = left.sequence.or(reached.sequence);
     let records: Vec<&Record> = by_tuple.get(&tuple).map_or(&[][..], Vec::as_slice).to_vec();
     let end = |name: &str| sources.managed.get(name).map(|managed| testimony(name, managed, &records, tcp_sequence));
@@ -84,6 +88,9 @@ fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&R
         listener_proven,
         left_source: left.left,
         reached_destination: reached.reached,
+        answers_left: sources.taps.seen(&probe.destination, &answer).left,
+        answers_reached: sources.taps.seen(&probe.source, &answer).reached,
+        taken_out,
         tap_losses: sources.taps.lost(),
         fence,
         path_cut,

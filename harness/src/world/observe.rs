@@ -77,6 +77,7 @@ impl World {
         self.in_time()?;
         self.still_suspended()?;
         self.still_in_force()?;
+        self.still_enforced()?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
         self.look_at_foreign()?;
@@ -119,7 +120,9 @@ impl World {
                 one.risen = risen(before, after);
             }
         }
-        let sources = Sources { managed: &managed, taps: &self.taps, account: &self.account, published };
+        let taken_out = self.taken_out();
+        let (taps, account) = (&self.taps, &self.account);
+        let sources = Sources { managed: &managed, taps, account, taken_out: &taken_out, published };
         let made = evidence(attempts, &sources, true);
         self.last = managed;
         Ok(made)
@@ -204,13 +207,15 @@ impl World {
     /// The evidence of `throughout`; its barriers are those behind the step's probes.
     fn gather_rounds(&mut self) -> Vec<Evidence> {
         let mut all = Vec::new();
+        let taken_out = self.taken_out();
         for mut round in std::mem::take(&mut self.rounds.done) {
             for (vm, one) in &mut round.managed {
                 one.barrier = self.last.get(vm).is_some_and(|last| last.barrier);
             }
             // What an agent judged by may be newer than what the harness had heard of when the probe left.
             let published = self.account.published;
-            let sources = Sources { managed: &round.managed, taps: &self.taps, account: &self.account, published };
+            let (taps, account) = (&self.taps, &self.account);
+            let sources = Sources { managed: &round.managed, taps, account, taken_out: &taken_out, published };
             all.extend(evidence(round.attempts, &sources, false));
         }
         all

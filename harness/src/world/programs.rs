@@ -9,7 +9,8 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -68,7 +69,8 @@ impl Programs {
     }
 }
 
-fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
+/// A program whose standard error is its log.
+pub(super) fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
     fs::create_dir_all(folder.join("state"))?;
     let log: File = OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     let mut command = Command::new(program);
@@ -89,6 +91,48 @@ impl Program {
         // Kept open: a program that writes on must not be ended by it.
         self.child.stdout = Some(output);
         if line.is_empty() { Err(format!("start the center: {}", self.last_words())) } else { Ok(line) }
+    }
+
+    /// Waits until a program of others is ready: it has written a line on its standard output, or has ended well. What it
+    /// writes behind that goes to its log.
+    pub(super) fn ready(&mut self) -> Result<(), String> {
+        let Some(mut output) = self.child.stdout.take() else { return Err("hear a program without a voice".into()) };
+        let spoke = !read_line(&mut output).map_err(|error| error.to_string())?.is_empty();
+        let mut log = OpenOptions::new().append(true).open(self.folder.join("log")).map_err(|error| error.to_string())?;
+        let copy = move || io::copy(&mut output, &mut log).map(drop);
+        std::thread::Builder::new().name("log".into()).spawn(copy).map_err(|error| error.to_string())?;
+        let begun = Instant::now();
+        while !spoke && begun.elapsed() < LAST_RESORT {
+            if let Some(end) = self.end() {
+                return end;
+            }
+            // Waiting for a process by poll needs no more than a look now and then.
+            let _ = poll(&mut [], PollTimeout::from(2_u8));
+        }
+        let late = || format!("it has neither written a line nor ended: {}", self.last_words());
+        spoke.then_some(()).ok_or_else(late)
+    }
+
+    /// How it has ended, if it has: well, or why not in its own words. It is left to be waited for, so that its number
+    /// stands for its group until [`Self::kill_group`].
+    pub(crate) fn end(&self) -> Option<Result<(), String>> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.leader()), flags) {
+            Ok(WaitStatus::Exited(_, 0)) => Some(Ok(())),
+            Ok(WaitStatus::Exited(_, code)) => Some(Err(format!("exit status {code}: {}", self.last_words()))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Err(format!("{signal}: {}", self.last_words()))),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// SIGKILL to it and to what it has started in its group, and waits.
+    pub(crate) fn kill_group(&mut self) -> io::Result<()> {
+        killpg(self.leader(), Signal::SIGKILL)?;
+        self.child.wait().map(drop)
+    }
+
+    fn leader(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Its process's number.

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{FlowService, Mode, Name, Problem, Span};
 
-use super::super::{AgentKind, Eager, Neighbours, Outside, Topology, VmSpec};
+use super::super::{Eager, Neighbours, Outside, Topology, VmSpec};
+use super::agent::AgentOptions;
 use super::{Reader, generated};
 
 /// The lab's pool of IPv4 addresses: 10.98.0.0/16.
@@ -19,13 +20,6 @@ const LAST: u16 = 0xfdff;
 
 const KEYS: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
 const VM_KEYS: [&str; 9] = ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock", "eager"];
-
-/// How a real agent is started.
-#[derive(Clone, Copy, Debug, Default)]
-struct AgentOptions {
-    spool: Option<u32>,
-    protocol: Option<u32>,
-}
 
 /// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
 #[derive(Clone, Debug, Default)]
@@ -183,6 +177,7 @@ impl Reader<'_> {
         };
         let (agent, AgentOptions { spool, protocol }) =
             fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        self.only_of_ours(&fields, &agent);
         let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
         let words = [("enforce", Mode::Enforce), ("monitor", Mode::Monitor)];
         let mode = fields.get("mode").and_then(|node| yaml::word(node, &words, &mut self.problems)).unwrap_or_default();
@@ -201,7 +196,7 @@ impl Reader<'_> {
                 labels: labels.clone(),
                 serves: serves.clone(),
                 addresses,
-                agent,
+                agent: agent.clone(),
                 copy_of: None,
                 clock,
                 spool,
@@ -291,31 +286,6 @@ impl Reader<'_> {
             self.wrong(node.span, "an endpoint needs an address");
         }
         addresses
-    }
-
-    /// `eastwest`, `none`, or `{spool: 500, protocol: 1}`: the real agent with options of its own.
-    fn agent(&mut self, node: &Node) -> Option<(AgentKind, AgentOptions)> {
-        if let Value::Mapping(entries) = &node.value {
-            if entries.is_empty() {
-                self.wrong(node.span, "expected `eastwest`, `none` or `{spool: RECORDS}`");
-            }
-            let fields = self.fields(node, "an agent", &["spool", "protocol"], &["ruleset", "exec"])?;
-            let mut number = |key, what| {
-                let node = fields.get(key)?;
-                Some((node.span, yaml::parsed::<u32>(node, what, &mut self.problems)?))
-            };
-            let (spool, protocol) = (number("spool", "a number of records"), number("protocol", "a version"));
-            if let Some((span, 0)) = spool {
-                self.wrong(span, "an agent keeps at least one record");
-            }
-            if let Some((span, _)) = protocol.filter(|(_, version)| *version + 1 != wire::PROTOCOL) {
-                self.wrong(span, format!("an older build speaks version {}", wire::PROTOCOL - 1));
-            }
-            let options = AgentOptions { spool: spool.map(|(_, n)| n), protocol: protocol.map(|(_, n)| n) };
-            return Some((AgentKind::Eastwest, options));
-        }
-        let words = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
-        yaml::word(node, &words, &mut self.problems).map(|kind| (kind, AgentOptions::default()))
     }
 
     /// `-1d`, `+90s`.
