@@ -21,9 +21,7 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
     let held = |found: &Found| args.partition.is_none_or(|part| part.holds(&found.scenario.file, &found.scenario.name));
     let lack = |found: &Found| if args.manner.model { None } else { harness::lack(&found.scenario) };
-    let why = |found: &Found| {
-        found.left_out(args.slow, args.soak).map(str::to_owned).or_else(|| lack(found))
-    };
+    let why = |found: &Found| found.left_out(args.slow, args.soak).map(str::to_owned).or_else(|| lack(found));
     let (out, chosen): (Vec<Found>, Vec<Found>) =
         found.into_iter().filter(held).partition(|found| why(found).is_some());
     let left_out: Vec<Event> = out.iter().filter_map(|found| Some(Event::skipped(id(found), &why(found)?))).collect();

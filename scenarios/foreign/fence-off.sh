@@ -16,6 +16,7 @@ table inet egress {
         iif "lo" accept
         ct state established,related accept
         icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } accept
+        tcp dport 25 reject with tcp reset
     }
 }
 RULES

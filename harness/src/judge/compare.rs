@@ -179,7 +179,10 @@ fn claimed_allow(cell: &PlannedCell, records: &[(End, &Record)], evidence: &Evid
     let dead = |(end, testimony, decision): &(End, &Testimony, Option<&Decision>)| {
         asked(*end) && !testimony.alive && decision.is_some_and(|decision| decision.rule == rule)
     };
-    if named || foreign::decides_by(cell, evidence, (rule, claimed.end)) || managed(&cell.ends, evidence).iter().any(dead) {
+    if named
+        || foreign::decides_by(cell, evidence, (rule, claimed.end))
+        || managed(&cell.ends, evidence).iter().any(dead)
+    {
         return None;
     }
     let found: Vec<String> = records.iter().map(|(end, record)| format!("`{}` at the {end}", record.rule)).collect();

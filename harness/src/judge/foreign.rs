@@ -63,7 +63,9 @@ fn at_source(cell: &PlannedCell, evidence: &Evidence) -> Option<Outcome<'static>
 fn at_destination(cell: &PlannedCell, evidence: &Evidence) -> Outcome<'static> {
     match &evidence.client {
         Client::Refused | Client::Unreachable(_) => stopped_by(cell, End::Destination, Verdict::Reject),
-        Client::Reset => Outcome::Unproven("the connection stood, and was reset before the listener had the probe".into()),
+        Client::Reset => {
+            Outcome::Unproven("the connection stood, and was reset before the listener had the probe".into())
+        }
         Client::Answered | Client::Silence | Client::Failed(_) => silenced(cell, evidence, End::Destination),
     }
 }
@@ -118,7 +120,9 @@ pub(super) fn stopped(cell: &PlannedCell, evidence: &Evidence, (end, verdict): (
 pub(super) fn answer_stopped(cell: &PlannedCell) -> Vec<Fault> {
     let fault = match is_interception(cell.expected.verdict) {
         true => Fault::new(FindingKind::Leak, "it should be intercepted, and the destination answered it"),
-        false => Fault::new(FindingKind::Overblock, "the destination answered, and the answer was stopped at the source"),
+        false => {
+            Fault::new(FindingKind::Overblock, "the destination answered, and the answer was stopped at the source")
+        }
     };
     vec![fault]
 }

@@ -94,7 +94,10 @@ impl<'a> Pool<'a> {
             match self.words.recv_timeout(PATIENCE) {
                 Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
                 Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
-                Ok(Heard::Word(_, FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_))) => {}
+                Ok(Heard::Word(
+                    _,
+                    FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_),
+                )) => {}
                 Ok(Heard::Interrupt) => return Err(RunError::Harness("it was interrupted".into())),
                 Ok(Heard::Silence(..)) | Err(_) => {
                     return Err(RunError::Environment("the jail has ended (try `eastwest doctor`)".into()));

@@ -55,10 +55,12 @@ pub(crate) fn evidence(attempts: Vec<Attempt>, sources: &Sources<'_>, counted: b
 }
 
 /// Whether a probe is neither delivered nor recorded although its fence came back, and the end that must have had it
-/// could have told: it is settled once more.
-pub(crate) fn is_undecided(evidence: &Evidence) -> bool {
+/// could have told: it is settled once more. `foreign`: others enforce at an end, and no record tells of an interception
+/// there; that the other end let it pass does not decide.
+pub(crate) fn is_undecided(evidence: &Evidence, foreign: bool) -> bool {
     let ends = [&evidence.source_end, &evidence.destination_end];
-    let recorded = ends.into_iter().flatten().any(|end| !end.records.is_empty());
+    let decides = |record: &Record| !foreign || record.verdict != policy::Action::Allow;
+    let recorded = ends.into_iter().flatten().any(|end| end.records.iter().any(decides));
     let here = if evidence.reached_destination > 0 { &evidence.destination_end } else { &evidence.source_end };
     let could_tell = here.as_ref().is_none_or(|end| end.alive && end.connected);
     evidence.client == Client::Silence

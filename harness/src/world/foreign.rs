@@ -6,8 +6,8 @@ use std::env;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
 use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
 use policy::Name;
@@ -22,6 +22,8 @@ const NFT: &str = "nft";
 const FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
 /// The queues to which programs of a network namespace listen, each a line.
 const QUEUES: &str = "/proc/thread-self/net/netfilter/nfnetlink_queue";
+/// The interfaces of a network namespace with what they have carried.
+const INTERFACES: &str = "/proc/thread-self/net/dev";
 
 /// What this machine lacks for a scenario to be run on packets, if anything.
 #[must_use]
@@ -52,7 +54,9 @@ impl World {
         let agent = self.state.vms.get(vm).map(|spec| spec.agent.clone());
         match agent {
             Some(AgentKind::Foreign(Foreign::Ruleset(file))) => self.load(vm, &file),
-            Some(AgentKind::Foreign(Foreign::Exec { program, arguments })) => self.start_other(vm, &program, &arguments),
+            Some(AgentKind::Foreign(Foreign::Exec { program, arguments })) => {
+                self.start_other(vm, &program, &arguments)
+            }
             Some(AgentKind::Eastwest | AgentKind::None) | None => Ok(()),
         }
     }
@@ -80,6 +84,15 @@ impl World {
         ready.map_err(failed)
     }
 
+    /// The rules that others have put into a VM at which they enforce, with what their counters have counted; `None` where
+    /// `nft` cannot tell.
+    pub(crate) fn ruleset(&self, vm: &Name) -> Option<Vec<u8>> {
+        let mut nft = command(&self.beside, &["list", "ruleset"]).ok().filter(|_| self.state.is_foreign(vm))?;
+        nft.stdout(Stdio::piped()).stderr(Stdio::null());
+        let listed = self.lab.station(vm.as_str()).ok()?.spawn(nft).ok()?.wait_with_output().ok()?;
+        listed.status.success().then_some(listed.stdout)
+    }
+
     /// Ends the program by which others enforced at a VM.
     pub(super) fn end_others(&mut self, vm: &Name) -> Result<(), String> {
         let ended = self.others.remove(vm).map(|mut program| program.kill_group());
@@ -92,16 +105,28 @@ impl World {
         failed.map_or(Ok(()), |(vm, how)| Err(format!("cannot go on: what enforces at {vm} has failed: {how}")))
     }
 
-    /// The VMs in which programs take packets out of the kernel, where others enforce.
+    /// The VMs, of those at which others enforce, in which packets leave the kernel's ordinary way: a program takes them
+    /// from a queue, or another interface than the lab's has carried some.
     pub(super) fn taken_out(&self) -> BTreeSet<String> {
         let foreign = self.state.vms.keys().filter(|vm| self.state.is_foreign(vm));
-        let takes = |vm: &&Name| {
-            let read = self.lab.station(vm.as_str()).and_then(|station| station.enter(|| fs::read_to_string(QUEUES)));
+        let read = |vm: &Name, file: &'static str| {
+            let read = self.lab.station(vm.as_str()).and_then(|station| station.enter(|| fs::read_to_string(file)));
             // A kernel without such queues has no such file.
-            matches!(read, Ok(Ok(queues)) if !queues.trim().is_empty())
+            read.ok().and_then(Result::ok).unwrap_or_default()
         };
+        let takes =
+            |vm: &&Name| !read(vm, QUEUES).trim().is_empty() || read(vm, INTERFACES).lines().any(leads_elsewhere);
         foreign.filter(takes).map(ToString::to_string).collect()
     }
+}
+
+/// Whether a line tells of an interface that is none of the lab's, and has carried a packet.
+fn leads_elsewhere(line: &str) -> bool {
+    let Some((name, figures)) = line.split_once(':') else { return false };
+    let of_the_lab = name.trim() == "lo" || name.trim().starts_with("eth");
+    let figures: Vec<&str> = figures.split_whitespace().collect();
+    let packets = [figures.get(1), figures.get(9)];
+    !of_the_lab && packets.into_iter().flatten().any(|packets| *packets != "0")
 }
 
 /// Each ruleset that a scenario names, with its VM: of those that stand at first, and those that are added.
@@ -137,4 +162,24 @@ fn taken(vm: &Name, file: &str, output: io::Result<Output>) -> Result<(), String
     let said = String::from_utf8_lossy(&output.stderr);
     let refused = || format!("load the ruleset {file} of {vm}, which `nft` refuses:\n{}", said.trim_end());
     output.status.success().then_some(()).ok_or_else(refused)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::leads_elsewhere;
+
+    #[test]
+    fn only_what_carries_packets_past_the_lab_leads_elsewhere() {
+        let rows = [
+            (" face |bytes    packets errs drop fifo frame compressed multicast|bytes    packets errs", false),
+            ("    lo:   90       3    0    0    0     0          0         0       90       3    0", false),
+            ("  eth0: 1200      12    0    0    0     0          0         0      900       9    0", false),
+            ("  sit0:    0       0    0    0    0     0          0         0        0       0    0", false),
+            ("  tun0:    0       0    0    0    0     0          0         0       60       1    0", true),
+            ("   wg0:   60       1    0    0    0     0          0         0        0       0    0", true),
+        ];
+        for (line, expected) in rows {
+            assert_eq!(leads_elsewhere(line), expected, "{line}");
+        }
+    }
 }

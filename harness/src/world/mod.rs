@@ -52,9 +52,9 @@ use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
 use floods::{Changed, OnTheWay};
-use programs::Program;
 pub use foreign::lack;
 pub(crate) use foreign::{check, folder_of};
+use programs::Program;
 pub use programs::Programs;
 pub use sabotage::Sabotage;
 use throughout::Rounds;

@@ -128,9 +128,14 @@ impl World {
         Ok(made)
     }
 
-    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were.
+    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were. Where others enforce,
+    /// no record can decide: there silence must be met twice, and is not counted.
     fn settle_again(&mut self, made: &mut [Evidence]) -> Result<u64, String> {
-        let open: Vec<usize> = (0..made.len()).filter(|&at| is_undecided(&made[at])).collect();
+        let is_foreign = |name: &str| name.parse().is_ok_and(|name| self.state.is_foreign(&name));
+        let foreign = |probe: &Probe| is_foreign(&probe.source) || is_foreign(&probe.destination);
+        let is_open = |evidence: &Evidence| is_undecided(evidence, foreign(&evidence.probe));
+        let open: Vec<usize> = (0..made.len()).filter(|&at| is_open(&made[at])).collect();
+        let counted = open.iter().filter(|&&at| !foreign(&made[at].probe)).count() as u64;
         if open.is_empty() {
             return Ok(0);
         }
@@ -142,7 +147,7 @@ impl World {
         for (&at, evidence) in open.iter().zip(self.settle(fresh)?) {
             made[at] = Evidence { again: true, ..evidence };
         }
-        Ok(open.len() as u64)
+        Ok(counted)
     }
 
     /// One sentinel per direction of every living, connected VM, and the wait for all of them.

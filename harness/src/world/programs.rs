@@ -1,11 +1,13 @@
 //! The programs under test: how center and agents are started, and where they write.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -18,6 +20,8 @@ use super::sabotage::Sabotage;
 
 /// How long the center may take until it says that it is ready.
 const LAST_RESORT: Duration = Duration::from_secs(10);
+/// How often a program that says nothing is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 /// The most that is read of a ready line.
 const LONGEST_LINE: usize = 4096;
 
@@ -94,23 +98,25 @@ impl Program {
     }
 
     /// Waits until a program of others is ready: it has written a line on its standard output, or has ended well. What it
-    /// writes behind that goes to its log.
+    /// writes goes to its log.
     pub(super) fn ready(&mut self) -> Result<(), String> {
-        let Some(mut output) = self.child.stdout.take() else { return Err("hear a program without a voice".into()) };
-        let spoke = !read_line(&mut output).map_err(|error| error.to_string())?.is_empty();
-        let mut log = OpenOptions::new().append(true).open(self.folder.join("log")).map_err(|error| error.to_string())?;
-        let copy = move || io::copy(&mut output, &mut log).map(drop);
-        std::thread::Builder::new().name("log".into()).spawn(copy).map_err(|error| error.to_string())?;
+        let Some(output) = self.child.stdout.take() else { return Err("hear a program without a voice".into()) };
+        let log = OpenOptions::new().append(true).open(self.folder.join("log")).map_err(|error| error.to_string())?;
+        let (line, lines) = channel();
+        let copying = thread::Builder::new().name("log".into()).spawn(move || copy(output, log, &line));
+        copying.map_err(|error| format!("start a thread: {error}"))?;
         let begun = Instant::now();
-        while !spoke && begun.elapsed() < LAST_RESORT {
+        while begun.elapsed() < LAST_RESORT {
+            if lines.recv_timeout(LOOK).is_ok() {
+                return Ok(());
+            }
             if let Some(end) = self.end() {
                 return end;
             }
-            // Waiting for a process by poll needs no more than a look now and then.
+            // Where its output has ended and it has not, there is no event to wait for.
             let _ = poll(&mut [], PollTimeout::from(2_u8));
         }
-        let late = || format!("it has neither written a line nor ended: {}", self.last_words());
-        spoke.then_some(()).ok_or_else(late)
+        Err(format!("it has neither written a line nor ended: {}", self.last_words()))
     }
 
     /// How it has ended, if it has: well, or why not in its own words. It is left to be waited for, so that its number
@@ -177,6 +183,20 @@ impl Program {
         let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+/// Copies a program's words to its log, and tells of the first line's end.
+fn copy(mut output: ChildStdout, mut log: File, line: &Sender<()>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = output.read(&mut buffer) {
+        let words = buffer.get(..length).unwrap_or_default();
+        // A log that cannot be written costs words, and no verdict.
+        let _ = log.write_all(words);
+        if words.contains(&b'\n') {
+            // Once it is ready, nobody listens.
+            let _ = line.send(());
+        }
     }
 }
 

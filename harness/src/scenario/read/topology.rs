@@ -158,7 +158,7 @@ impl Reader<'_> {
         };
         // What is wrong with one generated name is wrong with all of them.
         let names: Vec<Name> = texts.iter().map_while(|text| self.endpoint_name(text, "a VM")).collect();
-        let later = ["interfaces", "ruleset", "exec", "dhcp", "cpu", "memory"];
+        let later = ["interfaces", "dhcp", "cpu", "memory"];
         let Some(fields) = self.fields(&entry.value, "a VM", &VM_KEYS, &later) else { return Vec::new() };
         let host = self.host(&fields, hosts);
         let mut labels = BTreeMap::new();
