@@ -1,5 +1,9 @@
 //! Others' enforcement: rulesets that `nft` loads and programs, judged on real packets by the command that ships.
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed, and one that cannot begin says why"
+)]
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
