@@ -1,6 +1,8 @@
 #!/bin/sh
 # Sets up what hr's machines may send: web pages, and a quick refusal for mail. $1 is the web server's IPv4 address.
 set -eu
+# An ordinary user may not look for programs where nft is.
+PATH=$PATH:/usr/sbin:/sbin
 nft -f - <<RULES
 table inet egress {
     chain output {
