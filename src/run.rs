@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use harness::scenario::Scenario;
-use harness::{Job, Pause, Programs, RunError, RunOptions};
+use harness::{Job, Pause, Programs, RunError, RunOptions, RunOutcome};
 use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
@@ -20,10 +20,11 @@ use crate::tellers::Tellers;
 pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
     let held = |found: &Found| args.partition.is_none_or(|part| part.holds(&found.scenario.file, &found.scenario.name));
-    let why = |found: &Found| found.left_out(args.slow, args.soak);
+    let lack = |found: &Found| if args.manner.model { None } else { harness::lack(&found.scenario) };
+    let why = |found: &Found| found.left_out(args.slow, args.soak).map(str::to_owned).or_else(|| lack(found));
     let (out, chosen): (Vec<Found>, Vec<Found>) =
         found.into_iter().filter(held).partition(|found| why(found).is_some());
-    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(Event::skipped(id(found), why(found)?))).collect();
+    let left_out: Vec<Event> = out.iter().filter_map(|found| Some(Event::skipped(id(found), &why(found)?))).collect();
     carry_out(&chosen, &left_out, &args.manner, args.manner.seed.unwrap_or_else(any_seed))
 }
 
@@ -33,12 +34,12 @@ pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner
     let options = options(manner, seed, prompt.as_ref().map(Prompt::pause))?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
-    let interrupted = if manner.model {
+    let RunOutcome { wrong_input, interrupted, .. } = if manner.model {
         by_model(chosen, manner, seed, &mut sink);
-        false
+        RunOutcome::default()
     } else {
         let jobs = turns(manner).flat_map(|turn| chosen.iter().map(move |found| job(found, turn))).collect();
-        harness::run(jobs, &options, &mut sink).map_err(failure)?.interrupted
+        harness::run(jobs, &options, &mut sink).map_err(failure)?
     };
     prompt.map_or(Ok(()), |prompt| prompt.end())?;
     let ending = tellers.finish()?;
@@ -46,7 +47,11 @@ pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner
     if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
         output::note(&format!("evidence: {}", evidence.display()));
     }
-    Ok(if interrupted { Ending::Interrupted } else { ending })
+    Ok(match (interrupted, wrong_input) {
+        (true, _) => Ending::Interrupted,
+        (false, true) => Ending::WrongInput,
+        (false, false) => ending,
+    })
 }
 
 /// Which turn it is, and of how many: where there is one alone, nobody speaks of turns.

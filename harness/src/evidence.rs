@@ -96,15 +96,21 @@ pub struct Evidence {
     pub left_source: u64,
     /// Packets of this probe that the tap saw going up to the destination VM.
     pub reached_destination: u64,
+    /// Packets of its answer, over TCP or UDP, that the tap saw leaving the destination.
+    pub answers_left: u64,
+    /// Packets of its answer, over TCP or UDP, that the tap saw going up to the source.
+    pub answers_reached: u64,
+    /// An end's VM has a program that takes packets out of the kernel to judge them: no fence goes behind these.
+    pub taken_out: bool,
     /// Frames that the two taps lost during the batch.
     pub tap_losses: u64,
     /// The fence behind it.
     pub fence: Fence,
     /// The lab itself has cut the path between the two.
     pub path_cut: bool,
-    /// Testimony from the source's end; `None` where it is unmanaged.
+    /// Testimony from the source's end; `None` where no agent of ours is.
     pub source_end: Option<Testimony>,
-    /// Testimony from the destination's end; `None` where it is unmanaged.
+    /// Testimony from the destination's end; `None` where no agent of ours is.
     pub destination_end: Option<Testimony>,
     /// The newest published generation when it was sent.
     pub published: u64,

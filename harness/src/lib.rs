@@ -16,4 +16,4 @@ mod world;
 
 pub use jail::jail_main;
 pub use run::{BEHIND_A_FAILURE, Job, Pause, RunError, RunOptions, RunOutcome, reach_packets, run};
-pub use world::{Programs, Sabotage};
+pub use world::{Programs, Sabotage, lack};

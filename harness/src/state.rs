@@ -92,14 +92,15 @@ impl State {
         state
     }
 
-    /// The inventory as the center has it.
+    /// The inventory as the policy is judged by: a VM is managed where anybody enforces. The center is told of its own
+    /// agents alone.
     #[must_use]
     pub fn inventory(&self) -> Inventory {
         let vm = |(name, spec): (&Name, &VmSpec)| {
             let vm = Vm {
                 labels: spec.labels.clone(),
                 addresses: spec.addresses.iter().copied().filter(|one| !spec.unbound.contains(one)).collect(),
-                managed: spec.agent == AgentKind::Eastwest,
+                managed: spec.agent != AgentKind::None,
                 quarantined: self.quarantined.contains(name),
                 mode: spec.mode,
             };
@@ -142,10 +143,16 @@ impl State {
         self.vms.get(endpoint).map(|vm| &vm.host).or_else(outside)
     }
 
-    /// Whether an agent enforces at an endpoint.
+    /// Whether an agent of ours enforces at an endpoint.
     #[must_use]
     pub fn is_managed(&self, endpoint: &Name) -> bool {
         self.vms.get(endpoint).is_some_and(|vm| vm.agent == AgentKind::Eastwest)
+    }
+
+    /// Whether somebody else enforces at an endpoint.
+    #[must_use]
+    pub fn is_foreign(&self, endpoint: &Name) -> bool {
+        self.vms.get(endpoint).is_some_and(|vm| matches!(vm.agent, AgentKind::Foreign(_)))
     }
 
     /// Whether the center knows a VM, which has an agent, by this name: a copy goes by another's.
@@ -378,6 +385,8 @@ impl State {
         let published = Arc::new(Published { policy: self.policy.clone(), inventory: self.inventory() });
         self.timeless.retain(|vm| !reached.contains(vm));
         self.over.retain(|vm| !reached.contains(vm));
-        self.held.extend(reached.into_iter().map(|vm| (vm, Arc::clone(&published))));
+        // What others enforce is measured by what is published, whatever they know of it.
+        let foreign: Vec<Name> = self.vms.keys().filter(|vm| self.is_foreign(vm)).cloned().collect();
+        self.held.extend(reached.into_iter().chain(foreign).map(|vm| (vm, Arc::clone(&published))));
     }
 }

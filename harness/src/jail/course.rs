@@ -9,14 +9,14 @@ use policy::Timestamp;
 use reports::event::{Event, Figures, Finding, ScenarioOutcome};
 
 use super::keep::Keep;
-use super::protocol::{Order, Speaker};
+use super::protocol::{FromJail, Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::living;
 use crate::plan::{PlannedStep, plan};
 use crate::scenario::{Scenario, beside, parse};
 use crate::state::State;
-use crate::world::World;
+use crate::world::{World, check, folder_of};
 
 /// Runs a scenario to its end, whatever that is.
 pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
@@ -46,7 +46,8 @@ pub(super) fn read(order: &Order) -> Result<Scenario, String> {
 /// Raises the world of a scenario's first state.
 pub(crate) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
     let state = Arc::new(State::initial(scenario));
-    World::raise(state, scenario, order.programs.clone(), scratch)
+    let beside = folder_of(&order.path)?;
+    World::raise(state, scenario, order.programs.clone(), scratch, &beside)
 }
 
 struct Course<'a, 'b> {
@@ -86,6 +87,10 @@ impl Course<'_, '_> {
         let topology = scenario.topology.told();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;
         let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
+        if let Err(reason) = folder_of(&self.order.path).and_then(|beside| check(&scenario, &beside)) {
+            self.speaker.say(&FromJail::WrongInput)?;
+            return Err(Stopped { reason: format!("cannot {reason}"), findings: never(0) });
+        }
         let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {
             self.keep_rest(scratch);
             Stopped { reason: format!("cannot {reason}"), findings: never(0) }

@@ -43,7 +43,10 @@ impl Keep {
         let vms = step.state.vms.keys().filter(|vm| named.contains(vm.as_str()));
         let vms: Vec<Name> = vms.take(MOST_VMS).cloned().collect();
         for vm in vms {
-            self.write(&format!("step-{number}-{vm}-counters.txt"), world.counted(&vm).as_bytes());
+            match world.ruleset(&vm) {
+                Some(ruleset) => self.write(&format!("step-{number}-{vm}-ruleset.txt"), &ruleset),
+                None => self.write(&format!("step-{number}-{vm}-counters.txt"), world.counted(&vm).as_bytes()),
+            }
             if let Some(connections) = world.connections(&vm) {
                 self.write(&format!("step-{number}-{vm}-connections.txt"), connections.as_bytes());
             }

@@ -62,6 +62,8 @@ pub(crate) enum FromJail {
     Ready,
     /// Something happened.
     Event(Box<Event>),
+    /// What a file says that the scenario names is wrong, as only another program knows.
+    WrongInput,
     /// The world listens behind this step.
     Paused(String),
     /// The answer to `reach`.

@@ -5,7 +5,7 @@ use reports::event::{FindingKind, Word};
 use wire::Record;
 
 use super::outcome::{Outcome, interception, vm_at};
-use super::{Fault, is_interception, managed};
+use super::{Fault, foreign, is_interception, managed};
 use crate::evidence::{Client, Evidence, Testimony};
 use crate::plan::{Decision, PlannedCell, ends};
 
@@ -24,6 +24,8 @@ pub(super) fn faults(cell: &PlannedCell, evidence: &Evidence, outcome: &Outcome<
             vec![Fault::new(FindingKind::Unreported, why.clone())]
         }
         Outcome::Unreported(_, why) => vec![Fault::new(FindingKind::Overblock, why.clone())],
+        Outcome::Witnessed(end, verdict) => foreign::stopped(cell, evidence, (*end, *verdict)),
+        Outcome::AnswerStopped => foreign::answer_stopped(cell),
         Outcome::Counted(end, verdict, rule) => counted(cell, (*end, *verdict, rule)),
         Outcome::Intercepted(end, record) => intercepted(cell, evidence, *end, record),
     };
@@ -49,6 +51,8 @@ fn accounts(cell: &PlannedCell, evidence: &Evidence, outcome: &Outcome<'_>) -> V
         Outcome::Intercepted(end, record) => vec![(*end, record.rule.as_str())],
         Outcome::Counted(end, _, rule) => vec![(*end, rule.as_str())],
         Outcome::Delivered
+        | Outcome::Witnessed(..)
+        | Outcome::AnswerStopped
         | Outcome::Unreported(..)
         | Outcome::Refused
         | Outcome::Unreachable(_)
@@ -103,7 +107,7 @@ fn allowed(cell: &PlannedCell, evidence: &Evidence, records: &[(End, &Record)]) 
     if let Some(fault) = reported_all_the_same(cell, evidence) {
         return vec![fault];
     }
-    let mut faults = Vec::new();
+    let mut faults = foreign::unknown_would(cell, evidence);
     for (end, testimony, decision) in ends {
         let record = records.iter().find(|(at, _)| *at == end).map(|(_, record)| *record);
         faults.extend(admitted(end, testimony, decision, record));
@@ -175,7 +179,10 @@ fn claimed_allow(cell: &PlannedCell, records: &[(End, &Record)], evidence: &Evid
     let dead = |(end, testimony, decision): &(End, &Testimony, Option<&Decision>)| {
         asked(*end) && !testimony.alive && decision.is_some_and(|decision| decision.rule == rule)
     };
-    if named || managed(&cell.ends, evidence).iter().any(dead) {
+    if named
+        || foreign::decides_by(cell, evidence, (rule, claimed.end))
+        || managed(&cell.ends, evidence).iter().any(dead)
+    {
         return None;
     }
     let found: Vec<String> = records.iter().map(|(end, record)| format!("`{}` at the {end}", record.rule)).collect();
@@ -193,6 +200,9 @@ fn delivered(cell: &PlannedCell, evidence: &Evidence) -> Vec<Fault> {
         }
         (Word::Allow, true) => {
             Fault::new(FindingKind::Overblock, "the listener had it, and its answer was intercepted")
+        }
+        (Word::Allow, false) if foreign::lost_the_answer(cell, evidence) => {
+            Fault::new(FindingKind::Overblock, "the listener had it, and its answer was stopped")
         }
         (Word::Allow | Word::Refused | Word::Unreachable | Word::Unproven, _) => {
             Fault::new(FindingKind::Unproven, "the listener had it, and no answer came back")

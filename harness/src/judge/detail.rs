@@ -3,19 +3,23 @@
 use policy::End;
 use wire::{Kind, Record};
 
+use super::foreign;
 use crate::evidence::{Client, Evidence, Fence, Testimony};
+use crate::plan::PlannedCell;
 
 /// The evidence of one probe.
-pub(super) fn of(evidence: &Evidence) -> String {
+pub(super) fn of(cell: &PlannedCell, evidence: &Evidence) -> String {
     let mut lines = vec![
         row("client", client(&evidence.client)),
         row("listener", listener(evidence)),
         row("taps", taps(evidence)),
         row("fence", fence(evidence).to_owned()),
     ];
-    lines.extend(evidence.source_end.as_ref().map(|testimony| row("source", testimony_of(testimony, End::Source))));
-    let destination = evidence.destination_end.as_ref();
-    lines.extend(destination.map(|testimony| row("destination", testimony_of(testimony, End::Destination))));
+    for (end, testimony) in [(End::Source, &evidence.source_end), (End::Destination, &evidence.destination_end)] {
+        let foreign = || foreign::is_at(cell, evidence, end).then(|| foreign::words(cell, end));
+        let said = testimony.as_ref().map(|testimony| testimony_of(testimony, end)).or_else(foreign);
+        lines.extend(said.map(|said| row(&end.to_string(), said)));
+    }
     lines.join("\n")
 }
 

@@ -11,6 +11,7 @@ mod compare;
 mod detail;
 mod diagnosis;
 mod event;
+mod foreign;
 mod outcome;
 mod session;
 mod step;
@@ -60,7 +61,7 @@ fn verdict(cell: &PlannedCell, evidence: &Evidence) -> (Cell, Vec<Finding>) {
     let faults = compare::faults(cell, evidence, &seen);
     let finding = |fault: Fault| {
         let cause = diagnosis::of(fault.kind, cell, evidence, &seen);
-        let detail = format!("{}\n{}", fault.why, detail::of(evidence));
+        let detail = format!("{}\n{}", fault.why, detail::of(cell, evidence));
         let mut finding = cell.finding(fault.kind, Some(observed.clone()), detail);
         cause.iter().for_each(|(cause, why)| finding.diagnose(*cause, why));
         finding

@@ -4,7 +4,7 @@ use policy::{End, FlowService, Verdict};
 use reports::event::{Side, Word};
 use wire::{Kind, Record};
 
-use super::managed;
+use super::{foreign, managed};
 use crate::evidence::{Client, Evidence, Fence, Testimony};
 use crate::plan::{PlannedCell, ends};
 
@@ -19,6 +19,10 @@ pub(super) enum Outcome<'e> {
     Intercepted(End, &'e Record),
     /// Denied by an agent that is dead: the kernel's counter says so (verdict, rule).
     Counted(End, Verdict, String),
+    /// Stopped at a VM at which somebody else enforces: the ends and the wire say so.
+    Witnessed(End, Verdict),
+    /// The destination answered, and the answer was stopped at a source at which somebody else enforces.
+    AnswerStopped,
     /// Intercepted by all other evidence, and no record says so.
     Unreported(Option<End>, String),
     /// It came to the destination, and nothing listens.
@@ -50,6 +54,8 @@ impl Outcome<'_> {
             Self::Counted(end, verdict, rule) => {
                 Side { rule: Some(rule.clone()), end: Some(*end), ..bare(ends::word(*verdict)) }
             }
+            Self::Witnessed(end, verdict) => Side { end: Some(*end), ..bare(ends::word(*verdict)) },
+            Self::AnswerStopped => Side { end: Some(End::Source), ..bare(Word::Deny) },
             Self::Unreported(end, _) => Side { end: *end, ..bare(Word::Deny) },
             Self::Refused => bare(Word::Refused),
             Self::Unreachable(_) => bare(Word::Unreachable),
@@ -61,7 +67,7 @@ impl Outcome<'_> {
     pub(super) fn note(&self) -> &'static str {
         match self {
             Self::Counted(..) => "by counters",
-            Self::Unreachable(_) => "by taps",
+            Self::Unreachable(_) | Self::Witnessed(..) | Self::AnswerStopped => "by taps",
             Self::Allowed(_)
             | Self::Delivered
             | Self::Intercepted(..)
@@ -79,6 +85,8 @@ impl Outcome<'_> {
             Self::Intercepted(_, record) => Some(record.generation_last),
             Self::Delivered
             | Self::Counted(..)
+            | Self::Witnessed(..)
+            | Self::AnswerStopped
             | Self::Unreported(..)
             | Self::Refused
             | Self::Unreachable(_)
@@ -244,6 +252,9 @@ fn unrecorded<'e>(cell: &PlannedCell, evidence: &'e Evidence) -> Outcome<'e> {
                 Outcome::Unproven("nothing came back, and the listener is not proven".into())
             }
         };
+    }
+    if let Some(witnessed) = foreign::witnessed(cell, evidence) {
+        return witnessed;
     }
     if let Some(end) = swallowed(cell, evidence) {
         return Outcome::Unreported(Some(end), "intercepted, and no record tells of it".into());

@@ -37,7 +37,7 @@ pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
                 ready.take().into_iter().for_each(|ready| ready());
             }
             FromJail::Failed(reason) => failed = Some(reason),
-            FromJail::Ready | FromJail::Paused(_) | FromJail::Event(_) | FromJail::Cells(_) => {}
+            FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_) | FromJail::Cells(_) => {}
         }
     }
     let status = jail.process.wait().map_err(|error| RunError::Harness(format!("wait for the lab: {error}")))?;

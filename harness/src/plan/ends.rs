@@ -13,7 +13,8 @@ use crate::state::State;
 /// What both ends of a flow decide in a state.
 #[must_use]
 pub fn ends(state: &State, source: &Name, destination: &Name, flow: &Flow, now: Timestamp) -> Ends {
-    let at = |end, name: &Name| state.is_managed(name).then(|| decision(state, name, end, flow, now));
+    let enforces = |name: &Name| state.is_managed(name) || state.is_foreign(name);
+    let at = |end, name: &Name| enforces(name).then(|| decision(state, name, end, flow, now));
     Ends { source: at(End::Source, source), destination: at(End::Destination, destination) }
 }
 

@@ -70,6 +70,8 @@ pub const BEHIND_A_FAILURE: &str = "not run: one before it did not pass";
 pub struct RunOutcome {
     /// Each scenario's outcome, in the order given.
     pub outcomes: Vec<(ScenarioId, ScenarioOutcome)>,
+    /// A file that a scenario names is wrong, as only another program knows: exit code 2.
+    pub wrong_input: bool,
     /// Ctrl-C or SIGTERM ended it: exit code 130.
     pub interrupted: bool,
 }

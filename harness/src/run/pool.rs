@@ -46,6 +46,7 @@ pub(super) struct Pool<'a> {
     inmates: BTreeMap<usize, Inmate>,
     next: usize,
     ever_ready: bool,
+    wrong_input: bool,
 }
 
 impl<'a> Pool<'a> {
@@ -57,7 +58,8 @@ impl<'a> Pool<'a> {
             .name("interrupts".into())
             .spawn(move || hear_interrupts(&interrupts))
             .map_err(|error| RunError::Harness(format!("start a thread: {error}")))?;
-        Ok(Self { options, at_once, sender, words, inmates: BTreeMap::new(), next: 0, ever_ready: false })
+        let inmates = BTreeMap::new();
+        Ok(Self { options, at_once, sender, words, inmates, next: 0, ever_ready: false, wrong_input: false })
     }
 
     /// Runs all jobs.
@@ -82,7 +84,7 @@ impl<'a> Pool<'a> {
             }
         }
         let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
-        Ok(RunOutcome { outcomes: outcomes.collect(), interrupted })
+        Ok(RunOutcome { outcomes: outcomes.collect(), wrong_input: self.wrong_input, interrupted })
     }
 
     /// Asks one jail for its cells.
@@ -92,7 +94,10 @@ impl<'a> Pool<'a> {
             match self.words.recv_timeout(PATIENCE) {
                 Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
                 Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
-                Ok(Heard::Word(_, FromJail::Ready | FromJail::Paused(_) | FromJail::Event(_))) => {}
+                Ok(Heard::Word(
+                    _,
+                    FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_),
+                )) => {}
                 Ok(Heard::Interrupt) => return Err(RunError::Harness("it was interrupted".into())),
                 Ok(Heard::Silence(..)) | Err(_) => {
                     return Err(RunError::Environment("the jail has ended (try `eastwest doctor`)".into()));
@@ -165,6 +170,7 @@ impl<'a> Pool<'a> {
                 // It had nothing to say meanwhile.
                 inmate.heard = Instant::now();
             }
+            FromJail::WrongInput => self.wrong_input = true,
             FromJail::Cells(_) | FromJail::Failed(_) => {}
         }
     }

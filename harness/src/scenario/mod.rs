@@ -25,7 +25,7 @@ pub use publication::{Publication, Refuser};
 pub(crate) use read::{Fold, parse_living, parse_steps};
 pub use read::{LoadError, ScenarioErrors, beside, load, parse};
 pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
-pub use topology::{AgentKind, Eager, Host, Neighbours, Outside, Topology, VmSpec};
+pub use topology::{AgentKind, Eager, Foreign, Host, Neighbours, Outside, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).
 #[derive(Clone, Debug, PartialEq)]

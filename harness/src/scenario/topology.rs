@@ -98,13 +98,29 @@ pub struct Eager {
 }
 
 /// Who enforces at a VM.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub enum AgentKind {
     /// The real agent.
     #[default]
     Eastwest,
     /// Nobody: it passes everything.
     None,
+    /// Somebody else: what it does is witnessed from outside, and it records nothing.
+    Foreign(Foreign),
+}
+
+/// Enforcement that is none of ours.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub enum Foreign {
+    /// Rules for the program `nft`, in a file beside the scenario.
+    Ruleset(String),
+    /// A program with its arguments; a name with a `/` is looked for beside the scenario.
+    Exec {
+        /// The program.
+        program: String,
+        /// Its arguments.
+        arguments: Vec<String>,
+    },
 }
 
 /// An outside endpoint.

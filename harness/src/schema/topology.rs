@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::form::{
     by_name, described, either, list, number, object, object_with, of, one_or_many, some_of, text, with, words, written,
 };
-use crate::scenario::read::{keys, topology};
+use crate::scenario::read::{agent, keys, topology};
 
 /// A name, or one that stands for many: `web-[1..50]`.
 const GENERATED: &str = "^([a-z0-9][a-z0-9._-]*)?(\\[[0-9]+\\.\\.[0-9]+\\][a-z0-9._-]*)?$";
@@ -101,8 +101,10 @@ fn agent() -> Value {
             "The protocol's version before this one: it speaks as an older build.",
             json!({"const": wire::PROTOCOL - 1}),
         ),
+        ("ruleset", "A file of nftables rules that enforces here in our agent's place.", of("text")),
+        ("exec", "A program that enforces here in our agent's place, with its arguments.", some_of(of("text"))),
     ];
-    either([words(&topology::AGENTS), with(object(&keys::AGENT, &rows), json!({"minProperties": 1}))])
+    either([words(&agent::AGENTS), with(object(&keys::AGENT, &rows), json!({"minProperties": 1}))])
 }
 
 fn eager() -> Value {

@@ -36,6 +36,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) taps: &'a Taps,
     /// The center.
     pub(crate) account: &'a Account,
+    /// The VMs in which programs take packets out of the kernel.
+    pub(crate) taken_out: &'a BTreeSet<String>,
     /// The newest generation when the batch began.
     pub(crate) published: u64,
 }
@@ -53,10 +55,12 @@ pub(crate) fn evidence(attempts: Vec<Attempt>, sources: &Sources<'_>, counted: b
 }
 
 /// Whether a probe is neither delivered nor recorded although its fence came back, and the end that must have had it
-/// could have told: it is settled once more.
-pub(crate) fn is_undecided(evidence: &Evidence) -> bool {
+/// could have told: it is settled once more. `foreign`: others enforce at an end, and no record tells of an interception
+/// there; that the other end let it pass does not decide.
+pub(crate) fn is_undecided(evidence: &Evidence, foreign: bool) -> bool {
     let ends = [&evidence.source_end, &evidence.destination_end];
-    let recorded = ends.into_iter().flatten().any(|end| !end.records.is_empty());
+    let decides = |record: &Record| !foreign || record.verdict != policy::Action::Allow;
+    let recorded = ends.into_iter().flatten().any(|end| end.records.iter().any(decides));
     let here = if evidence.reached_destination > 0 { &evidence.destination_end } else { &evidence.source_end };
     let could_tell = here.as_ref().is_none_or(|end| end.alive && end.connected);
     evidence.client == Client::Silence
@@ -71,6 +75,8 @@ fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&R
         attempt;
     let left = sources.taps.seen(&probe.source, &tuple);
     let reached = sources.taps.seen(&probe.destination, &tuple);
+    let answer = tuple.reversed();
+    let taken_out = [&probe.source, &probe.destination].into_iter().any(|name| sources.taken_out.contains(name));
     let tcp_sequence = left.sequence.or(reached.sequence);
     let records: Vec<&Record> = by_tuple.get(&tuple).map_or(&[][..], Vec::as_slice).to_vec();
     let end = |name: &str| sources.managed.get(name).map(|managed| testimony(name, managed, &records, tcp_sequence));
@@ -84,6 +90,9 @@ fn one(attempt: Attempt, sources: &Sources<'_>, by_tuple: &HashMap<Tuple, Vec<&R
         listener_proven,
         left_source: left.left,
         reached_destination: reached.reached,
+        answers_left: sources.taps.seen(&probe.destination, &answer).left,
+        answers_reached: sources.taps.seen(&probe.source, &answer).reached,
+        taken_out,
         tap_losses: sources.taps.lost(),
         fence,
         path_cut,

@@ -89,6 +89,7 @@ impl World {
         if let Some(mut agent) = self.agents.remove(vm) {
             agent.kill().map_err(|error| format!("end the agent of {vm}: {error}"))?;
         }
+        self.end_others(vm)?;
         self.prober.forget(vm.as_str(), before.addresses(vm));
         self.taps.close(vm.as_str());
         self.counters.close(vm.as_str());
@@ -99,7 +100,8 @@ impl World {
     fn add(&mut self, vm: &Name) -> Result<(), String> {
         let spec = station(&self.state, vm).ok_or_else(|| format!("find a host for {vm}"))?;
         self.lab.add(spec).map_err(|error| error.to_string())?;
-        self.settle_in(vm.as_str())
+        self.settle_in(vm.as_str())?;
+        self.enforce(vm)
     }
 
     fn tell_quarantines(&mut self, before: &State) -> Result<(), String> {

@@ -7,6 +7,7 @@ mod copy;
 mod eager;
 mod effort;
 mod floods;
+mod foreign;
 mod inspect;
 mod kept;
 mod links;
@@ -52,6 +53,8 @@ use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
 use floods::{Changed, OnTheWay};
+pub use foreign::lack;
+pub(crate) use foreign::{check, folder_of};
 use programs::Program;
 pub use programs::Programs;
 pub use sabotage::Sabotage;
@@ -69,11 +72,15 @@ const CENTER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0xffff
 pub(crate) struct World {
     programs: Programs,
     scratch: PathBuf,
+    /// The scenario's folder.
+    beside: PathBuf,
     heartbeat: Option<Duration>,
     state: Arc<State>,
     lab: Lab,
     center: Option<Program>,
     agents: BTreeMap<Name, Program>,
+    /// Programs by which others enforce at VMs.
+    others: BTreeMap<Name, Program>,
     operator: Operator,
     account: Account,
     prober: Prober,

@@ -77,6 +77,7 @@ impl World {
         self.in_time()?;
         self.still_suspended()?;
         self.still_in_force()?;
+        self.still_enforced()?;
         let settle_seconds = begun.elapsed().as_secs_f64();
         let throughout = self.gather_rounds();
         self.look_at_foreign()?;
@@ -119,15 +120,22 @@ impl World {
                 one.risen = risen(before, after);
             }
         }
-        let sources = Sources { managed: &managed, taps: &self.taps, account: &self.account, published };
+        let taken_out = self.taken_out();
+        let (taps, account) = (&self.taps, &self.account);
+        let sources = Sources { managed: &managed, taps, account, taken_out: &taken_out, published };
         let made = evidence(attempts, &sources, true);
         self.last = managed;
         Ok(made)
     }
 
-    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were.
+    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were. Where others enforce,
+    /// no record can decide: there silence must be met twice, and is not counted.
     fn settle_again(&mut self, made: &mut [Evidence]) -> Result<u64, String> {
-        let open: Vec<usize> = (0..made.len()).filter(|&at| is_undecided(&made[at])).collect();
+        let is_foreign = |name: &str| name.parse().is_ok_and(|name| self.state.is_foreign(&name));
+        let foreign = |probe: &Probe| is_foreign(&probe.source) || is_foreign(&probe.destination);
+        let is_open = |evidence: &Evidence| is_undecided(evidence, foreign(&evidence.probe));
+        let open: Vec<usize> = (0..made.len()).filter(|&at| is_open(&made[at])).collect();
+        let counted = open.iter().filter(|&&at| !foreign(&made[at].probe)).count() as u64;
         if open.is_empty() {
             return Ok(0);
         }
@@ -139,7 +147,7 @@ impl World {
         for (&at, evidence) in open.iter().zip(self.settle(fresh)?) {
             made[at] = Evidence { again: true, ..evidence };
         }
-        Ok(open.len() as u64)
+        Ok(counted)
     }
 
     /// One sentinel per direction of every living, connected VM, and the wait for all of them.
@@ -208,13 +216,15 @@ impl World {
     /// The evidence of `throughout`; its barriers are those behind the step's probes.
     fn gather_rounds(&mut self) -> Vec<Evidence> {
         let mut all = Vec::new();
+        let taken_out = self.taken_out();
         for mut round in std::mem::take(&mut self.rounds.done) {
             for (vm, one) in &mut round.managed {
                 one.barrier = self.last.get(vm).is_some_and(|last| last.barrier);
             }
             // What an agent judged by may be newer than what the harness had heard of when the probe left.
             let published = self.account.published;
-            let sources = Sources { managed: &round.managed, taps: &self.taps, account: &self.account, published };
+            let (taps, account) = (&self.taps, &self.account);
+            let sources = Sources { managed: &round.managed, taps, account, taken_out: &taken_out, published };
             all.extend(evidence(round.attempts, &sources, false));
         }
         all

@@ -1,15 +1,18 @@
 //! The programs under test: how center and agents are started, and where they write.
 
 use std::fs::{self, File, OpenOptions};
-use std::io::{self, Read};
+use std::io::{self, Read, Write};
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use nix::sys::signal::{Signal, kill};
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 use serde::{Deserialize, Serialize};
 
@@ -17,6 +20,8 @@ use super::sabotage::Sabotage;
 
 /// How long the center may take until it says that it is ready.
 const LAST_RESORT: Duration = Duration::from_secs(10);
+/// How often a program that says nothing is looked at.
+const LOOK: Duration = Duration::from_millis(20);
 /// The most that is read of a ready line.
 const LONGEST_LINE: usize = 4096;
 
@@ -68,7 +73,8 @@ impl Programs {
     }
 }
 
-fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
+/// A program whose standard error is its log.
+pub(super) fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
     fs::create_dir_all(folder.join("state"))?;
     let log: File = OpenOptions::new().create(true).append(true).open(folder.join("log"))?;
     let mut command = Command::new(program);
@@ -89,6 +95,50 @@ impl Program {
         // Kept open: a program that writes on must not be ended by it.
         self.child.stdout = Some(output);
         if line.is_empty() { Err(format!("start the center: {}", self.last_words())) } else { Ok(line) }
+    }
+
+    /// Waits until a program of others is ready: it has written a line on its standard output, or has ended well. What it
+    /// writes goes to its log.
+    pub(super) fn ready(&mut self) -> Result<(), String> {
+        let Some(output) = self.child.stdout.take() else { return Err("hear a program without a voice".into()) };
+        let log = OpenOptions::new().append(true).open(self.folder.join("log")).map_err(|error| error.to_string())?;
+        let (line, lines) = channel();
+        let copying = thread::Builder::new().name("log".into()).spawn(move || copy(output, log, &line));
+        copying.map_err(|error| format!("start a thread: {error}"))?;
+        let begun = Instant::now();
+        while begun.elapsed() < LAST_RESORT {
+            if lines.recv_timeout(LOOK).is_ok() {
+                return Ok(());
+            }
+            if let Some(end) = self.end() {
+                return end;
+            }
+            // Where its output has ended and it has not, there is no event to wait for.
+            let _ = poll(&mut [], PollTimeout::from(2_u8));
+        }
+        Err(format!("it has neither written a line nor ended: {}", self.last_words()))
+    }
+
+    /// How it has ended, if it has: well, or why not in its own words. It is left to be waited for, so that its number
+    /// stands for its group until [`Self::kill_group`].
+    pub(crate) fn end(&self) -> Option<Result<(), String>> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
+        match waitid(Id::Pid(self.leader()), flags) {
+            Ok(WaitStatus::Exited(_, 0)) => Some(Ok(())),
+            Ok(WaitStatus::Exited(_, code)) => Some(Err(format!("exit status {code}: {}", self.last_words()))),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Err(format!("{signal}: {}", self.last_words()))),
+            Ok(_) | Err(_) => None,
+        }
+    }
+
+    /// SIGKILL to it and to what it has started in its group, and waits.
+    pub(crate) fn kill_group(&mut self) -> io::Result<()> {
+        killpg(self.leader(), Signal::SIGKILL)?;
+        self.child.wait().map(drop)
+    }
+
+    fn leader(&self) -> Pid {
+        Pid::from_raw(self.child.id().cast_signed())
     }
 
     /// Its process's number.
@@ -133,6 +183,20 @@ impl Program {
         let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")
+    }
+}
+
+/// Copies a program's words to its log, and tells of the first line's end.
+fn copy(mut output: ChildStdout, mut log: File, line: &Sender<()>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = output.read(&mut buffer) {
+        let words = buffer.get(..length).unwrap_or_default();
+        // A log that cannot be written costs words, and no verdict.
+        let _ = log.write_all(words);
+        if words.contains(&b'\n') {
+            // Once it is ready, nobody listens.
+            let _ = line.send(());
+        }
     }
 }
 

@@ -23,6 +23,7 @@ impl World {
         scenario: &Scenario,
         programs: Programs,
         scratch: &Path,
+        beside: &Path,
     ) -> Result<Self, String> {
         let operator = Operator::new().map_err(|error| format!("start the operator's thread: {error}"))?;
         let mut plan = plan(&state, scenario.topology.neighbours);
@@ -33,11 +34,13 @@ impl World {
         let mut world = Self {
             programs,
             scratch: scratch.to_owned(),
+            beside: beside.to_owned(),
             heartbeat: scenario.heartbeat,
             state: Arc::clone(&state),
             lab,
             center: None,
             agents: std::collections::BTreeMap::new(),
+            others: std::collections::BTreeMap::new(),
             operator,
             account: Default::default(),
             prober: Default::default(),
@@ -68,6 +71,7 @@ impl World {
         for name in state.endpoints() {
             world.settle_in(name.as_str())?;
         }
+        state.vms.keys().try_for_each(|vm| world.enforce(vm))?;
         world.start_center()?;
         world.tell_inventory()?;
         if let Some(policy) = &state.policy {
@@ -122,7 +126,7 @@ impl World {
                 labels: vm.labels.clone(),
                 addresses: vm.addresses.iter().copied().filter(|address| !is_late(address)).collect(),
                 allowed: spec.map(|spec| spec.allowed.clone()).unwrap_or_default(),
-                managed: vm.managed,
+                managed: state.is_managed(name),
                 mode: vm.mode,
             };
             (name.clone(), vm)

@@ -11,7 +11,7 @@ pub(crate) const TOPOLOGY: [&str; 6] = ["hosts", "vms", "outside", "neighbours",
 pub(crate) const VM: [&str; 9] =
     ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock", "eager"];
 pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
-pub(crate) const AGENT: [&str; 2] = ["spool", "protocol"];
+pub(crate) const AGENT: [&str; 4] = ["spool", "protocol", "ruleset", "exec"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
 
 /// The keys of a step.

@@ -1,5 +1,6 @@
 //! Reading a scenario's text: everything that is wrong is told at once, each thing at its place.
 
+pub(crate) mod agent;
 mod doing;
 mod flow;
 mod generated;

@@ -7,7 +7,8 @@ use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{FlowService, Name, Problem, Span};
 
-use super::super::{AgentKind, Eager, Neighbours, Outside, Topology, VmSpec};
+use super::super::{Eager, Neighbours, Outside, Topology, VmSpec};
+use super::agent::AgentOptions;
 use super::{Reader, generated, keys};
 
 /// The lab's pool of IPv4 addresses: 10.98.0.0/16.
@@ -22,15 +23,6 @@ pub(crate) const NEIGHBOURS: [(&str, Neighbours); 2] =
     [("permanent", Neighbours::Permanent), ("learned", Neighbours::Learned)];
 /// Whether the hosts' ports are guarded.
 pub(crate) const PORTS: [(&str, bool); 2] = [("open", false), ("guarded", true)];
-/// What stands in a VM for its agent.
-pub(crate) const AGENTS: [(&str, AgentKind); 2] = [("eastwest", AgentKind::Eastwest), ("none", AgentKind::None)];
-
-/// How a real agent is started.
-#[derive(Clone, Copy, Debug, Default)]
-struct AgentOptions {
-    spool: Option<u32>,
-    protocol: Option<u32>,
-}
 
 /// The addresses for VMs that name none: in the order of the file, the n-th gets 10.98.0.n and fd98::n.
 #[derive(Clone, Debug, Default)]
@@ -167,7 +159,7 @@ impl Reader<'_> {
         };
         // What is wrong with one generated name is wrong with all of them.
         let names: Vec<Name> = texts.iter().map_while(|text| self.endpoint_name(text, "a VM")).collect();
-        let later = ["interfaces", "ruleset", "exec", "dhcp", "cpu", "memory"];
+        let later = ["interfaces", "dhcp", "cpu", "memory"];
         let Some(fields) = self.fields(&entry.value, "a VM", &keys::VM, &later) else { return Vec::new() };
         let host = self.host(&fields, hosts);
         let mut labels = BTreeMap::new();
@@ -186,6 +178,7 @@ impl Reader<'_> {
         };
         let (agent, AgentOptions { spool, protocol }) =
             fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
+        self.only_of_ours(&fields, &agent);
         let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
         let modes = &policy::keys::MODES;
         let mode = fields.get("mode").and_then(|node| yaml::word(node, modes, &mut self.problems)).unwrap_or_default();
@@ -204,7 +197,7 @@ impl Reader<'_> {
                 labels: labels.clone(),
                 serves: serves.clone(),
                 addresses,
-                agent,
+                agent: agent.clone(),
                 copy_of: None,
                 clock,
                 spool,
@@ -294,30 +287,6 @@ impl Reader<'_> {
             self.wrong(node.span, "an endpoint needs an address");
         }
         addresses
-    }
-
-    /// `eastwest`, `none`, or `{spool: 500, protocol: 1}`: the real agent with options of its own.
-    fn agent(&mut self, node: &Node) -> Option<(AgentKind, AgentOptions)> {
-        if let Value::Mapping(entries) = &node.value {
-            if entries.is_empty() {
-                self.wrong(node.span, "expected `eastwest`, `none` or `{spool: RECORDS}`");
-            }
-            let fields = self.fields(node, "an agent", &keys::AGENT, &["ruleset", "exec"])?;
-            let mut number = |key, what| {
-                let node = fields.get(key)?;
-                Some((node.span, yaml::parsed::<u32>(node, what, &mut self.problems)?))
-            };
-            let (spool, protocol) = (number("spool", "a number of records"), number("protocol", "a version"));
-            if let Some((span, 0)) = spool {
-                self.wrong(span, "an agent keeps at least one record");
-            }
-            if let Some((span, _)) = protocol.filter(|(_, version)| *version + 1 != wire::PROTOCOL) {
-                self.wrong(span, format!("an older build speaks version {}", wire::PROTOCOL - 1));
-            }
-            let options = AgentOptions { spool: spool.map(|(_, n)| n), protocol: protocol.map(|(_, n)| n) };
-            return Some((AgentKind::Eastwest, options));
-        }
-        yaml::word(node, &AGENTS, &mut self.problems).map(|kind| (kind, AgentOptions::default()))
     }
 
     /// `-1d`, `+90s`.
