@@ -19,7 +19,7 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("lab", &["nft"]),
     ("reports", &["policy"]),
     ("harness", &["lab", "nft", "oracle", "policy", "reports", "wire"]),
-    ("saboteur", &["agent", "agent-core", "policy", "wire"]),
+    ("saboteur", &["agent", "agent-core", "nft", "policy", "wire"]),
     ("eastwest", &["agent", "center", "harness", "lab", "oracle", "policy", "reports", "wire"]),
 ];
 

@@ -32,9 +32,10 @@ const LONGEST_FUNCTION: usize = 70;
 const MOST_PUBLIC_ITEMS: usize = 12;
 
 /// Sources that may wait by a clock, and why.
-const NAPS: [(&str, &str); 3] = [
+const NAPS: [(&str, &str); 4] = [
     ("agent/examples/bench/process.rs", "what an agent costs at rest is a figure of time"),
     ("agent/src/backoff.rs", "between tries to reach the center there is nothing to wait for but time"),
+    ("saboteur/src/liar.rs", "an agent that is late is late by a time"),
     ("center/src/serve.rs", "a listener without free descriptors has no event to wait for"),
 ];
 

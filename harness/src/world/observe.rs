@@ -23,6 +23,8 @@ use crate::witness::testimony::{Managed, Sources, evidence, is_undecided, testim
 
 /// How long a barrier may take; its absence makes `unproven`, never "denied".
 const BARRIER: Duration = Duration::from_secs(5);
+/// How many probes are under way at once: each has a socket of its own, and so has what it meets.
+const AT_ONCE: usize = 4_000;
 /// The rules of what leaves by raw sockets.
 const RAW: [&str; 2] = ["eastwest/spoofed", "eastwest/bypass"];
 /// Messages each way on each session before it is judged.
@@ -110,7 +112,10 @@ impl World {
         let mut managed = managed(&self.state, &self.account);
         let published = self.account.published;
         let before = self.read_counters(&managed);
-        let attempts: Vec<Attempt> = self.prober.run(&self.lab, probes);
+        let mut attempts: Vec<Attempt> = Vec::with_capacity(probes.len());
+        for part in probes.chunks(AT_ONCE) {
+            attempts.extend(self.prober.run(&self.lab, part.to_vec()));
+        }
         self.known.extend(attempts.iter().map(|attempt| attempt.tuple));
         self.raise_barriers(&mut managed)?;
         self.taps.drain().map_err(|error| error.to_string())?;

@@ -1,6 +1,5 @@
 //! A second look at what was not as expected: whether it came late, or never. It changes no verdict.
 
-use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 use reports::event::{Finding, FindingKind};
@@ -28,7 +27,8 @@ impl World {
             if cells.is_empty() {
                 return;
             }
-            sleep(BETWEEN);
+            // There is nothing to wait for but time.
+            self.await_word(BETWEEN, |_| false);
             let probes: Vec<_> = cells.iter().map(|cell| self.probe(wanted(cell))).collect();
             let made = self.prober.prepare(&self.lab, &probes).and_then(|()| self.settle(probes));
             let Ok(made) = made else { return };
