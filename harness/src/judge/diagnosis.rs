@@ -29,9 +29,10 @@ pub(super) fn of(kind: FindingKind, cell: &PlannedCell, evidence: &Evidence, out
         | FindingKind::Overblock
         | FindingKind::Misattributed
         | FindingKind::Misplaced
-        | FindingKind::WrongAction => {
-            Some((Blame::Agent, "the agents had acknowledged the policy, and an agent did something else than it says"))
-        }
+        | FindingKind::WrongAction => Some((
+            Blame::Agent,
+            "the policy was in force by all that was said, and what enforces at one of the ends did something else",
+        )),
         FindingKind::Unreported | FindingKind::Phantom => {
             Some((Blame::Agent, "what an agent told is not what became of the packets"))
         }
@@ -125,7 +126,9 @@ pub(crate) fn seen_again(finding: &mut Finding, fits: bool, millis: u128) {
     match (finding.diagnosis, fits) {
         (Some(Blame::Agent), true) => finding.diagnose(Blame::Late, &late),
         (Some(Blame::Agent), false) => {
-            let never = format!("it was no other {millis} ms later: an agent does something else than its policy says");
+            let never = format!(
+                "it was no other {millis} ms later: what enforces at one of its ends does something else than the policy says"
+            );
             finding.diagnose(Blame::Agent, &never);
         }
         (Some(Blame::Policy | Blame::Late | Blame::Path | Blame::Listener | Blame::Harness) | None, _) => {}
