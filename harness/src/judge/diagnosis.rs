@@ -47,26 +47,13 @@ pub(super) fn of(kind: FindingKind, cell: &PlannedCell, evidence: &Evidence, out
 
 /// What a kind of finding alone tells.
 fn by_kind(kind: FindingKind) -> Option<Reason> {
-    match kind {
-        FindingKind::Disagreement => {
-            Some((Blame::Policy, "the scenario expects something else than the policy says; one of the two is wrong"))
-        }
-        FindingKind::HarnessError => Some((Blame::Harness, "the test bench could not do what it was to do")),
-        FindingKind::Leak
-        | FindingKind::Overblock
-        | FindingKind::Unreported
-        | FindingKind::Misattributed
-        | FindingKind::Misplaced
-        | FindingKind::Phantom
-        | FindingKind::Late
-        | FindingKind::Disturbed
-        | FindingKind::WrongAction
-        | FindingKind::Refused
-        | FindingKind::Unreachable
-        | FindingKind::Unproven
-        | FindingKind::Unmet
-        | FindingKind::NotRun => None,
+    if kind == FindingKind::Disagreement {
+        return Some((
+            Blame::Policy,
+            "the scenario expects something else than the policy says; one of the two is wrong",
+        ));
     }
+    (kind == FindingKind::HarnessError).then_some((Blame::Harness, "the test bench could not do what it was to do"))
 }
 
 /// Whether nothing would be wrong if the scenario claimed nothing of its own.
