@@ -3,9 +3,9 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod lying;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -121,23 +121,13 @@ fn check(fault: Option<Fault>, seed: u32, blame: Option<&str>) -> Result<(), Fai
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fault.yaml");
     std::fs::write(&file, scenario(fault, seed)).unwrap();
-    let output = Command::new(env!("CARGO_BIN_EXE_eastwest"))
-        .args(["run", "--format", "json"])
-        .arg(&file)
-        .args(fault.map(options).unwrap_or_default())
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let report: serde_json::Value = serde_json::from_str(&said)
-        .map_err(|error| format!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr)))?;
-    let findings = report["scenarios"][0]["findings"].as_array().cloned().unwrap_or_default();
-    let blamed: BTreeSet<&str> = findings.iter().map(|one| one["diagnosis"].as_str().unwrap_or("nobody")).collect();
-    if blamed == blame.into_iter().collect() && output.status.code() == Some(i32::from(blame.is_some())) {
+    let told = lying::run(&file, &fault.map(options).unwrap_or_default())?;
+    let blamed: BTreeSet<&str> =
+        told.findings.iter().map(|one| one["diagnosis"].as_str().unwrap_or("nobody")).collect();
+    if blamed == blame.into_iter().collect() && told.code == Some(i32::from(blame.is_some())) {
         return Ok(());
     }
-    let shown = serde_json::to_string_pretty(&findings).unwrap();
-    Err(format!("blamed {blamed:?}, exit {:?}\n{}\n{shown}", output.status.code(), report["scenarios"][0]["reason"])
-        .into())
+    Err(format!("blamed {blamed:?}, exit {:?}\n{}", told.code, told.shown).into())
 }
 
 /// The scenario with a fault in its policy, if that is where it is; ports and hosts follow from the seed.
@@ -176,11 +166,7 @@ fn indented(text: &str, by: usize) -> String {
 fn options(fault: Fault) -> Vec<String> {
     match fault {
         Fault::Policy(_) => Vec::new(),
-        Fault::Agent(kind) => {
-            let saboteur: PathBuf = Path::new(env!("CARGO_BIN_EXE_eastwest")).with_file_name("eastwest-saboteur");
-            let agent = format!("--agent={}", saboteur.display());
-            vec![agent, format!("--agent-arg=--kind={kind}"), "--agent-only=liar".to_owned()]
-        }
-        Fault::Lab(part) => vec![format!("--sabotage={part}")],
+        Fault::Agent(kind) => lying::by_agents(kind, Some("liar")),
+        Fault::Lab(part) => lying::by_lab(part),
     }
 }

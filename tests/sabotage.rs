@@ -3,9 +3,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
+mod lying;
+
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::path::Path;
 
 use libtest_mimic::{Arguments, Failed, Trial};
 
@@ -98,11 +99,6 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// The saboteur stands beside the command: both are built by one `cargo test --workspace`.
-fn saboteur() -> PathBuf {
-    Path::new(env!("CARGO_BIN_EXE_eastwest")).with_file_name("eastwest-saboteur")
-}
-
 /// `docs/security.md` has the pairs of the table.
 fn told() -> Result<(), Failed> {
     let docs = include_str!("../docs/security.md");
@@ -125,31 +121,19 @@ fn name(lie: &Lie, scenario: &str) -> String {
 /// The options of a run in which the agents (or this one alone) or the lab lie.
 fn options(lie: &Lie, only: Option<&str>) -> Vec<String> {
     match lie {
-        Lie::Agent(kind) => {
-            let saboteur = saboteur().to_string_lossy().into_owned();
-            let options = ["--agent".to_owned(), saboteur, format!("--agent-arg=--kind={kind}")];
-            options.into_iter().chain(only.map(|vm| format!("--agent-only={vm}"))).collect()
-        }
-        Lie::Lab(part) => vec![format!("--sabotage={part}")],
+        Lie::Agent(kind) => lying::by_agents(kind, only),
+        Lie::Lab(part) => lying::by_lab(part),
         Lie::Scenario => Vec::new(),
     }
 }
 
 /// The kinds of the findings of one scenario's run, in words what was found, and the run's exit code.
 fn findings(file: &str, options: &[String]) -> Result<(BTreeSet<String>, String, Option<i32>), Failed> {
-    let file = format!("{}/{file}", env!("CARGO_MANIFEST_DIR"));
-    let output = Command::new(env!("CARGO_BIN_EXE_eastwest"))
-        .args(["run", "--fail-fast", "--format", "json", &file])
-        .args(options)
-        .output()
-        .unwrap();
-    let said = String::from_utf8_lossy(&output.stdout);
-    let report: serde_json::Value = serde_json::from_str(&said)
-        .map_err(|error| format!("{error}: {said}{}", String::from_utf8_lossy(&output.stderr)))?;
-    let findings = report["scenarios"][0]["findings"].as_array().cloned().unwrap_or_default();
-    let kinds = findings.iter().filter_map(|finding| Some(finding["kind"].as_str()?.to_owned())).collect();
-    let shown = format!("{}\n{}", report["scenarios"][0]["reason"], serde_json::to_string_pretty(&findings).unwrap());
-    Ok((kinds, shown, output.status.code()))
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join(file);
+    let options: Vec<String> = options.iter().cloned().chain(["--fail-fast".to_owned()]).collect();
+    let told = lying::run(&file, &options)?;
+    let kinds = told.findings.iter().filter_map(|finding| Some(finding["kind"].as_str()?.to_owned())).collect();
+    Ok((kinds, told.shown, told.code))
 }
 
 /// The findings are all of one kind, or there are none.
