@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test says what is wrong by failing")]
 
-use harness::evidence::{Client, Evidence, Fence, Probe};
+mod probed;
+
+use harness::evidence::{Client, Evidence, Fence};
 use harness::judge::judge;
 use harness::plan::{PlannedCell, plan};
 use harness::scenario::parse;
 use policy::{FlowService, Timestamp, render_plain};
+use probed::probe;
 use reports::event::{FindingKind, Word};
 
 const SCENARIO: &str = "
@@ -51,15 +54,7 @@ type Seen = (Client, bool, [u64; 4]);
 fn evidence(cell: &PlannedCell, (client, delivered, [left, reached, answers_left, answers_reached]): Seen) -> Evidence {
     let tcp = matches!(cell.service, FlowService::Tcp(_));
     Evidence {
-        probe: Probe {
-            id: 1,
-            source: cell.source.to_string(),
-            destination: cell.destination.to_string(),
-            source_address: cell.source_address,
-            destination_address: cell.destination_address,
-            service: cell.service,
-            family: cell.family,
-        },
+        probe: probe(cell),
         source_port: 4000,
         tcp_sequence: (tcp && left > 0).then_some(99),
         fence: if client == Client::Silence { Fence::Returned } else { Fence::NotNeeded },

@@ -2,11 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::panic, clippy::expect_used, reason = "a test says what is wrong by failing")]
 
-use harness::evidence::{Client, Evidence, Fence, Probe, SessionEvidence, Testimony};
+mod probed;
+
+use harness::evidence::{Client, Evidence, Fence, SessionEvidence, Testimony};
 use harness::judge::{judge, judge_session};
 use harness::plan::{Decision, PlannedCell, PlannedSession, plan};
 use harness::scenario::parse;
 use policy::{End, FlowService, Timestamp, Verdict, render_plain};
+use probed::probe;
 use reports::event::{FindingKind, Word};
 use wire::{Direction, FlowEnd, Kind, Record, RecordKey};
 
@@ -117,15 +120,7 @@ fn honest(cell: &PlannedCell) -> Evidence {
         decision.as_ref().map(|d| testimony(if seen { vec![record(cell, end, d)] } else { Vec::new() }))
     };
     Evidence {
-        probe: Probe {
-            id: 1,
-            source: cell.source.to_string(),
-            destination: cell.destination.to_string(),
-            source_address: cell.source_address,
-            destination_address: cell.destination_address,
-            service: cell.service,
-            family: cell.family,
-        },
+        probe: probe(cell),
         source_port: 4000,
         tcp_sequence: Some(99),
         client: if passes {
