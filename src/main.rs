@@ -30,6 +30,10 @@ mod why;
 use std::process::ExitCode;
 
 use clap::Parser;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::args::{Args, Command, ReportCommand};
 use crate::ending::{Ending, Outcome};
@@ -71,11 +75,8 @@ fn outcome(command: Command) -> Outcome {
 
 /// The log of the program itself, apart from its output: `EASTWEST_LOG=debug` shows more.
 fn log_to_stderr() {
-    let filter = tracing_subscriber::EnvFilter::try_from_env("EASTWEST_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("warn"));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
-        .with_ansi(output::colour_on_stderr())
-        .init();
+    let wanted = std::env::var("EASTWEST_LOG").ok().and_then(|text| text.parse::<Targets>().ok());
+    let filter = wanted.unwrap_or_else(|| Targets::new().with_default(LevelFilter::WARN));
+    let format = tracing_subscriber::fmt::layer().with_writer(std::io::stderr).with_ansi(output::colour_on_stderr());
+    tracing_subscriber::registry().with(format.with_filter(filter)).init();
 }

@@ -122,3 +122,22 @@ fn the_book_carries_the_same_table() {
         assert!(text.contains(&row), "docs/architecture.md has no row that begins `{row}`");
     }
 }
+
+/// Every crate with its features, as one of the README's commands compiles it for this machine's programs.
+fn compiled(arguments: &[&str]) -> BTreeSet<String> {
+    let cargo = std::env::var_os("CARGO").unwrap();
+    let mut tree = std::process::Command::new(cargo);
+    tree.args(["tree", "--locked", "--no-dedupe", "--prefix", "none", "--format", "{p} {f}"]).args(arguments);
+    let output = tree.current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(str::to_owned).collect()
+}
+
+#[test]
+fn what_the_program_is_compiled_from_is_not_compiled_anew_for_the_tests() {
+    let program = compiled(&["--package", "eastwest", "--edges", "normal"]);
+    let tests = compiled(&["--workspace", "--edges", "normal,dev"]);
+    assert!(program.len() > 100, "only {} crates", program.len());
+    let anew: Vec<&String> = program.difference(&tests).collect();
+    assert!(anew.is_empty(), "a dependency of tests alone asks more of these: ask for it in Cargo.toml too: {anew:?}");
+}

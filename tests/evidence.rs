@@ -4,7 +4,10 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 const SCENARIO: &str = "\
 eastwest: scenario/v1
@@ -80,4 +83,36 @@ fn where_a_world_does_not_stand_the_logs_are_kept() {
     let kept = kept(folder.path(), &["--agent", "/bin/false"], 1);
     assert!(kept.iter().any(|name| name.ends_with("center.log")), "{kept:?}");
     assert!(kept.contains("again.txt") && kept.iter().all(|name| !name.ends_with("pcapng")), "{kept:?}");
+}
+
+#[test]
+fn of_a_scenario_that_is_interrupted_what_is_known_is_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let stuck = "    do: [{exec: {vm: hr, run: [bash, -c, \"echo > stuck; read -r nothing < pipe\"]}}]\n    expect:\n      - idle";
+    fs::write(
+        folder.path().join("scenario.yaml"),
+        SCENARIO.replacen("    expect:\n      - hr -> web tcp/80: allow by hr-web\n      - idle", stuck, 1),
+    )
+    .unwrap();
+    let pipe = folder.path().join("stuck");
+    for name in ["stuck", "pipe"] {
+        nix::unistd::mkfifo(&folder.path().join(name), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    }
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    let child =
+        command.current_dir(folder.path()).args(["run", "scenario.yaml", "--report", "out"]).stdout(Stdio::piped());
+    let child = child.stderr(Stdio::piped()).spawn().unwrap();
+    // The program runs, and will not end.
+    assert_eq!(fs::read_to_string(pipe).unwrap(), "\n");
+    kill(Pid::from_raw(child.id().cast_signed()), Signal::SIGINT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(130), "{said}");
+    assert!(said.contains("interrupted: it was not run to its end") && !said.contains("not-run"), "{said}");
+    let evidence = folder.path().join("out/evidence/web-is-closed--they-say");
+    let kept = fs::read_dir(evidence).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let kept: BTreeSet<String> = kept.collect();
+    for name in ["1-center.log", "again.txt", "step-1-hr-counters.txt", "step-1.pcapng"] {
+        assert!(kept.contains(name), "{kept:?}");
+    }
 }

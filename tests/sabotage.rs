@@ -41,6 +41,8 @@ const TABLE: &[(Lie, &str, &str)] = &[
     (Lie::Lab("link-down"), "open", "unproven"),
     (Lie::Lab("deaf-tap"), "open", "unproven"),
     (Lie::Lab("frozen-agent"), "open", "unproven"),
+    (Lie::Agent("default-allow"), "programs", "leak"),
+    (Lie::Agent("wrong-rule-named"), "programs", "misattributed"),
     (Lie::Scenario, "empty", "not-run"),
 ];
 

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
 use policy::{Family, FlowService};
+use reports::event::FindingKind;
 use serde::{Deserialize, Serialize};
 use wire::{AgentState, Record};
 
@@ -202,6 +203,8 @@ pub struct Answers {
 /// An item of `do` that came out otherwise than the scenario says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Undone {
+    /// What kind of finding it is.
+    pub kind: FindingKind,
     /// Its line in the scenario.
     pub line: usize,
     /// The item as the scenario has it.

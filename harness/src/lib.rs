@@ -5,6 +5,7 @@ pub mod jail;
 pub mod judge;
 pub mod living;
 pub mod model;
+mod need;
 pub mod plan;
 mod probe;
 pub mod run;

@@ -1,10 +1,12 @@
 //! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
 
+mod checks;
 mod faults;
 mod floods;
 mod kept;
 mod links;
 mod local;
+mod programs;
 mod published;
 mod transition;
 
@@ -13,9 +15,11 @@ use std::net::IpAddr;
 use std::sync::Arc;
 
 use ipnet::IpNet;
-use policy::{Family, Inventory, Name, Timestamp, Vm};
+use policy::{Family, FlowService, Inventory, Name, Timestamp, Vm};
 
-use crate::scenario::{Action, AgentKind, Outside, Party, PolicyText, Process, Scenario, Stream, Topology, VmSpec};
+use crate::scenario::{
+    Action, AgentKind, Outside, Party, PathChange, PolicyText, Process, Scenario, Stream, Topology, VmSpec,
+};
 
 pub use published::Published;
 pub use transition::Transition;
@@ -47,10 +51,14 @@ pub struct State {
     pub cuts: BTreeSet<(Party, Party)>,
     /// The VMs whose paths to the center are slow, with the bits a second that these carry.
     pub slow: BTreeMap<Name, u64>,
+    /// The paths between endpoints that are not as they were at first, by their ends in order.
+    pub paths: BTreeMap<(Name, Name), PathChange>,
     /// The open sessions by name.
     pub sessions: BTreeMap<String, Stream>,
     /// The floods that go on, by name.
     pub floods: BTreeSet<String>,
+    /// The programs that go on, by name: where each runs, and where it listens.
+    pub programs: BTreeMap<String, (Name, Option<FlowService>)>,
     /// The stand-in for the time, once a rule has ended while the scenario ran; `None`: none has.
     pub now: Option<Timestamp>,
     /// The VMs whose agents have not heard of their center in this life, and do not know what time it is.
@@ -82,8 +90,10 @@ impl State {
             down: BTreeSet::new(),
             cuts: BTreeSet::new(),
             slow: BTreeMap::new(),
+            paths: BTreeMap::new(),
             sessions: BTreeMap::new(),
             floods: BTreeSet::new(),
+            programs: BTreeMap::new(),
             now: None,
             timeless: BTreeSet::new(),
             held: BTreeMap::new(),
@@ -225,6 +235,9 @@ impl State {
             }
             Action::Flood(flooding) => self.begin_flood(flooding)?,
             Action::EndFlood { name } => self.end_flood(name)?,
+            Action::Bulk(transfer) => self.must_exist(&transfer.stream)?,
+            Action::Exec(exec) => self.exec(exec)?,
+            Action::EndProgram { name } => self.end_program(name)?,
             // What is refused changes nothing, and what another process does to a ruleset is undone.
             Action::Publish(_) => {}
             Action::Tamper { vm, .. } => self.must_be_managed(vm)?,
@@ -241,6 +254,7 @@ impl State {
             Action::Process { act, process } => self.process(*act, process)?,
             Action::Partition { a, b } => self.partition(a, b)?,
             Action::Slow { vm, rate } => self.slow(vm, *rate)?,
+            Action::Path(path) => self.path(path)?,
             Action::Heal => self.heal()?,
             Action::Expire { rule, .. } => self.now = Some(self.end_of(rule).ok_or("no such rule ends here")?),
             Action::Reset { step } => self.reset(history.get(*step).ok_or("reset names no earlier step")?)?,
@@ -310,6 +324,9 @@ impl State {
         if let Some((session, _)) = self.sessions.iter().find(|(_, stream)| on(stream)) {
             return Err(format!("session `{session}` is open on `{vm}`: close it first"));
         }
+        if let Some(program) = self.program_at(vm) {
+            return Err(format!("the program `{program}` goes on in `{vm}`: end it first"));
+        }
         self.quarantined.remove(vm);
         self.suspended.remove(vm);
         self.over.remove(vm);
@@ -317,6 +334,7 @@ impl State {
         self.held.remove(vm);
         self.timeless.remove(vm);
         self.slow.remove(vm);
+        self.paths.retain(|(a, b), _| a != vm && b != vm);
         let gone = Party::Station(vm.clone());
         self.cuts.retain(|(a, b)| *a != gone && *b != gone);
         Ok(())
@@ -329,33 +347,6 @@ impl State {
         self.must_exist(stream)?;
         self.sessions.insert(name.to_owned(), stream.clone());
         Ok(())
-    }
-
-    fn no_session(&self, name: &str) -> String {
-        let open: Vec<String> = self.sessions.keys().map(|name| format!("`{name}`")).collect();
-        match open.is_empty() {
-            true => format!("session `{name}` is not open here: none is"),
-            false => format!("session `{name}` is not open here: open are {}", open.join(", ")),
-        }
-    }
-
-    fn must_be_open(&self, name: &str) -> Result<(), String> {
-        if self.sessions.contains_key(name) { Ok(()) } else { Err(self.no_session(name)) }
-    }
-
-    fn must_exist(&self, stream: &Stream) -> Result<(), String> {
-        [&stream.source, &stream.destination].into_iter().try_for_each(|name| self.must_have(name, stream.family))
-    }
-
-    fn must_have(&self, name: &Name, family: Family) -> Result<(), String> {
-        if !self.endpoints().any(|other| other == name) {
-            return Err(format!("there is no endpoint `{name}` at this point"));
-        }
-        self.address(name, family).map(drop).ok_or_else(|| format!("`{name}` has no {family} address"))
-    }
-
-    fn must_be_managed(&self, vm: &Name) -> Result<(), String> {
-        if self.is_managed(vm) { Ok(()) } else { Err(format!("`{vm}` has no agent, and so no ruleset")) }
     }
 
     fn quarantine(&mut self, vm: &Name, on: bool) -> Result<(), String> {

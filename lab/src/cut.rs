@@ -102,7 +102,7 @@ impl Lab {
     /// Makes the kernel's state that of the cuts, after a change of these or of the stations.
     pub(crate) fn refresh_cuts(&mut self) -> Result<()> {
         self.refresh_links()?;
-        let wanted = self.dropped().chain(self.classed()).chain(self.guards()).collect();
+        let wanted = self.dropped().chain(self.classed()).chain(self.lossy()).chain(self.guards()).collect();
         self.filters.change(&self.hosts, wanted)
     }
 

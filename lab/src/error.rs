@@ -25,6 +25,9 @@ pub enum LabError {
     /// The station has a second interface already, or has none, or cannot move with it.
     #[error("find the second interface of {0:?} as it should be")]
     Second(String),
+    /// Frames that wait in a relay would pass a guard in the relay's name.
+    #[error("delay what goes to or from {0:?}: the hosts guard their ports")]
+    Guarded(String),
     /// No cut has this number: it was healed before.
     #[error("find cut {0}")]
     NoCut(u64),

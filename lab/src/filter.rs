@@ -13,6 +13,8 @@ use crate::message::Mac;
 pub(crate) enum Filter {
     /// Drops them, from any of the one side to any of the other and back.
     Drop(Vec<Mac>, Vec<Mac>),
+    /// Drops so many of a hundred, at random, from the one to the other and back.
+    Lose(Mac, Mac, u8),
     /// Gives those from the one to the other this class.
     Class(Mac, Mac, u32),
     /// Drops what arrives at a port in another's name.
@@ -40,6 +42,7 @@ impl Filters {
             for (name, filter) in wanted.iter().filter(|(name, filter)| self.standing.get(*name) != Some(filter)) {
                 let laid = match filter {
                     Filter::Drop(one, other) => nft::fence_macs(socket, name, one, other),
+                    Filter::Lose(one, other, percent) => nft::lose_macs(socket, name, (*one, *other), *percent),
                     Filter::Class(from, to, class) => nft::rank_macs(socket, name, (*from, *to), *class),
                     Filter::Guard(guard) => nft::guard_port(socket, name, guard),
                 };

@@ -12,7 +12,9 @@ use crate::filter::Filters;
 use crate::host::{BRIDGE, Hosts, Placed};
 use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
+use crate::path::Paths;
 use crate::plan::{Neighbours, Plan, Ports, StationSpec};
+use crate::relay::Relay;
 use crate::spawner::Spawner;
 use crate::station::{Seed, Station};
 
@@ -24,6 +26,9 @@ pub struct Lab {
     pub(crate) stations: BTreeMap<String, Station>,
     pub(crate) cuts: Cuts,
     pub(crate) slow: BTreeMap<(String, String), u64>,
+    pub(crate) paths: Paths,
+    /// The relays in wires, by station.
+    pub(crate) relays: BTreeMap<String, Relay>,
     pub(crate) filters: Filters,
     pub(crate) neighbours: Neighbours,
     pub(crate) ports: Ports,
@@ -39,6 +44,8 @@ impl Lab {
             stations: BTreeMap::new(),
             cuts: Cuts::default(),
             slow: BTreeMap::new(),
+            paths: Paths::default(),
+            relays: BTreeMap::new(),
             filters: Filters::default(),
             neighbours: plan.neighbours,
             ports: plan.ports,
@@ -69,6 +76,7 @@ impl Lab {
     pub fn remove(&mut self, name: &str) -> Result<()> {
         let station = self.station(name)?.clone();
         self.remove_interface_if_any(name)?;
+        self.forget_paths(name)?;
         let placed = placed(&station);
         let down = Link::existing(placed.port).down().request();
         let mut batch = Batch::default();
@@ -86,13 +94,14 @@ impl Lab {
     pub fn relocate(&mut self, name: &str, host: &str) -> Result<()> {
         let station = self.station(name)?.clone();
         let to = self.hosts.find(host)?;
-        let old = placed(&station);
-        if old.host == to {
+        if station.host_number() == to {
             return Ok(());
         }
         if station.second().is_some() {
             return Err(LabError::Second(name.to_owned()));
         }
+        let delays = self.unlay(name)?;
+        let old = placed(&station);
         let target = self.hosts.get(to);
         let mut batch = Batch::default();
         let away = Link::existing(old.port).in_namespace(target.namespace.raw_fd());
@@ -110,6 +119,7 @@ impl Lab {
         self.hosts.place(&[placed(&station)])?;
         self.settle(&station)?;
         self.lay_queue(name)?;
+        self.lay_again(name, delays)?;
         self.refresh_cuts()
     }
 
@@ -259,6 +269,6 @@ pub(crate) fn push_port(batch: &mut Batch, port: u32) {
     batch.push("settle a station's wire", How::Change, settle);
 }
 
-fn placed(station: &Station) -> Placed {
-    Placed { host: station.host_number(), port: station.port(), mac: station.mac() }
+pub(crate) fn placed(station: &Station) -> Placed {
+    Placed { host: station.host_number(), port: station.plug(), mac: station.mac() }
 }

@@ -47,7 +47,7 @@ impl Lab {
     /// Lays the queues at a station's port anew: what waited in them is lost, as it is when a wire is changed.
     pub(crate) fn lay_queue(&self, name: &str) -> Result<()> {
         let station = self.station(name)?;
-        let port = station.port();
+        let port = station.plug();
         let mut batch = Batch::default();
         batch.remove("clear a port's queues", queue::no_root(port));
         let mut paths = self.slow.iter().filter(|((_, to), _)| to == name).peekable();

@@ -24,6 +24,9 @@ pub(crate) const ETH0: u32 = 2;
 const LOOPBACK: u32 = 1;
 /// The host's ends are numbered from here, uniquely over all hosts, so that an end keeps its number when it moves.
 const FIRST_PORT: u32 = 1000;
+/// The ends of relays are numbered so much beyond the ports.
+const INNER: u32 = 1_000_000;
+const OUTER: u32 = 2_000_000;
 
 const SETTINGS: &[Setting] = &[
     Setting { path: "ipv4/ping_group_range", value: "0 2147483647", otherwise: "0 0" },
@@ -59,6 +62,8 @@ struct State {
     host_namespace: Arc<Namespace>,
     addresses: Vec<IpAddr>,
     second: Option<Second>,
+    /// The port that has the wire's own one's place in the bridge.
+    plugged: Option<u32>,
     taps: Vec<Weak<TapWires>>,
 }
 
@@ -80,6 +85,7 @@ impl Station {
                 host_namespace: seed.host_namespace,
                 addresses: seed.addresses.to_vec(),
                 second: None,
+                plugged: None,
                 taps: Vec::new(),
             }),
         })))
@@ -135,6 +141,11 @@ impl Station {
     /// Starts a program inside, from a thread that lives as long as the lab or any of its stations.
     pub fn spawn(&self, command: Command) -> Result<Child> {
         self.0.spawner.spawn(Arc::clone(&self.0.namespace), command)
+    }
+
+    /// Starts a program inside that can neither change the station's network nor send crafted packets.
+    pub fn spawn_without_network_rights(&self, command: Command) -> Result<Child> {
+        self.0.spawner.spawn_without_network_rights(Arc::clone(&self.0.namespace), command)
     }
 
     /// A tap on the host's side of the wire, seeing both directions: IPv4 and IPv6 alone.
@@ -203,6 +214,15 @@ impl Station {
     /// The index of the host's end of the wire, in whichever host's namespace it is.
     pub(crate) fn port(&self) -> u32 {
         port_of(self.0.number)
+    }
+
+    /// The port by which it is plugged into the host's bridge.
+    pub(crate) fn plug(&self) -> u32 {
+        self.state().plugged.unwrap_or_else(|| self.port())
+    }
+
+    pub(crate) fn plug_in(&self, instead: Option<u32>) {
+        self.state().plugged = instead;
     }
 
     pub(crate) fn host_number(&self) -> usize {
@@ -330,6 +350,15 @@ pub(crate) struct Seed<'a> {
     pub(crate) host: usize,
     pub(crate) host_name: &'a str,
     pub(crate) host_namespace: Arc<Namespace>,
+}
+
+/// The ends of a relay's wire beside a station's: the one that the relay has, and the one in the bridge.
+pub(crate) fn inner_of(station: &Station) -> u32 {
+    station.port() + INNER
+}
+
+pub(crate) fn outer_of(station: &Station) -> u32 {
+    station.port() + OUTER
 }
 
 fn new_address(address: IpAddr) -> rtnetlink::packet_route::RouteNetlinkMessage {

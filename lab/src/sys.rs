@@ -70,13 +70,22 @@ pub fn path_mtu(socket: &impl AsFd, v6: bool) -> io::Result<u32> {
 }
 
 fn ignore_outgoing(socket: &Socket) -> io::Result<()> {
+    switch_on(socket, libc::PACKET_IGNORE_OUTGOING)
+}
+
+/// Has a packet socket give and take frames with what the kernel leaves for a network card to do, told before each.
+pub(crate) fn leave_work(socket: &Socket) -> io::Result<()> {
+    switch_on(socket, libc::PACKET_VNET_HDR)
+}
+
+fn switch_on(socket: &Socket, option: libc::c_int) -> io::Result<()> {
     let on: libc::c_int = 1;
     // SAFETY: the pointer and the length describe one live integer.
     let result = unsafe {
         libc::setsockopt(
             socket.as_raw_fd(),
             libc::SOL_PACKET,
-            libc::PACKET_IGNORE_OUTGOING,
+            option,
             (&raw const on).cast(),
             mem::size_of_val(&on) as libc::socklen_t,
         )

@@ -4,6 +4,7 @@
 
 mod jailed;
 mod killed;
+mod pathed;
 mod slowed;
 mod talk;
 
@@ -27,6 +28,8 @@ const TESTS: &[Test] = &[
     ("a_link_without_carrier_heals", jailed::link_down),
     ("silent_cuts_cut_what_they_name_and_heal", jailed::cut),
     ("a_slow_path_holds_up_what_it_carries_and_nothing_else", slowed::slow),
+    ("a_path_takes_its_time_and_no_other", pathed::delayed),
+    ("a_path_loses_its_share_and_no_other", pathed::lossy),
     ("added_stations_talk_and_removed_ones_do_not", jailed::add_remove),
     ("addresses_change", jailed::set_addresses),
     ("programs_run_inside_their_station", jailed::spawn),

@@ -25,14 +25,8 @@ pub enum Edge {
 /// When the kernel refuses.
 pub fn fence_device(socket: &mut Socket, name: &str, device: &str, edge: Edge, percent: u32) -> Result<(), Error> {
     let table = Table::new(Family::Netdev, name);
-    let rule = if percent >= 100 {
-        vec![Expr::Counter, Expr::Verdict(Verdict::Drop)]
-    } else {
-        let below = Expr::Cmp(0, Test::Less, percent.to_be_bytes().to_vec());
-        // The generator counts in host order, and "less" compares bytes: the network's order is asked for.
-        let turn = Expr::Random { modulus: 100, into: 0 };
-        vec![turn, Expr::NetworkOrder(0), below, Expr::Counter, Expr::Verdict(Verdict::Drop)]
-    };
+    let of_all = (percent < 100).then(|| share(percent)).into_iter().flatten();
+    let rule: Vec<Expr> = of_all.chain([Expr::Counter, Expr::Verdict(Verdict::Drop)]).collect();
     let mut batch = Batch::new();
     batch.add_table(&table);
     let ends = [
@@ -71,6 +65,36 @@ pub fn fence_macs(socket: &mut Socket, name: &str, left: &[[u8; 6]], right: &[[u
     batch.commit(socket)
 }
 
+/// Drops so many of a hundred frames, at random, that a bridge passes between two addresses; until [`unfence`] with the same
+/// name.
+///
+/// # Errors
+/// When the kernel refuses.
+pub fn lose_macs(socket: &mut Socket, name: &str, (one, other): ([u8; 6], [u8; 6]), percent: u8) -> Result<(), Error> {
+    let mut batch = Batch::new();
+    let table = forwarding(&mut batch, name);
+    for (from, to) in [(one, other), (other, one)] {
+        let mut rule = between(from, to);
+        rule.extend(share(u32::from(percent)));
+        rule.extend([Expr::Counter, Expr::Verdict(Verdict::Drop)]);
+        batch.add_rule(&table, "forward", &rule);
+    }
+    batch.commit(socket)
+}
+
+/// What matches a share of all frames, in a hundred.
+fn share(percent: u32) -> [Expr; 3] {
+    let below = Expr::Cmp(0, Test::Less, percent.to_be_bytes().to_vec());
+    // The generator counts in host order, and "less" compares bytes: the network's order is asked for.
+    [Expr::Random { modulus: 100, into: 0 }, Expr::NetworkOrder(0), below]
+}
+
+/// What matches a frame from one address to another.
+fn between(from: [u8; 6], to: [u8; 6]) -> Vec<Expr> {
+    let is = |(offset, mac)| [Expr::Payload { base: Header::Link, offset, length: 6, into: 0 }, Expr::equal(0, mac)];
+    [(6, from), (0, to)].into_iter().flat_map(is).collect()
+}
+
 /// Gives the frames that a bridge passes from one address to another a priority, by which the queueing discipline of the
 /// port that they leave by finds their class; until [`unfence`] with the same name.
 ///
@@ -79,10 +103,7 @@ pub fn fence_macs(socket: &mut Socket, name: &str, left: &[[u8; 6]], right: &[[u
 pub fn rank_macs(socket: &mut Socket, name: &str, path: ([u8; 6], [u8; 6]), priority: u32) -> Result<(), Error> {
     let mut batch = Batch::new();
     let table = forwarding(&mut batch, name);
-    let mut rule = Vec::new();
-    for (offset, mac) in [(6, path.0), (0, path.1)] {
-        rule.extend([Expr::Payload { base: Header::Link, offset, length: 6, into: 0 }, Expr::equal(0, mac)]);
-    }
+    let mut rule = between(path.0, path.1);
     rule.push(Expr::Immediate(0, priority.to_ne_bytes().to_vec()));
     rule.extend([Expr::SetMeta(MetaKey::Priority, 0), Expr::Counter]);
     batch.add_rule(&table, "forward", &rule);

@@ -23,7 +23,7 @@ pub use batch::{Batch, Family, Hook, HookPoint, Policy, Table};
 pub use conntrack::{Address, Connection, ConnectionUpdate};
 pub use error::{Error, Refusal};
 pub use expr::{CtKey, Direction, Expr, Header, Log, MetaKey, Reject, Test, Verdict};
-pub use fence::{Edge, Guard, fence_device, fence_macs, guard_port, rank_macs, stopped, unfence};
+pub use fence::{Edge, Guard, fence_device, fence_macs, guard_port, lose_macs, rank_macs, stopped, unfence};
 pub use log::{LogBatch, LogOptions, LogPacket, LogReader};
 pub use others::Meddling;
 pub use read::{ChainInfo, Counted, ElementInfo, RuleInfo, SetInfo, read_counters};

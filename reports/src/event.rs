@@ -273,6 +273,12 @@ pub struct Figures {
     /// How long it took to send them.
     #[serde(default)]
     pub flood_seconds: f64,
+    /// Bytes of the step's last bulk transfer.
+    #[serde(default)]
+    pub carried: u64,
+    /// How long it took to carry them.
+    #[serde(default)]
+    pub carry_seconds: f64,
     /// The share of one processor that the busiest agent used meanwhile.
     #[serde(default)]
     pub busiest_agent: f64,

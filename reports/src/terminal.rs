@@ -122,7 +122,11 @@ impl<W: Write> Terminal<W> {
 
     /// What floods and revocations came to.
     fn figures(&mut self, figures: &Figures) -> io::Result<()> {
-        let Figures { flooded, flood_seconds, busiest_agent, outlived, .. } = figures;
+        let Figures { flooded, flood_seconds, carried, carry_seconds, busiest_agent, outlived, .. } = figures;
+        if *carried > 0 {
+            let rate = *carried as f64 * 8e-6 / carry_seconds.max(1e-6);
+            writeln!(self.writer, "      {carried} bytes in {carry_seconds:.3} s, {rate:.1} Mbit/s")?;
+        }
         if let Some(Delays { count, median_ms, p99_ms, most_ms }) = outlived {
             let delays = format!("{median_ms:.1} ms (median), {p99_ms:.1} ms (p99), {most_ms:.1} ms (most)");
             writeln!(self.writer, "      {count} flows outlived what revoked them by {delays}")?;

@@ -8,11 +8,13 @@ use std::time::Instant;
 use policy::Timestamp;
 use reports::event::{Event, Figures, Finding, ScenarioOutcome};
 
+use super::halt::{REASON, halts};
 use super::keep::Keep;
 use super::protocol::{FromJail, Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::living;
+use crate::need::Means;
 use crate::plan::{PlannedStep, plan};
 use crate::scenario::{Scenario, beside, parse};
 use crate::state::State;
@@ -45,6 +47,9 @@ pub(super) fn read(order: &Order) -> Result<Scenario, String> {
 
 /// Raises the world of a scenario's first state.
 pub(crate) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
+    if let Some(lack) = Means::of(&scenario.topology).lack(Means::here()) {
+        return Err(format!("raise {} VMs: {lack}", scenario.topology.vms.len()));
+    }
     let state = Arc::new(State::initial(scenario));
     let beside = folder_of(&order.path)?;
     World::raise(state, scenario, order.programs.clone(), scratch, &beside)
@@ -86,14 +91,18 @@ impl Course<'_, '_> {
         let names = steps.iter().map(|step| step.name.to_string()).collect();
         let topology = scenario.topology.told();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;
-        let never = |from: usize| steps.iter().skip(from).flat_map(never_ran).collect();
+        // Of one that is interrupted its reason says enough.
+        let never = |from: usize| match halts() {
+            true => Vec::new(),
+            false => steps.iter().skip(from).flat_map(never_ran).collect(),
+        };
         if let Err(reason) = folder_of(&self.order.path).and_then(|beside| check(&scenario, &beside)) {
             self.speaker.say(&FromJail::WrongInput)?;
             return Err(Stopped { reason: format!("cannot {reason}"), findings: never(0) });
         }
         let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {
             self.keep_rest(scratch);
-            Stopped { reason: format!("cannot {reason}"), findings: never(0) }
+            Stopped { reason: why(format!("cannot {reason}")), findings: never(0) }
         })?;
         if self.keep.is_some() {
             world.keep_frames();
@@ -107,14 +116,17 @@ impl Course<'_, '_> {
         let mut ended = Ok(without_expectations(&scenario).into_iter().collect());
         for (at, step) in steps.iter().enumerate() {
             if let Err(reason) = self.step(&mut world, step) {
-                ended = Err(Stopped { reason, findings: never(at) });
+                self.keep.iter().for_each(|keep| keep.stopped(&mut world, step));
+                ended = Err(Stopped { reason: why(reason), findings: never(at) });
                 break;
             }
             if self.order.fail_fast && self.findings > 0 {
                 break;
             }
         }
-        self.finish(&mut world)?;
+        if !halts() {
+            self.finish(&mut world)?;
+        }
         if ended.is_err() || self.findings > 0 {
             self.keep_rest(scratch);
         }
@@ -127,6 +139,10 @@ impl Course<'_, '_> {
         world.carry_out(step)?;
         let change_seconds = begun.elapsed().as_secs_f64();
         let (observation, mut figures) = world.observe(step)?;
+        if halts() {
+            // Its waits were cut short: nothing of it is judged.
+            return Err(REASON.to_owned());
+        }
         figures.change_seconds = change_seconds;
         self.complete(world);
         self.pending.push_back(Seen { step: step.clone(), observation, figures });
@@ -188,4 +204,9 @@ impl Course<'_, '_> {
     fn keep_rest(&self, scratch: &Path) {
         self.keep.iter().for_each(|keep| keep.end(self.order, scratch));
     }
+}
+
+/// Why a scenario was not run to its end; what failed because it was interrupted says nothing.
+fn why(reason: String) -> String {
+    if halts() { REASON.to_owned() } else { reason }
 }

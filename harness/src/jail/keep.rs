@@ -13,6 +13,8 @@ use crate::world::World;
 
 /// Of how many VMs of a step the counters and connections are kept.
 const MOST_VMS: usize = 8;
+/// Of how many probes of a step that was not gone through the frames are kept.
+const MOST_PAIRS: usize = 256;
 
 /// Where evidence of one scenario is kept.
 pub(super) struct Keep(PathBuf);
@@ -29,7 +31,17 @@ impl Keep {
     /// which connections they track.
     pub(super) fn step(&self, world: &mut World, step: &PlannedStep, findings: &[Finding]) {
         let pair = |finding: &Finding| Some((finding.source.clone()?, finding.destination.clone()?));
-        let pairs: BTreeSet<(String, String)> = findings.iter().filter_map(pair).collect();
+        self.pairs(world, step, &findings.iter().filter_map(pair).collect());
+    }
+
+    /// Keeps what is known of a step that was not gone through to its end.
+    pub(super) fn stopped(&self, world: &mut World, step: &PlannedStep) {
+        let probed = step.cells.iter().chain(&step.throughout);
+        let pairs = probed.map(|cell| (cell.source.to_string(), cell.destination.to_string()));
+        self.pairs(world, step, &pairs.take(MOST_PAIRS).collect());
+    }
+
+    fn pairs(&self, world: &mut World, step: &PlannedStep, pairs: &BTreeSet<(String, String)>) {
         let number = step.index + 1;
         match world.frames(&pairs.iter().cloned().collect::<Vec<_>>()) {
             Ok((Some(frames), gone)) => {

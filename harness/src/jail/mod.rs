@@ -1,6 +1,7 @@
 //! The inner side of a run: the process that owns one scenario's world, and what it says on its control socket.
 
 pub(crate) mod course;
+pub(crate) mod halt;
 mod keep;
 pub(crate) mod protocol;
 pub(crate) mod reach;
@@ -44,11 +45,15 @@ fn obey(context: &JailContext) -> Result<(), String> {
     let listening: UnixStream = context.control.try_clone().map_err(|error| format!("share the control: {error}"))?;
     let mut speaker = Speaker::new(&context.control);
     speaker.say(&FromJail::Ready)?;
-    let order: Option<Order> = read(&mut BufReader::new(listening))?;
+    let mut listening = BufReader::new(listening);
+    let order: Option<Order> = read(&mut listening)?;
     let order = order.ok_or("hear an order")?;
     match (&order.reach, &order.lab) {
         (Some(services), _) => reach::run(&order, services, &context.scratch, &mut speaker),
         (None, Some(socket)) => living::serve(&order, socket, &context.scratch, &mut speaker),
-        (None, None) => course::run(&order, &context.scratch, &mut speaker),
+        (None, None) => {
+            let _listens = halt::listen(listening, &order, context.scratch.clone())?;
+            course::run(&order, &context.scratch, &mut speaker)
+        }
     }
 }

@@ -13,6 +13,7 @@ mod diagnosis;
 mod event;
 mod foreign;
 mod outcome;
+pub(crate) mod programs;
 mod session;
 mod step;
 

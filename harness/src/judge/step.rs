@@ -7,7 +7,7 @@ use wire::{Kind, Record};
 use super::{diagnosis, event, judge, judge_session};
 use crate::evidence::{Evidence, Observation, Probe, Undone};
 use crate::plan::{PlannedCell, PlannedStep};
-use crate::scenario::Scenario;
+use crate::scenario::{Action, Doing, Scenario, Step};
 
 /// How many findings of one kind a cell of `throughout` may bring.
 const OF_A_KIND: usize = 1;
@@ -101,8 +101,8 @@ pub(super) fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Fin
 
 /// An item of `do` that came out otherwise.
 fn otherwise(step: &PlannedStep, undone: &Undone) -> Finding {
-    let Undone { line, item, why } = undone.clone();
-    Finding { line, expectation: item, ..bare(step, FindingKind::Unmet, why) }
+    let Undone { kind, line, item, why } = undone.clone();
+    Finding { line, expectation: item, ..bare(step, kind, why) }
 }
 
 /// A record that matches nothing that was sent.
@@ -145,8 +145,13 @@ pub fn never_ran(step: &PlannedStep) -> Vec<Finding> {
 /// A scenario that expects nothing proves nothing.
 #[must_use]
 pub fn without_expectations(scenario: &Scenario) -> Option<Finding> {
-    let expects =
-        |step: &crate::scenario::Step| !step.expect.is_empty() || !step.throughout.is_empty() || step.same_as.is_some();
+    let claims = |doing: &Doing| matches!(doing.action, Action::Exec(_) | Action::Bulk(_));
+    let expects = |step: &Step| {
+        !step.expect.is_empty()
+            || !step.throughout.is_empty()
+            || step.same_as.is_some()
+            || step.doing.iter().any(claims)
+    };
     if scenario.steps.iter().any(expects) {
         return None;
     }

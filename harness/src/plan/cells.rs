@@ -9,7 +9,7 @@ use reports::event::{Finding, FindingKind, Side, Word};
 
 use super::claims::{Names, place};
 use super::{Origin, PlannedCell, PlannedStep, detected, ends, services};
-use crate::scenario::{Claim, Expectation, Expected, FlowClaim};
+use crate::scenario::{Choice, Claim, Expectation, Expected, FlowClaim};
 use crate::state::State;
 
 /// How many cells that nothing lists are probed in a step.
@@ -114,6 +114,7 @@ pub(super) fn expand(names: &mut Names<'_>, expectation: &Expectation, claim: &F
     if meant.is_empty() {
         nothing(names, expectation, claim);
     }
+    meant.retain(|key| is_free(names, expectation, claim, key));
     let listed = |key| Listed {
         key,
         claimed: claim.expected.clone(),
@@ -124,6 +125,18 @@ pub(super) fn expand(names: &mut Names<'_>, expectation: &Expectation, claim: &F
     for problem in meant.into_iter().filter_map(|key| table.add(listed(key)).err()) {
         names.problems.report(problem);
     }
+}
+
+/// Whether the harness can listen where a flow goes to. Where a program does, a scenario that asks for the flow by itself
+/// is told so, and `any` leaves it out.
+fn is_free(names: &mut Names<'_>, expectation: &Expectation, claim: &FlowClaim, key: &Key) -> bool {
+    let Some(program) = names.state.listener_at(&key.destination, key.service) else { return true };
+    if claim.services.contains(&Choice::One(key.service)) {
+        let message = format!("the program `{program}` listens at {} of `{}`", key.service, key.destination);
+        let help = "what it answers is seen by a program: `exec` one at the source, and expect what is `reported`";
+        names.report(expectation, "", message, Some(help.to_owned()));
+    }
+    false
 }
 
 fn keys(state: &State, claim: &FlowClaim, source: &Name, destination: &Name) -> Vec<Key> {
@@ -221,7 +234,7 @@ pub(super) fn unlisted(state: &State, table: &Table, line: usize) -> (Vec<Listed
         let Some(from) = state.address(&source, family) else { continue };
         for &service in asked.iter().filter(|service| service.exists_in(family)) {
             let key = Key { source: source.clone(), destination: destination.clone(), service, family, from };
-            if table.is_listed(&key) {
+            if table.is_listed(&key) || state.listener_at(&destination, service).is_some() {
                 continue;
             }
             if cells.len() >= MOST {

@@ -13,9 +13,15 @@ use crate::state::State;
 /// What both ends of a flow decide in a state.
 #[must_use]
 pub fn ends(state: &State, source: &Name, destination: &Name, flow: &Flow, now: Timestamp) -> Ends {
-    let enforces = |name: &Name| state.is_managed(name) || state.is_foreign(name);
-    let at = |end, name: &Name| enforces(name).then(|| decision(state, name, end, flow, now));
+    let at = |end, name: &Name| at(state, name, end, flow, now);
     Ends { source: at(End::Source, source), destination: at(End::Destination, destination) }
+}
+
+/// What one end decides of a flow in a state; `None` where nobody enforces there.
+#[must_use]
+pub(crate) fn at(state: &State, name: &Name, end: End, flow: &Flow, now: Timestamp) -> Option<Decision> {
+    let enforces = state.is_managed(name) || state.is_foreign(name);
+    enforces.then(|| decision(state, name, end, flow, now))
 }
 
 /// A flow between two addresses.

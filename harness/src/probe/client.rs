@@ -9,12 +9,15 @@ use policy::FlowService;
 use socket2::{SockAddr, Socket, Type};
 
 use super::listener::socket;
-use super::nonce;
 use super::ports::Ports;
+use super::speech::Asking;
 use crate::evidence::Client as Learned;
+use crate::scenario::Speech;
 
 /// How many occupied ports are passed over for one probe.
 const PORT_TRIES: usize = 64;
+/// How much one look takes in: more than an answer has.
+const AT_ONCE: usize = 1 << 14;
 
 /// A client's socket, bound to a source port of its own.
 #[derive(Debug)]
@@ -22,14 +25,25 @@ pub(crate) struct Client {
     socket: Socket,
     target: SocketAddr,
     tcp: bool,
-    asked: bool,
+    speech: Speech,
+    /// What it says and hears, once it may.
+    asking: Option<Asking>,
+    /// What it has still to say.
+    unsaid: Vec<u8>,
+    /// How often anything went or came.
+    pub(crate) moves: u64,
     /// Its source port.
     pub(crate) port: u16,
 }
 
 impl Client {
     /// Makes a socket in the calling thread's namespace; `None` for protocols without ports.
-    pub(crate) fn new(ports: &mut Ports, from: IpAddr, to: IpAddr, service: FlowService) -> Option<io::Result<Self>> {
+    pub(crate) fn new(
+        ports: &mut Ports,
+        (from, to): (IpAddr, IpAddr),
+        service: FlowService,
+        speech: Speech,
+    ) -> Option<io::Result<Self>> {
         let (kind, port) = match service {
             FlowService::Tcp(port) => (Type::STREAM, port),
             FlowService::Udp(port) => (Type::DGRAM, port),
@@ -37,11 +51,11 @@ impl Client {
         };
         let target = SocketAddr::new(to, port);
         let made = bound(ports, from, kind);
-        Some(made.map(|(socket, port)| Self { socket, target, tcp: kind == Type::STREAM, asked: false, port }))
+        Some(made.map(|(socket, port)| Self { port, ..Self::on(socket, target, speech) }))
     }
 
     /// A client on a listener's own address, for its self-test.
-    pub(crate) fn loopback(address: IpAddr, service: FlowService) -> Option<io::Result<Self>> {
+    pub(crate) fn loopback(address: IpAddr, service: FlowService, speech: Speech) -> Option<io::Result<Self>> {
         let (kind, port) = match service {
             FlowService::Tcp(port) => (Type::STREAM, port),
             FlowService::Udp(port) => (Type::DGRAM, port),
@@ -52,7 +66,12 @@ impl Client {
             Ok(socket)
         });
         let target = SocketAddr::new(address, port);
-        Some(made.map(|socket| Self { socket, target, tcp: kind == Type::STREAM, asked: false, port: 0 }))
+        Some(made.map(|socket| Self::on(socket, target, speech)))
+    }
+
+    fn on(socket: Socket, target: SocketAddr, speech: Speech) -> Self {
+        let tcp = socket.r#type().is_ok_and(|kind| kind == Type::STREAM);
+        Self { socket, target, tcp, speech, asking: None, unsaid: Vec::new(), moves: 0, port: 0 }
     }
 
     /// Sends the first packet. An answer that is there at once is told.
@@ -67,13 +86,16 @@ impl Client {
 
     /// Looks once at what has come.
     pub(crate) fn look(&mut self, id: u64) -> Option<Learned> {
-        if !self.asked {
-            return self.ask(id);
-        }
-        let mut buffer = [0; 64];
+        let Some(asking) = self.asking.as_mut().filter(|_| self.unsaid.is_empty()) else { return self.ask(id) };
+        let mut buffer = [0; AT_ONCE];
         match (&self.socket).read(&mut buffer) {
             Ok(0) if self.tcp => Some(Learned::Reset),
-            Ok(length) => (nonce::answered(&buffer[..length]) == Some(id)).then_some(Learned::Answered),
+            Ok(length) => {
+                self.moves += 1;
+                let (say, answered) = asking.hear(&buffer[..length]);
+                self.unsaid = say;
+                if answered { Some(Learned::Answered) } else { self.ask(id) }
+            }
             Err(error) if error.kind() == ErrorKind::WouldBlock => None,
             Err(error) => Some(classify(&error, self.tcp)),
         }
@@ -93,10 +115,21 @@ impl Client {
         }
     }
 
+    /// Says what is to be said.
     fn ask(&mut self, id: u64) -> Option<Learned> {
-        match (&self.socket).write(&nonce::question(id)) {
-            Ok(_) => {
-                self.asked = true;
+        if self.asking.is_none() {
+            match Asking::begin(self.speech, id) {
+                Ok((asking, first)) => (self.asking, self.unsaid) = (Some(asking), first),
+                Err(why) => return Some(Learned::Failed(why)),
+            }
+        }
+        if self.unsaid.is_empty() {
+            return None;
+        }
+        match (&self.socket).write(&self.unsaid) {
+            Ok(length) => {
+                self.moves += 1;
+                self.unsaid.drain(..length);
                 None
             }
             // The handshake is under way.

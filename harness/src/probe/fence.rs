@@ -12,6 +12,8 @@ use crate::evidence::Fence;
 
 /// The last resort, where a marker does not come back.
 const LAST_RESORT: Duration = Duration::from_millis(500);
+/// … and the time behind which one that may be lost is sent anew.
+const SOON: Duration = Duration::from_millis(20);
 /// Markers that one look takes; there are never more than a few.
 const MOST_AT_ONCE: usize = 64;
 
@@ -45,17 +47,20 @@ impl Fences {
         let (Some(near), Some(far)) = (self.markers.get(source), self.markers.get(destination)) else {
             return Ok(Fence::Lost);
         };
+        let quality = lab.quality(source, destination);
+        // What a path loses is sent anew soon: no verdict hangs on how soon.
+        let patience = if quality.loss > 0 { quality.delay * 2 + SOON } else { LAST_RESORT };
         near.send(there, self.next)?;
-        if !wait(far, self.next)? {
+        if !wait(far, self.next, patience)? {
             return Ok(Fence::Lost);
         }
         far.send(here, self.next)?;
-        Ok(if wait(near, self.next)? { Fence::Returned } else { Fence::Lost })
+        Ok(if wait(near, self.next, patience)? { Fence::Returned } else { Fence::Lost })
     }
 }
 
 /// Waits for one marker; on a healthy lab it is there at the first look.
-fn wait(marker: &Marker, id: u64) -> lab::Result<bool> {
+fn wait(marker: &Marker, id: u64, patience: Duration) -> lab::Result<bool> {
     let begun = Instant::now();
     loop {
         for _ in 0..MOST_AT_ONCE {
@@ -65,11 +70,11 @@ fn wait(marker: &Marker, id: u64) -> lab::Result<bool> {
                 None => break,
             }
         }
-        if begun.elapsed() > LAST_RESORT {
+        if begun.elapsed() > patience {
             return Ok(false);
         }
         let mut ready = [PollFd::new(marker.as_fd(), PollFlags::POLLIN)];
         // An interrupted wait only looks again.
-        let _ = poll(&mut ready, PollTimeout::from(20_u8));
+        let _ = poll(&mut ready, PollTimeout::from(10_u8));
     }
 }

@@ -9,11 +9,14 @@ use lab::Station;
 use policy::FlowService;
 use socket2::{Domain, SockAddr, Socket, Type};
 
-use super::nonce;
+use super::speech::Answering;
+use crate::scenario::Speech;
 
 /// Most connections or datagrams that one look takes; what is left waits for the next look.
 const MOST_AT_ONCE: usize = 256;
 const BACKLOG: i32 = 512;
+/// How much one look takes of what one client has said: more than a question has.
+const AT_ONCE: usize = 1 << 12;
 
 /// Where a listener stands.
 pub(crate) type Place = (IpAddr, FlowService);
@@ -22,13 +25,17 @@ pub(crate) type Place = (IpAddr, FlowService);
 #[derive(Debug, Default)]
 pub(crate) struct Listeners {
     all: HashMap<Place, Listener>,
+    /// What is spoken where, if it is not the probes' own.
+    pub(crate) speeches: HashMap<Place, Speech>,
+    /// How often anything came to one of them.
+    pub(crate) moves: u64,
     /// They answer nothing.
     pub(crate) mute: bool,
 }
 
 #[derive(Debug)]
 enum Listener {
-    Tcp { socket: TcpListener, open: Vec<TcpStream> },
+    Tcp { socket: TcpListener, open: Vec<(TcpStream, Answering)> },
     Udp(UdpSocket),
 }
 
@@ -49,22 +56,36 @@ impl Listeners {
         self.all.retain(|(own, _), _| *own != address);
     }
 
+    /// Leaves a place to others.
+    pub(crate) fn leave(&mut self, place: Place) {
+        self.all.remove(&place);
+    }
+
+    /// What is spoken at a place.
+    pub(crate) fn speech(&self, place: Place) -> Speech {
+        self.speeches.get(&place).copied().unwrap_or_default()
+    }
+
     /// Takes what has come to a place, answers it, and says whose questions it was.
     pub(crate) fn serve(&mut self, place: Place) -> Vec<u64> {
-        match self.all.get_mut(&place) {
-            Some(Listener::Tcp { socket, open }) => serve_tcp(socket, open, self.mute),
-            Some(Listener::Udp(socket)) => serve_udp(socket, self.mute),
-            None => Vec::new(),
-        }
+        let speech = self.speech(place);
+        let (delivered, moves) = match self.all.get_mut(&place) {
+            Some(Listener::Tcp { socket, open }) => serve_tcp(socket, open, speech, self.mute),
+            Some(Listener::Udp(socket)) => serve_udp(socket, speech, self.mute),
+            None => return Vec::new(),
+        };
+        self.moves += moves;
+        delivered
     }
 
     /// Hands over the connection of one client, for a session that keeps it.
     pub(crate) fn accept(&mut self, place: Place, client: SocketAddr) -> Option<TcpStream> {
+        let speech = self.speech(place);
         match self.all.get_mut(&place) {
             Some(Listener::Tcp { socket, open }) => {
-                accept_all(socket, open);
-                let at = open.iter().position(|stream| stream.peer_addr().is_ok_and(|peer| peer == client))?;
-                Some(open.swap_remove(at))
+                accept_all(socket, open, speech);
+                let at = open.iter().position(|(stream, _)| stream.peer_addr().is_ok_and(|peer| peer == client))?;
+                Some(open.swap_remove(at).0)
             }
             Some(Listener::Udp(_)) | None => None,
         }
@@ -101,60 +122,58 @@ pub(crate) fn socket(address: IpAddr, kind: Type) -> io::Result<Socket> {
     Socket::new(domain, kind.nonblocking().cloexec(), None)
 }
 
-fn accept_all(socket: &TcpListener, open: &mut Vec<TcpStream>) {
+fn accept_all(socket: &TcpListener, open: &mut Vec<(TcpStream, Answering)>, speech: Speech) {
     for _ in 0..MOST_AT_ONCE {
         let Ok((stream, _)) = socket.accept() else { break };
+        // What cannot be spoken is not answered: the listener's self-test tells.
+        let Ok(answering) = Answering::begin(speech) else { break };
         if stream.set_nonblocking(true).is_ok() {
-            open.push(stream);
+            open.push((stream, answering));
         }
     }
 }
 
-fn serve_tcp(socket: &TcpListener, open: &mut Vec<TcpStream>, mute: bool) -> Vec<u64> {
-    accept_all(socket, open);
-    let mut delivered = Vec::new();
-    open.retain_mut(|stream| match read_question(stream) {
-        Reading::Asked(id) => {
-            delivered.push(id);
-            mute || stream.write_all(&nonce::answer(id)).is_ok()
-        }
-        Reading::Nothing => true,
-        Reading::Closed => {
-            // The client has closed: an orderly end, so that no reset of ours is met by "no known flow".
-            let _ = stream.shutdown(Shutdown::Both);
-            false
+fn serve_tcp(
+    socket: &TcpListener,
+    open: &mut Vec<(TcpStream, Answering)>,
+    speech: Speech,
+    mute: bool,
+) -> (Vec<u64>, u64) {
+    accept_all(socket, open, speech);
+    let (mut delivered, mut moves) = (Vec::new(), 0);
+    open.retain_mut(|(stream, answering)| {
+        let mut buffer = [0; AT_ONCE];
+        match stream.read(&mut buffer) {
+            Ok(length @ 1..) => {
+                moves += 1;
+                let (say, asked) = answering.hear(&buffer[..length]);
+                delivered.extend(asked);
+                mute || stream.write_all(&say).is_ok()
+            }
+            Err(error) if error.kind() == ErrorKind::WouldBlock => true,
+            Ok(0) | Err(_) => {
+                // The client has closed: an orderly end, so that no reset of ours is met by "no known flow".
+                let _ = stream.shutdown(Shutdown::Both);
+                false
+            }
         }
     });
-    delivered
+    (delivered, moves)
 }
 
-enum Reading {
-    Asked(u64),
-    Nothing,
-    Closed,
-}
-
-fn read_question(stream: &mut TcpStream) -> Reading {
-    let mut buffer = [0; nonce::LENGTH];
-    match stream.read(&mut buffer) {
-        Ok(0) => Reading::Closed,
-        Ok(length) => nonce::asked(&buffer[..length]).map_or(Reading::Nothing, Reading::Asked),
-        Err(error) if error.kind() == ErrorKind::WouldBlock => Reading::Nothing,
-        Err(_) => Reading::Closed,
-    }
-}
-
-fn serve_udp(socket: &UdpSocket, mute: bool) -> Vec<u64> {
-    let mut delivered = Vec::new();
+fn serve_udp(socket: &UdpSocket, speech: Speech, mute: bool) -> (Vec<u64>, u64) {
+    let (mut delivered, mut moves) = (Vec::new(), 0);
     for _ in 0..MOST_AT_ONCE {
-        let mut buffer = [0; 64];
+        let mut buffer = [0; AT_ONCE];
         match socket.recv_from(&mut buffer) {
             Ok((length, from)) => {
-                let Some(id) = nonce::asked(&buffer[..length]) else { continue };
-                delivered.push(id);
-                if !mute {
+                moves += 1;
+                let Ok(mut answering) = Answering::begin(speech) else { continue };
+                let (say, asked) = answering.hear(&buffer[..length]);
+                delivered.extend(asked);
+                if !mute && !say.is_empty() {
                     // A lost answer shows as one: the client then hears nothing.
-                    let _ = socket.send_to(&nonce::answer(id), from);
+                    let _ = socket.send_to(&say, from);
                 }
             }
             Err(error) if error.kind() == ErrorKind::WouldBlock => break,
@@ -162,5 +181,5 @@ fn serve_udp(socket: &UdpSocket, mute: bool) -> Vec<u64> {
             Err(_) => {}
         }
     }
-    delivered
+    (delivered, moves)
 }

@@ -1,6 +1,7 @@
 //! Probing: sockets inside the stations, listeners, fences, sessions. Everything here is synchronous and runs on one
 //! thread; nothing here knows what is expected.
 
+pub(crate) mod bulk;
 pub(crate) mod client;
 pub(crate) mod craft;
 pub(crate) mod errors;
@@ -12,4 +13,6 @@ pub(crate) mod ports;
 pub(crate) mod prober;
 pub(crate) mod raw;
 pub(crate) mod session;
+pub(crate) mod speech;
 pub(crate) mod tuple;
+mod turns;

@@ -1,7 +1,7 @@
 //! The prober: sends probes one by one and settles each by what its own sockets learn. On wires without a queue every
 //! answer is there at once; a fence ends the wait where there is none.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::net::IpAddr;
 use std::time::Instant;
 
@@ -17,9 +17,12 @@ use super::ports::Ports;
 use super::raw::{Ask, Heard, RawSockets};
 use super::tuple::Tuple;
 use crate::evidence::{Client as Learned, Fence, Probe};
+use crate::scenario::Speech;
 
 /// Looks at both ends that follow one packet: handshake, question, answer, and one to spare.
 const LOOKS: usize = 4;
+/// … and that follow a conversation of several turns.
+const LOOKS_OF_SPEECHES: usize = 12;
 /// Numbers of self-tests; no probe has one.
 const SELF_TEST: u64 = 1 << 63;
 
@@ -38,15 +41,17 @@ pub(crate) struct Attempt {
 }
 
 /// A probe under way.
-struct Flight {
-    probe: Probe,
+pub(super) struct Flight {
+    pub(super) probe: Probe,
     source_port: u16,
     client: Option<Client>,
-    learned: Option<Learned>,
+    pub(super) learned: Option<Learned>,
     delivered: bool,
-    fence: Fence,
+    pub(super) fence: Fence,
     begun: Instant,
     settle_us: u64,
+    /// How often anything had moved before the last fence.
+    pub(super) moved: u64,
 }
 
 /// All sockets of the probing side.
@@ -55,6 +60,8 @@ pub(crate) struct Prober {
     pub(crate) listeners: Listeners,
     pub(crate) ports: Ports,
     raw: RawSockets,
+    /// Probes without ports whose answers have come, some while another's was looked for.
+    answered: HashSet<u64>,
     pub(crate) fences: Fences,
     self_tests: u64,
     /// It does not ask the lab which paths are cut (a test of the harness itself).
@@ -63,7 +70,7 @@ pub(crate) struct Prober {
 
 impl Prober {
     /// Whether the lab is known to have cut a path.
-    fn path_is_cut(&self, lab: &Lab, source: &str, destination: &str) -> bool {
+    pub(super) fn path_is_cut(&self, lab: &Lab, source: &str, destination: &str) -> bool {
         !self.unaware && lab.path_is_cut(source, destination)
     }
 
@@ -104,6 +111,7 @@ impl Prober {
     /// Sends probes and settles each. Listeners must have been prepared.
     pub(crate) fn run(&mut self, lab: &Lab, probes: Vec<Probe>) -> Vec<Attempt> {
         let _pinned = Pinned::here();
+        self.answered.clear();
         let proven = self.self_test(lab, &probes);
         let mut flights = self.board(lab, probes);
         let numbers: HashMap<u64, usize> = flights.iter().enumerate().map(|(at, one)| (one.probe.id, at)).collect();
@@ -112,10 +120,11 @@ impl Prober {
             self.launch(flight, &mut delivered);
             self.follow(flight, &mut delivered);
         }
-        self.fence_off(lab, &mut flights);
+        self.fence_off(lab, &mut flights.iter_mut().collect::<Vec<_>>());
         for flight in &mut flights {
             self.follow(flight, &mut delivered);
         }
+        self.await_turns(lab, &mut flights, &mut delivered);
         for id in delivered {
             if let Some(flight) = numbers.get(&id).and_then(|&at| flights.get_mut(at)) {
                 flight.delivered = true;
@@ -132,8 +141,8 @@ impl Prober {
         }
         let mut flights: Vec<(usize, Flight)> = Vec::new();
         for (source, probes) in by_source {
-            let ports = &mut self.ports;
-            let make = || probes.iter().map(|(_, probe)| new_client(ports, probe)).collect::<Vec<_>>();
+            let (ports, listeners) = (&mut self.ports, &self.listeners);
+            let make = || probes.iter().map(|(_, probe)| new_client(ports, listeners, probe)).collect::<Vec<_>>();
             let clients = lab.station(&source).and_then(|station| station.enter(make));
             let mut clients = clients.map(Vec::into_iter);
             for (at, probe) in probes {
@@ -162,8 +171,9 @@ impl Prober {
     }
 
     /// Looks at both ends until the probe is settled or nothing moves any more.
-    fn follow(&mut self, flight: &mut Flight, delivered: &mut Vec<u64>) {
-        for _ in 0..LOOKS {
+    pub(super) fn follow(&mut self, flight: &mut Flight, delivered: &mut Vec<u64>) {
+        let looks = self.looks((flight.probe.destination_address, flight.probe.service));
+        for _ in 0..looks {
             if flight.learned.is_some() {
                 break;
             }
@@ -180,6 +190,11 @@ impl Prober {
         }
     }
 
+    /// How often both ends are looked at.
+    fn looks(&self, place: Place) -> usize {
+        if self.listeners.speech(place) == Speech::Plain { LOOKS } else { LOOKS_OF_SPEECHES }
+    }
+
     fn serve(&mut self, flight: &Flight, delivered: &mut Vec<u64>) {
         let probe = &flight.probe;
         match probe.service.protocol() {
@@ -194,36 +209,13 @@ impl Prober {
     }
 
     fn hear_answer(&mut self, probe: &Probe, delivered: &mut Vec<u64>) -> Option<Learned> {
-        let mut answered = false;
         for heard in self.raw.hear(probe.source_address, probe.service.protocol()) {
             match heard {
                 Heard::Question(id) => delivered.push(id),
-                Heard::Answer(id) => answered |= id == probe.id,
+                Heard::Answer(id) => drop(self.answered.insert(id)),
             }
         }
-        answered.then_some(Learned::Answered)
-    }
-
-    /// One fence per pair that has undecided probes; where the lab has cut the path, none is awaited.
-    fn fence_off(&mut self, lab: &Lab, flights: &mut [Flight]) {
-        let open = |flight: &Flight| flight.learned.is_none();
-        let pairs: BTreeSet<(String, String)> = flights
-            .iter()
-            .filter(|flight| open(flight))
-            .map(|flight| (flight.probe.source.clone(), flight.probe.destination.clone()))
-            .collect();
-        let mut fences = HashMap::new();
-        for (source, destination) in pairs {
-            let fence = match self.path_is_cut(lab, &source, &destination) {
-                true => Fence::Lost,
-                false => self.fences.run(lab, &source, &destination).unwrap_or(Fence::Lost),
-            };
-            fences.insert((source, destination), fence);
-        }
-        for flight in flights.iter_mut().filter(|flight| open(flight)) {
-            let pair = (flight.probe.source.clone(), flight.probe.destination.clone());
-            flight.fence = fences.get(&pair).copied().unwrap_or(Fence::Lost);
-        }
+        self.answered.remove(&probe.id).then_some(Learned::Answered)
     }
 
     fn land(&mut self, lab: &Lab, mut flight: Flight, proven: &HashMap<Place, bool>) -> Attempt {
@@ -254,7 +246,8 @@ impl Prober {
         let mut proven = HashMap::new();
         for ((name, address), services) in places {
             let Ok(station) = lab.station(name) else { continue };
-            let make = || services.iter().map(|&service| Client::loopback(address, service)).collect::<Vec<_>>();
+            let client = |&service| Client::loopback(address, service, self.listeners.speech((address, service)));
+            let make = || services.iter().map(client).collect::<Vec<_>>();
             let Ok(clients) = station.enter(make) else { continue };
             for (&service, client) in services.iter().zip(clients) {
                 proven.insert((address, service), self.test_one((address, service), client));
@@ -274,7 +267,7 @@ impl Prober {
         };
         let Ok(mut client) = client else { return false };
         let mut learned = client.start(id);
-        for _ in 0..LOOKS {
+        for _ in 0..self.looks(place) {
             self.listeners.serve(place);
             learned = learned.or_else(|| client.look(id));
         }
@@ -291,7 +284,12 @@ impl Flight {
             Err(reason) => (0, None, Some(Learned::Failed(reason))),
         };
         let (delivered, fence) = (false, Fence::NotNeeded);
-        Self { probe, source_port, client, learned, delivered, fence, begun: Instant::now(), settle_us: 0 }
+        Self { probe, source_port, client, learned, delivered, fence, begun: Instant::now(), settle_us: 0, moved: 0 }
+    }
+
+    /// How often anything went out of its client or came to it.
+    pub(super) fn moves(&self) -> u64 {
+        self.client.as_ref().map_or(0, |client| client.moves)
     }
 
     fn ask(&self) -> Ask {
@@ -312,8 +310,9 @@ impl Flight {
     }
 }
 
-fn new_client(ports: &mut Ports, probe: &Probe) -> Result<(u16, Option<Client>), String> {
-    match Client::new(ports, probe.source_address, probe.destination_address, probe.service) {
+fn new_client(ports: &mut Ports, listeners: &Listeners, probe: &Probe) -> Result<(u16, Option<Client>), String> {
+    let speech = listeners.speech((probe.destination_address, probe.service));
+    match Client::new(ports, (probe.source_address, probe.destination_address), probe.service, speech) {
         Some(Ok(client)) => Ok((client.port, Some(client))),
         Some(Err(error)) => Err(format!("make a socket: {error}")),
         None => Ok((ports.take(probe.source_address).ok_or("no ICMP identifier is left")?, None)),

@@ -14,6 +14,7 @@ use super::nonce;
 use super::ports::Ports;
 use super::tuple::Tuple;
 use crate::evidence::Probe;
+use crate::scenario::Speech;
 
 /// Looks at both ends that follow one message.
 const LOOKS: usize = 4;
@@ -61,7 +62,8 @@ impl Session {
         listeners: &mut Listeners,
     ) -> Result<Self, String> {
         let place = (probe.destination_address, probe.service);
-        let make = || Client::new(ports, probe.source_address, probe.destination_address, probe.service);
+        let make =
+            || Client::new(ports, (probe.source_address, probe.destination_address), probe.service, Speech::Plain);
         let made = from.enter(make).map_err(|error| error.to_string())?;
         let client = made.ok_or("a session is TCP or UDP")?.map_err(|error| format!("open a session: {error}"))?;
         let port = client.port;
@@ -135,6 +137,12 @@ impl Session {
             self.server.take();
             self.client.take();
         }
+    }
+
+    /// Whether all that was sent has come, or an end is broken.
+    pub(crate) fn is_through(&self) -> bool {
+        let all = self.server.received >= self.client.sent && self.client.received >= self.server.sent;
+        all || self.client.broken || self.server.broken
     }
 
     /// What went forward and backward since the last reckoning.

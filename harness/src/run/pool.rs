@@ -13,11 +13,14 @@ use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::{BEHIND_A_FAILURE, Job, RunError, RunOptions, RunOutcome};
+use crate::jail::halt::ToJail;
 use crate::jail::protocol::{FromJail, Order, Speaker, read};
 
 /// A jail that says nothing for so long is ended: it hangs.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_secs(1);
+/// How long jails may take to keep what they know.
+const LAST_WORDS: Duration = Duration::from_secs(6);
 const ENVIRONMENT: i32 = 3;
 
 /// What the pool hears.
@@ -35,6 +38,18 @@ struct Inmate {
     ready: bool,
     finished: bool,
     heard: Instant,
+    /// Where it listens.
+    control: Option<UnixStream>,
+    /// It was asked to keep what it knows.
+    halted: bool,
+}
+
+impl Inmate {
+    fn halt(&mut self) {
+        self.halted = true;
+        // One that has ended meanwhile is heard to have.
+        let _gone = self.control.as_ref().map(|control| Speaker::new(control).say(&ToJail::Halt));
+    }
 }
 
 /// The pool.
@@ -75,7 +90,10 @@ impl<'a> Pool<'a> {
             match self.words.recv_timeout(LOOK) {
                 Ok(Heard::Word(at, word)) => self.take(at, word, &mut ended, sink),
                 Ok(Heard::Silence(at, how)) => self.release(at, how, &mut ended, sink)?,
-                Ok(Heard::Interrupt) => interrupted = true,
+                Ok(Heard::Interrupt) => {
+                    interrupted = true;
+                    self.halt(&mut ended, sink)?;
+                }
                 Err(RecvTimeoutError::Timeout) => self.end_the_silent(),
                 Err(RecvTimeoutError::Disconnected) => break,
             }
@@ -106,6 +124,24 @@ impl<'a> Pool<'a> {
         }
     }
 
+    /// Has every jail keep what it knows, and hears them to their ends; a second interrupt, or the last resort, ends them.
+    fn halt(
+        &mut self,
+        ended: &mut BTreeMap<ScenarioId, ScenarioOutcome>,
+        sink: &mut dyn FnMut(Event),
+    ) -> Result<(), RunError> {
+        self.inmates.values_mut().for_each(Inmate::halt);
+        let begun = Instant::now();
+        while !self.inmates.is_empty() && begun.elapsed() < LAST_WORDS {
+            match self.words.recv_timeout(LAST_WORDS.saturating_sub(begun.elapsed())) {
+                Ok(Heard::Word(at, word)) => self.take(at, word, ended, sink),
+                Ok(Heard::Silence(at, how)) => self.release(at, how, ended, sink)?,
+                Ok(Heard::Interrupt) | Err(_) => break,
+            }
+        }
+        Ok(())
+    }
+
     /// The next job, if there is room for it.
     fn admit(&self, queue: &mut VecDeque<Job>) -> Option<Job> {
         let alone = self.inmates.values().any(|inmate| inmate.exclusive);
@@ -129,6 +165,7 @@ impl<'a> Pool<'a> {
         let at = self.next;
         self.next += 1;
         let sender = self.sender.clone();
+        let control = jail.control.try_clone();
         let inmate = Inmate {
             scenario: job.scenario.clone(),
             process: jail.process,
@@ -136,6 +173,8 @@ impl<'a> Pool<'a> {
             ready: false,
             finished: false,
             heard: Instant::now(),
+            control: control.ok(),
+            halted: false,
         };
         self.inmates.insert(at, inmate);
         let hearing = thread::Builder::new().name("jail".into()).spawn(move || hear(at, jail.control, &sender));
@@ -206,6 +245,13 @@ impl<'a> Pool<'a> {
 
     fn end_the_silent(&mut self) {
         for inmate in self.inmates.values_mut().filter(|inmate| inmate.heard.elapsed() > PATIENCE) {
+            if !inmate.halted {
+                inmate.halt();
+                continue;
+            }
+            if inmate.heard.elapsed() < PATIENCE + LAST_WORDS {
+                continue;
+            }
             // Its stream ends with it, and that is heard.
             if let Err(error) = inmate.process.kill() {
                 tracing::warn!(%error, "a jail that hangs could not be ended");
@@ -247,8 +293,12 @@ fn hear_interrupts(sender: &Sender<Heard>) {
         else {
             return;
         };
-        tokio::select! { _ = interrupt.recv() => {}, _ = end.recv() => {} }
-        // Nobody listens any more: the run is over.
-        let _ = sender.send(Heard::Interrupt);
+        loop {
+            tokio::select! { _ = interrupt.recv() => {}, _ = end.recv() => {} }
+            if sender.send(Heard::Interrupt).is_err() {
+                // Nobody listens any more: the run is over.
+                return;
+            }
+        }
     });
 }

@@ -3,9 +3,12 @@
 //! The types here are plain values, complete and checked: every name in them exists where it is used, globs of actions
 //! are resolved, default addresses are given. Globs of expectations stay, for the plan to resolve.
 
+mod bulk;
 mod crafted;
+mod exec;
 mod expect;
 mod flooding;
+mod path;
 mod publication;
 pub(crate) mod read;
 pub(crate) mod soon;
@@ -17,15 +20,18 @@ use std::time::Duration;
 
 use policy::Policy;
 
+pub use bulk::BulkTransfer;
 pub(crate) use crafted::LEAST;
 pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
+pub use exec::Exec;
 pub use expect::{About, Choice, Claim, Expectation, Expected, FlowClaim, Glob, ReportClaim, SessionClaim, Standing};
 pub use flooding::{Fate, Flooding};
+pub use path::PathChange;
 pub use publication::{Publication, Refuser};
 pub(crate) use read::{Fold, parse_living, parse_steps};
 pub use read::{LoadError, ScenarioErrors, beside, load, parse};
 pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
-pub use topology::{AgentKind, Eager, Foreign, Host, Neighbours, Outside, Topology, VmSpec};
+pub use topology::{AgentKind, Eager, Foreign, Host, Neighbours, Outside, Speech, Topology, VmSpec};
 
 /// One scenario, or a topology alone (then without steps).
 #[derive(Clone, Debug, PartialEq)]

@@ -9,7 +9,7 @@ use std::time::Duration;
 use policy::{Family, FlowService, Key, Mode, Name};
 
 use super::topology::VmSpec;
-use super::{Crafted, Expectation, Flooding, PolicyText, Publication};
+use super::{BulkTransfer, Crafted, Exec, Expectation, Flooding, PathChange, PolicyText, Publication};
 
 /// One step: how the next state is reached, and its expectation.
 #[derive(Clone, Debug, PartialEq)]
@@ -124,6 +124,15 @@ pub enum Action {
         /// The flood's name.
         name: String,
     },
+    /// Carry bytes over one connection.
+    Bulk(BulkTransfer),
+    /// Run a real program.
+    Exec(Exec),
+    /// End a program that goes on meanwhile, and see what became of it.
+    EndProgram {
+        /// Its name.
+        name: String,
+    },
     /// Publish what must be refused: nothing changes by it.
     Publish(Publication),
     /// Do to an agent's ruleset what another process with the right to do so could.
@@ -218,6 +227,8 @@ pub enum Action {
         /// Bits a second.
         rate: Option<u64>,
     },
+    /// Make the path between two endpoints what it is to be.
+    Path(PathChange),
     /// Undo every partition, and make every path quick.
     Heal,
     /// Wait until a rule of the policy has ended, so long behind its publication.

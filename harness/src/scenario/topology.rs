@@ -41,6 +41,22 @@ impl Topology {
     }
 }
 
+/// What a listener and those who ask it say to each other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Speech {
+    /// A probe's mark and number, as they are.
+    #[default]
+    Plain,
+    /// HTTP/1.1.
+    Http,
+    /// TLS 1.3.
+    Tls,
+    /// RESP2, as Redis speaks it.
+    Redis,
+    /// DNS, over UDP.
+    Dns,
+}
+
 /// One VM.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VmSpec {
@@ -50,6 +66,8 @@ pub struct VmSpec {
     pub labels: BTreeMap<Key, String>,
     /// What its own program may listen on; `any` includes it (semantics 25).
     pub serves: Vec<FlowService>,
+    /// What is spoken at some of these, if not the probes' own marks.
+    pub speaks: BTreeMap<FlowService, Speech>,
     /// Its addresses, at least one; given from the pool where the file says none.
     pub addresses: Vec<IpAddr>,
     /// Who enforces at it.

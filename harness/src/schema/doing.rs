@@ -15,7 +15,14 @@ const TIMES: RangeInclusive<u64> = 1..=1000;
 const WHICH_VM: &str = "The name of a VM.";
 
 pub(super) fn definitions() -> Vec<(&'static str, Value)> {
-    vec![("doing", doing()), ("process", process()), ("raw", raw()), ("flood", flood())]
+    vec![
+        ("doing", doing()),
+        ("process", process()),
+        ("raw", raw()),
+        ("flood", flood()),
+        ("bulk", bulk()),
+        ("exec", exec()),
+    ]
 }
 
 /// An item: a text such as `heal` or `close NAME`, or a mapping of one key.
@@ -85,12 +92,13 @@ fn state() -> Vec<Row> {
 }
 
 fn traffic() -> Vec<Row> {
-    let send = either([of("text"), some_of(of("text")), of("raw"), of("flood")]);
+    let send = either([of("text"), some_of(of("text")), of("raw"), of("flood"), of("bulk")]);
     let repeat = [("times", "How many times.", number(&TIMES)), ("do", "What is repeated.", list(of("doing")))];
     vec![
         ("close", "Closes sessions.", of("texts")),
         ("send", "Sends traffic, and claims nothing of its fate.", send),
-        ("end", "Ends floods that go on meanwhile.", of("texts")),
+        ("exec", "Runs a real program, and says what must come of it.", of("exec")),
+        ("end", "Ends floods and programs that go on meanwhile.", of("texts")),
         ("repeat", "Does the items so many times over.", whole(&keys::REPEAT, &repeat)),
     ]
 }
@@ -118,9 +126,21 @@ fn paths() -> Vec<Row> {
     let rate = ("rate", "How much a second goes either way.", rate);
     vec![
         ("partition", "Cuts every path between two sides.", whole(&keys::PARTITION, &sides)),
+        ("path", "Makes the path between two endpoints slow, long or lossy.", path()),
         ("heal", "Undoes every partition, and makes every path quick.", json!({"type": "null"})),
         ("slow", "Makes the path between a VM and the center slow.", whole(&keys::SLOW, &[vm(), rate])),
     ]
+}
+
+fn path() -> Value {
+    let rows = [
+        ("a", "One end.", of("text")),
+        ("b", "The other end.", of("text")),
+        ("rate", "How much a second goes either way, such as `10mbit`.", written("^[0-9]+ ?(bit|kbit|mbit)$")),
+        ("loss", "How much is lost of what goes either way, such as `5%`.", written("^[0-9]+ ?%$")),
+        ("delay", "How long each packet takes, such as `20ms`.", written("^[0-9]+ ?ms$")),
+    ];
+    object_with(&["a", "b"], &keys::PATH, &rows)
 }
 
 fn agents() -> Vec<Row> {
@@ -184,4 +204,34 @@ fn flood() -> Value {
         ("but", "Of all but so many.", number(&(0..=u64::from(u32::MAX)))),
     ];
     described(object_with(&["flood", "from", "to", "packets"], &keys::FLOOD, &rows), "Datagrams, without a pause.")
+}
+
+fn exec() -> Value {
+    let code = either([number(&(0..=255)), json!({"const": "any"})]);
+    let rows = [
+        ("vm", "The endpoint in whose network it runs.", of("text")),
+        ("run", "The program with its arguments; one with a `/` is found beside the scenario.", some_of(of("text"))),
+        ("exits", "The exit code that it must end with, 0 where nothing is said; or `any`.", code),
+        ("prints", "What must be in its standard output.", text()),
+        ("within", "How long it may take, such as `30s`; otherwise a minute.", written("^[0-9]+s$")),
+        ("raw", "`true`: it may change its network and send crafted packets.", json!({"type": "boolean"})),
+        ("meanwhile", "A name: it goes on until `end: NAME`.", of("text")),
+        ("listens", "The port at which it must listen before the step goes on.", written("^(tcp|udp)/[0-9]+$")),
+    ];
+    described(object_with(&["vm", "run"], &keys::EXEC, &rows), "A real program.")
+}
+
+fn bulk() -> Value {
+    let [from, to] = ends();
+    let rate = || written("^[0-9]+ ?(bit|kbit|mbit|gbit)$");
+    let rows = [
+        ("bulk", "How many bytes, such as `8MiB`.", written("^[0-9]+ ?(KiB|MiB|GiB)$")),
+        from,
+        to,
+        family(),
+        ("service", "The TCP port, such as `tcp/9000`.", written("^tcp/[0-9]+$")),
+        ("least", "The least that it must carry a second, such as `10mbit`.", rate()),
+        ("most", "The most that it may carry a second.", rate()),
+    ];
+    described(object_with(&["bulk", "from", "to", "service"], &keys::BULK, &rows), "Bytes over one connection.")
 }

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::form::{
     by_name, described, either, list, number, object, object_with, of, one_or_many, some_of, text, with, words, written,
 };
-use crate::scenario::read::{agent, keys, topology};
+use crate::scenario::read::{agent, keys, speaks, topology};
 
 /// A name, or one that stands for many: `web-[1..50]`.
 const GENERATED: &str = "^([a-z0-9][a-z0-9._-]*)?(\\[[0-9]+\\.\\.[0-9]+\\][a-z0-9._-]*)?$";
@@ -75,6 +75,9 @@ fn topology() -> Value {
 }
 
 fn vm(known: &[&str]) -> Value {
+    let spoken: Vec<&str> = speaks::SPEECHES.into_iter().map(|(word, _)| word).collect();
+    let port = json!({"pattern": "^(tcp|udp)/[0-9]+$"});
+    let speaks = or_nothing(by_name(port, json!({"enum": spoken})));
     let rows = [
         ("host", "The host on which it runs.", of("text")),
         ("labels", "Its labels in the center's inventory.", or_nothing(of("labels"))),
@@ -84,6 +87,7 @@ fn vm(known: &[&str]) -> Value {
             one_or_many(of("service")),
         ),
         ("addresses", "Its addresses; left out, one of each family from the pool.", of("addresses")),
+        ("speaks", "What is spoken at ports of these: `tcp/443: tls`.", speaks),
         ("allowed", "Networks within which the center takes addresses that the agent observes.", list(of("network"))),
         ("mode", "`monitor`: the rules at this end only record.", words(&MODES)),
         ("agent", "`none`: the VM is unmanaged. A mapping starts the real agent with options of its own.", agent()),

@@ -26,7 +26,9 @@ impl Transition {
     /// The difference of two states.
     #[must_use]
     pub fn between(before: &State, after: &State) -> Self {
-        let same = |a: &VmSpec, b: &VmSpec| a.addresses == b.addresses && a.agent == b.agent && a.serves == b.serves;
+        let same = |a: &VmSpec, b: &VmSpec| {
+            a.addresses == b.addresses && a.agent == b.agent && a.serves == b.serves && a.speaks == b.speaks
+        };
         let kept = |from: &State, vm: &Name, spec: &VmSpec| from.vms.get(vm).is_some_and(|other| same(other, spec));
         let only = |state: &State, other: &State| -> Vec<Name> {
             state.vms.iter().filter(|(vm, spec)| !kept(other, vm, spec)).map(|(vm, _)| vm.clone()).collect()

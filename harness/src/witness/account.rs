@@ -9,6 +9,7 @@ use wire::{AgentState, CenterEvent, Direction, Kind, Presence, Record, RecordKey
 use super::counters::Counts;
 use super::operator::Operator;
 use crate::evidence::Answers;
+use crate::jail::halt::halts;
 
 /// How long one wait for the center's word may last before it is given up and counted.
 pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
@@ -80,6 +81,9 @@ impl Account {
             self.catch_up(operator);
             if holds(self) {
                 return true;
+            }
+            if halts() {
+                return false;
             }
             if begun.elapsed() > patience {
                 self.by_clock += 1;

@@ -77,6 +77,13 @@ impl Taps {
         self.seen.get(station).and_then(|seen| seen.get(tuple)).copied().unwrap_or_default()
     }
 
+    /// The connections that came up to a station in this step, from outside of it.
+    pub(crate) fn came_up(&self, station: &str) -> impl Iterator<Item = &Tuple> {
+        let opened = |seen: &Seen| seen.reached > 0 && seen.sequence.is_some();
+        let all = self.seen.get(station).into_iter().flatten();
+        all.filter(move |(_, seen)| opened(seen)).map(|(tuple, _)| tuple)
+    }
+
     /// Frames lost in this step, over all taps.
     pub(crate) fn lost(&self) -> u64 {
         self.lost

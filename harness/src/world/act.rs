@@ -1,23 +1,26 @@
 //! Doing the items of a step: each ends when the center has heard of it from every living, reachable agent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Instant;
 
-use policy::Name;
+use policy::{FlowService, Name};
 
 use super::floods::Changed;
 use super::raise::{has_agent, station};
 use super::throughout::managed;
 use super::{Wanted, World};
 use crate::plan::PlannedAct;
+use crate::probe::listener::Place;
 use crate::probe::session::Session;
-use crate::scenario::{Act, Action, Process, Stream};
+use crate::scenario::{Act, Action, Process, Speech, Stream, VmSpec};
 use crate::state::State;
 
 impl World {
     /// Does one item of `do`.
     pub(crate) fn act(&mut self, act: &PlannedAct) -> Result<(), String> {
         let before = std::mem::replace(&mut self.state, Arc::clone(&act.state));
+        self.prober.listeners.speeches = speeches(&self.state);
         match &act.doing.action {
             Action::Policy(_)
             | Action::Label { .. }
@@ -41,6 +44,9 @@ impl World {
             Action::SendRaw(sending) => self.send_raw(sending).and_then(|()| self.await_detectors()),
             Action::Flood(flooding) => self.flood(&act.doing, flooding),
             Action::EndFlood { name } => self.end_flood(name),
+            Action::Bulk(transfer) => self.bulk(&act.doing, transfer),
+            Action::Exec(exec) => self.exec(&act.doing, exec),
+            Action::EndProgram { name } => self.end_program(name),
             Action::Publish(publication) => self.publish_refused(&act.doing, publication),
             Action::Address { vm, .. } => self.readdress(vm),
             Action::Interface { vm, .. } => self.interface(vm),
@@ -53,6 +59,7 @@ impl World {
             Action::Process { act, process } => self.process(*act, process, &before),
             Action::Partition { a, b } => self.partition(a, b),
             Action::Slow { vm, rate } => self.slow(vm, *rate),
+            Action::Path(path) => self.path(path),
             Action::Heal => self.heal(&before),
             Action::Expire { after, .. } => self.expire(*after),
         }
@@ -116,10 +123,17 @@ impl World {
 
     fn open(&mut self, name: &str, stream: &Stream) -> Result<(), String> {
         let probe = self.wanted(stream).map(|wanted| self.probe(wanted))?;
-        let station = |name: &str| self.lab.station(name).map_err(|error| error.to_string());
+        let told = |error: lab::LabError| error.to_string();
+        let station = |name: &str| self.lab.station(name).map_err(told);
         let ends = (station(&probe.source)?, station(&probe.destination)?);
         let prober = &mut self.prober;
         let mut session = Session::open(probe, ends, &mut prober.ports, &mut prober.listeners)?;
+        if self.lab.takes_time(&session.probe.source, &session.probe.destination) {
+            // The handshake's three packets are through behind two rounds.
+            for _ in 0..2 {
+                prober.fences.run(&self.lab, &session.probe.source, &session.probe.destination).map_err(told)?;
+            }
+        }
         session.complete(&mut prober.listeners);
         session.send(1);
         self.known.insert(session.tuple);
@@ -162,7 +176,7 @@ impl World {
         self.await_agents()
     }
 
-    fn wanted(&self, stream: &Stream) -> Result<Wanted, String> {
+    pub(super) fn wanted(&self, stream: &Stream) -> Result<Wanted, String> {
         let address = |name: &Name| {
             let found = self.state.address(name, stream.family);
             found.ok_or_else(|| format!("find a {} address of {name}", stream.family))
@@ -222,4 +236,17 @@ impl World {
         }
         Ok(())
     }
+}
+
+/// What is spoken where.
+pub(super) fn speeches(state: &State) -> HashMap<Place, Speech> {
+    let of = |(vm, spec): (&Name, &VmSpec)| {
+        let addresses = state.addresses(vm).to_vec();
+        let speaks: Vec<(FlowService, Speech)> =
+            spec.speaks.iter().map(|(service, speech)| (*service, *speech)).collect();
+        addresses.into_iter().flat_map(move |address| {
+            speaks.clone().into_iter().map(move |(service, speech)| ((address, service), speech))
+        })
+    };
+    state.vms.iter().flat_map(of).collect()
 }

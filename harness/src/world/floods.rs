@@ -86,6 +86,7 @@ impl World {
                 Fence::Lost | Fence::NotNeeded => Some("the fence behind it did not come back".to_owned()),
             };
             why.into_iter().for_each(|why| self.come_out(&doing, why));
+            self.look_at_programs()?;
             // Its ends have told of it; what the taps saw of it, and lost for its sake, speaks of nothing else.
             self.taps.clear().map_err(|error| error.to_string())?;
         }

@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 use std::env;
-use std::ffi::OsStr;
 use std::fs;
 use std::io;
 use std::os::unix::process::CommandExt;
@@ -16,7 +15,7 @@ use super::World;
 use super::programs::{Program, logged};
 use crate::scenario::{Action, AgentKind, Foreign, Scenario, VmSpec};
 
-/// The program that loads rulesets.
+/// What loads rulesets.
 const NFT: &str = "nft";
 /// Where it is, beside the folders in which programs are looked for: an ordinary user's may lack these.
 const FOLDERS: [&str; 2] = ["/usr/sbin", "/sbin"];
@@ -28,9 +27,13 @@ const INTERFACES: &str = "/proc/thread-self/net/dev";
 /// What this machine lacks for a scenario to be run on packets, if anything.
 #[must_use]
 pub fn lack(scenario: &Scenario) -> Option<String> {
-    let (vm, _) = rulesets(scenario).next()?;
-    let lacks = nft(env::var_os("PATH").as_deref()).is_none();
-    lacks.then(|| format!("the ruleset of `{vm}` cannot be loaded: the program `nft` is not installed"))
+    let program = programs(scenario).find(|program| !program.contains('/') && installed(program).is_none());
+    let lacks = |program: &str| format!("a step cannot be done: the program `{program}` is not installed");
+    program.map(lacks).or_else(|| {
+        let (vm, _) = rulesets(scenario).next()?;
+        let lacks = installed(NFT).is_none();
+        lacks.then(|| format!("the ruleset of `{vm}` cannot be loaded: the program `{NFT}` is not installed"))
+    })
 }
 
 /// Has `nft` look at every ruleset that a scenario names, before anything is raised.
@@ -142,15 +145,22 @@ fn rulesets(scenario: &Scenario) -> impl Iterator<Item = (&Name, &str)> {
     })
 }
 
-/// The program `nft`, in one of the folders of a search path or where it is otherwise.
-fn nft(path: Option<&OsStr>) -> Option<PathBuf> {
-    let folders = path.map(env::split_paths).into_iter().flatten();
-    let mut all = folders.chain(FOLDERS.map(PathBuf::from)).map(|folder| folder.join(NFT));
+/// The programs that steps run.
+fn programs(scenario: &Scenario) -> impl Iterator<Item = &str> {
+    let all = scenario.steps.iter().flat_map(|step| &step.doing);
+    all.filter_map(|doing| if let Action::Exec(exec) = &doing.action { Some(exec.program.as_str()) } else { None })
+}
+
+/// A program, in one of the folders in which programs are looked for, or where it is otherwise.
+pub(super) fn installed(program: &str) -> Option<PathBuf> {
+    let path = env::var_os("PATH");
+    let folders = path.as_deref().map(env::split_paths).into_iter().flatten();
+    let mut all = folders.chain(FOLDERS.map(PathBuf::from)).map(|folder| folder.join(program));
     all.find(|program| program.is_file())
 }
 
 fn command(beside: &Path, arguments: &[&str]) -> io::Result<Command> {
-    let program = nft(env::var_os("PATH").as_deref()).ok_or_else(|| io::Error::other("`nft` is not installed"))?;
+    let program = installed(NFT).ok_or_else(|| io::Error::other("`nft` is not installed"))?;
     let mut command = Command::new(program);
     command.args(arguments).current_dir(beside).stdin(Stdio::null());
     Ok(command)

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lab::{Cut, Place};
+use lab::{Cut, Place, Quality};
 use policy::Name;
 
 use super::{CENTER, Sabotage, World};
-use crate::scenario::Party;
+use crate::scenario::{Party, PathChange};
 use crate::state::State;
 use crate::witness::account::{Account, LAST_RESORT};
 
@@ -28,6 +28,9 @@ impl World {
     /// Undoes what was done to paths.
     pub(super) fn heal(&mut self, before: &State) -> Result<(), String> {
         self.cuts.clear();
+        for (a, b) in before.paths.keys() {
+            self.lab.qualify(a.as_str(), b.as_str(), Quality::default()).map_err(|error| error.to_string())?;
+        }
         before
             .slow
             .keys()
@@ -48,6 +51,12 @@ impl World {
     pub(super) fn slow(&mut self, vm: &Name, rate: Option<u64>) -> Result<(), String> {
         self.lab.slow(vm.as_str(), CENTER, rate).map_err(|error| error.to_string())?;
         if rate.is_none() { self.await_agents() } else { Ok(()) }
+    }
+
+    /// Makes the path between two endpoints what it is to be.
+    pub(super) fn path(&mut self, path: &PathChange) -> Result<(), String> {
+        let quality = Quality { bits: path.rate, loss: path.loss, delay: path.delay };
+        self.lab.qualify(path.a.as_str(), path.b.as_str(), quality).map_err(|error| error.to_string())
     }
 
     /// Waits until the agents on slow paths hold the newest generation as well; nobody else is made to wait for them.

@@ -1,11 +1,14 @@
 //! The world of one scenario: a raised lab in which the real center and the real agents run, and what is done to them.
 
 mod act;
+mod again;
 mod balance;
+mod bulk;
 mod connections;
 mod copy;
 mod eager;
 mod effort;
+mod exec;
 mod floods;
 mod foreign;
 mod inspect;
@@ -40,6 +43,7 @@ use lab::{CutId, Lab};
 use policy::{Family, FlowService, Name, Timestamp};
 
 use crate::evidence::{Probe, Undone};
+use crate::probe::bulk::Carried;
 use crate::probe::flood::Flooded;
 use crate::probe::prober::Prober;
 use crate::probe::session::Session;
@@ -52,6 +56,7 @@ use crate::witness::operator::Operator;
 use crate::witness::taps::Taps;
 use crate::witness::testimony::Managed;
 
+use exec::Running;
 use floods::{Changed, OnTheWay};
 pub use foreign::lack;
 pub(crate) use foreign::{check, folder_of};
@@ -109,8 +114,14 @@ pub(crate) struct World {
     stopped: BTreeMap<String, u64>,
     /// The floods that go on.
     floods: BTreeMap<String, OnTheWay>,
+    /// The programs that go on.
+    running: BTreeMap<String, Running>,
+    /// Where programs run or have run in this step, and by which item.
+    ran: BTreeMap<Name, Doing>,
     /// The step's last flood.
     flooded: Option<Flooded>,
+    /// The step's last bulk transfer.
+    carried: Option<Carried>,
     /// The share of a processor that the busiest agent used meanwhile.
     busiest: f64,
     /// The last change that agents had to acknowledge.

@@ -8,6 +8,7 @@ use reports::delays::Delays;
 use reports::event::Figures;
 use wire::Kind;
 
+use super::exec::Running;
 use super::throughout::managed;
 use super::{CENTER, CENTER_V4, CENTER_V6, Wanted, World};
 use crate::evidence::{Evidence, Fence, Observation, Probe, SessionEvidence};
@@ -16,10 +17,10 @@ use crate::probe::prober::Attempt;
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
 use crate::scenario::{Act, Action, Process};
-use crate::witness::account::Account;
+use crate::witness::account::{Account, LAST_RESORT};
 use crate::witness::barrier::{self, Far, Nonce};
 use crate::witness::counters::{Counts, risen};
-use crate::witness::testimony::{Managed, Sources, evidence, is_undecided, testimony};
+use crate::witness::testimony::{Managed, Sources, evidence, testimony};
 
 /// How long a barrier may take; its absence makes `unproven`, never "denied".
 const BARRIER: Duration = Duration::from_secs(5);
@@ -40,8 +41,10 @@ impl World {
         if step.wants_memory() {
             self.forget_peak()?;
         }
+        self.ran = self.running.values().map(Running::at).collect();
         self.stopped = self.stopped_for(step);
         self.flooded = None;
+        self.carried = None;
         self.busiest = 0.0;
         self.outlived.clear();
         self.note_acknowledged()?;
@@ -87,6 +90,7 @@ impl World {
             imbalance = self.balance()?;
         }
         self.await_acks(step);
+        self.look_at_programs()?;
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,
@@ -131,28 +135,6 @@ impl World {
         let made = evidence(attempts, &sources, true);
         self.last = managed;
         Ok(made)
-    }
-
-    /// Settles what is undecided once more, with fresh sockets (semantics 23, 31); how many it were. Where others enforce,
-    /// no record can decide: there silence must be met twice, and is not counted.
-    fn settle_again(&mut self, made: &mut [Evidence]) -> Result<u64, String> {
-        let is_foreign = |name: &str| name.parse().is_ok_and(|name| self.state.is_foreign(&name));
-        let foreign = |probe: &Probe| is_foreign(&probe.source) || is_foreign(&probe.destination);
-        let is_open = |evidence: &Evidence| is_undecided(evidence, foreign(&evidence.probe));
-        let open: Vec<usize> = (0..made.len()).filter(|&at| is_open(&made[at])).collect();
-        let counted = open.iter().filter(|&&at| !foreign(&made[at].probe)).count() as u64;
-        if open.is_empty() {
-            return Ok(0);
-        }
-        let fresh = open.iter().map(|&at| {
-            self.next_probe += 1;
-            Probe { id: self.next_probe, ..made[at].probe.clone() }
-        });
-        let fresh: Vec<Probe> = fresh.collect();
-        for (&at, evidence) in open.iter().zip(self.settle(fresh)?) {
-            made[at] = Evidence { again: true, ..evidence };
-        }
-        Ok(counted)
     }
 
     /// One sentinel per direction of every living, connected VM, and the wait for all of them.
@@ -204,8 +186,21 @@ impl World {
             };
             session.look();
             fences.insert(planned.name.clone(), fence);
+            if self.lab.quality(&source, &destination).loss > 0 {
+                self.await_exchange(&planned.name);
+            }
         }
         Ok(fences)
+    }
+
+    /// On a path that loses some, TCP sends again of its own accord: waits until all has come, or an end is broken.
+    fn await_exchange(&mut self, name: &str) {
+        let Some(mut session) = self.sessions.remove(name) else { return };
+        self.await_word(LAST_RESORT, |_| {
+            session.look();
+            session.is_through()
+        });
+        self.sessions.insert(name.to_owned(), session);
     }
 
     fn session_evidence(&mut self, step: &PlannedStep, fences: BTreeMap<String, Fence>) -> Vec<SessionEvidence> {
@@ -276,6 +271,8 @@ impl World {
             invalid: invalid.map(|record| record.packets).sum(),
             flooded: self.flooded.map_or(0, |flooded| flooded.packets),
             flood_seconds: self.flooded.map_or(0.0, |flooded| flooded.seconds),
+            carried: self.carried.map_or(0, |carried| carried.bytes),
+            carry_seconds: self.carried.map_or(0.0, |carried| carried.seconds),
             busiest_agent: self.busiest,
             outlived: Delays::of(&self.outlived),
         }

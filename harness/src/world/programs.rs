@@ -1,5 +1,6 @@
 //! The programs under test: how center and agents are started, and where they write.
 
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::net::SocketAddr;
@@ -73,6 +74,24 @@ impl Programs {
     }
 }
 
+/// How a program has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Exit {
+    /// By itself, with this code.
+    Code(i32),
+    /// By a signal.
+    Signal(Signal),
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Code(code) => write!(f, "exit status {code}"),
+            Self::Signal(signal) => write!(f, "{signal}"),
+        }
+    }
+}
+
 /// A program whose standard error is its log.
 pub(super) fn logged(program: &Path, folder: &Path) -> io::Result<Command> {
     fs::create_dir_all(folder.join("state"))?;
@@ -122,11 +141,18 @@ impl Program {
     /// How it has ended, if it has: well, or why not in its own words. It is left to be waited for, so that its number
     /// stands for its group until [`Self::kill_group`].
     pub(crate) fn end(&self) -> Option<Result<(), String>> {
+        match self.exit()? {
+            Exit::Code(0) => Some(Ok(())),
+            other => Some(Err(format!("{other}: {}", self.last_words()))),
+        }
+    }
+
+    /// As [`Self::end`], by its code or signal.
+    pub(super) fn exit(&self) -> Option<Exit> {
         let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG | WaitPidFlag::WNOWAIT;
         match waitid(Id::Pid(self.leader()), flags) {
-            Ok(WaitStatus::Exited(_, 0)) => Some(Ok(())),
-            Ok(WaitStatus::Exited(_, code)) => Some(Err(format!("exit status {code}: {}", self.last_words()))),
-            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Err(format!("{signal}: {}", self.last_words()))),
+            Ok(WaitStatus::Exited(_, code)) => Some(Exit::Code(code)),
+            Ok(WaitStatus::Signaled(_, signal, _)) => Some(Exit::Signal(signal)),
             Ok(_) | Err(_) => None,
         }
     }
@@ -135,6 +161,11 @@ impl Program {
     pub(crate) fn kill_group(&mut self) -> io::Result<()> {
         killpg(self.leader(), Signal::SIGKILL)?;
         self.child.wait().map(drop)
+    }
+
+    /// SIGTERM to it and to what it has started in its group.
+    pub(super) fn ask_group_to_end(&self) -> io::Result<()> {
+        Ok(killpg(self.leader(), Signal::SIGTERM)?)
     }
 
     fn leader(&self) -> Pid {
@@ -179,7 +210,7 @@ impl Program {
     }
 
     /// The end of its log.
-    fn last_words(&self) -> String {
+    pub(super) fn last_words(&self) -> String {
         let text = fs::read_to_string(self.folder.join("log")).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
         lines.into_iter().rev().collect::<Vec<_>>().join(" | ")

@@ -59,7 +59,10 @@ impl World {
             suspended: std::collections::BTreeMap::new(),
             stopped: std::collections::BTreeMap::new(),
             floods: std::collections::BTreeMap::new(),
+            running: std::collections::BTreeMap::new(),
+            ran: std::collections::BTreeMap::new(),
             flooded: None,
+            carried: None,
             busiest: 0.0,
             changed: None,
             outlived: Vec::new(),
@@ -68,6 +71,7 @@ impl World {
             next_probe: 0,
             folders: 0,
         };
+        world.prober.listeners.speeches = super::act::speeches(&state);
         for name in state.endpoints() {
             world.settle_in(name.as_str())?;
         }

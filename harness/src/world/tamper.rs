@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use nft::{Batch, Element, Error, Expr, Family, Hook, HookPoint, Policy, RuleInfo, Socket, Table, Verdict};
 use policy::Name;
+use reports::event::FindingKind;
 
 use super::{World, connections};
 use crate::evidence::Undone;
@@ -59,7 +60,12 @@ impl World {
 
     /// An item came out otherwise than it should.
     pub(super) fn come_out(&mut self, doing: &Doing, why: String) {
-        self.undone.push(Undone { line: doing.line, item: doing.text.clone(), why });
+        self.find(FindingKind::Unmet, doing, why);
+    }
+
+    /// An item brought this to light.
+    pub(super) fn find(&mut self, kind: FindingKind, doing: &Doing, why: String) {
+        self.undone.push(Undone { kind, line: doing.line, item: doing.text.clone(), why });
     }
 
     fn socket_of(&self, vm: &Name) -> Result<Socket, String> {

@@ -127,6 +127,10 @@ fn circumstances(step: &Step) -> String {
     if figures.flooded > 0 {
         text.push_str(&format!("; a flood of {} datagrams in {:.1} s", figures.flooded, figures.flood_seconds));
     }
+    if figures.carried > 0 {
+        let rate = figures.carried as f64 * 8e-6 / figures.carry_seconds.max(1e-6);
+        text.push_str(&format!("; {} bytes carried at {rate:.1} Mbit/s", figures.carried));
+    }
     if let Some(outlived) = &figures.outlived {
         let Delays { count, median_ms, p99_ms, most_ms } = outlived;
         text.push_str(&format!(

@@ -80,6 +80,11 @@ impl Reader<'_> {
     }
 
     fn exec(&mut self, node: &Node) -> Option<Foreign> {
+        self.command(node).map(|(program, arguments)| Foreign::Exec { program, arguments })
+    }
+
+    /// A program with its arguments.
+    pub(super) fn command(&mut self, node: &Node) -> Option<(String, Vec<String>)> {
         let mut words = Vec::new();
         for item in yaml::one_or_many(node) {
             let what = "a program or an argument of it";
@@ -87,7 +92,7 @@ impl Reader<'_> {
         }
         let mut words = words.into_iter();
         match words.next().filter(|program| !program.is_empty()) {
-            Some(program) => Some(Foreign::Exec { program, arguments: words.collect() }),
+            Some(program) => Some((program, words.collect())),
             None => {
                 self.wrong(node.span, "expected a program, such as `[\"./program\", \"argument\"]`");
                 None

@@ -9,8 +9,7 @@ use super::super::{Act, Action, Doing, Process, soon};
 use super::steps::Fold;
 use super::{Reader, keys};
 
-const LATER: [&str; 12] =
-    ["exec", "raw", "bulk", "flood", "scan", "fill", "skew", "lose", "loss", "delay", "enrol", "wait"];
+const LATER: [&str; 6] = ["raw", "scan", "fill", "skew", "enrol", "wait"];
 /// How often `repeat` may go through its items.
 const MOST_TIMES: u32 = 1_000;
 
@@ -144,7 +143,9 @@ impl Reader<'_> {
             "partition" => self.partition_item(item, fold).into_iter().collect(),
             "heal" => vec![Action::Heal],
             "slow" => self.slow_item(item, fold).into_iter().collect(),
-            "end" => self.sessions_of(item).into_iter().map(|name| Action::EndFlood { name }).collect(),
+            "exec" => self.exec_item(item, fold).into_iter().collect(),
+            "path" => self.path_item(item, fold).into_iter().collect(),
+            "end" => self.sessions_of(item).into_iter().map(|name| end(name, fold)).collect(),
             "expire" => self.expire_item(item, fold).into_iter().collect(),
             "reset" => self.reset_item(item, fold).into_iter().collect(),
             "publish" => self.publication(item).into_iter().collect(),
@@ -329,5 +330,13 @@ impl Reader<'_> {
     fn reset_item(&mut self, item: &Item<'_>, fold: &Fold) -> Option<Action> {
         let text = self.text_of(item, "the name of an earlier step")?;
         self.earlier(&text, fold).map(|step| Action::Reset { step })
+    }
+}
+
+/// What goes on by this name is a program, or else a flood.
+fn end(name: String, fold: &Fold) -> Action {
+    match fold.state.programs.contains_key(&name) {
+        true => Action::EndProgram { name },
+        false => Action::EndFlood { name },
     }
 }

@@ -140,14 +140,14 @@ impl Reader<'_> {
         self.taken(text, read)
     }
 
-    fn endpoint(&mut self, fields: &Fields<'_>, key: &str, fold: &Fold) -> Option<Name> {
+    pub(super) fn endpoint(&mut self, fields: &Fields<'_>, key: &str, fold: &Fold) -> Option<Name> {
         let node = fields.require(key, &mut self.problems)?;
         let text = yaml::text(node, "the name of an endpoint", &mut self.problems)?;
         let known: Vec<&str> = fold.state.endpoints().map(Name::as_str).collect();
         self.named(text, "endpoint", &known)
     }
 
-    fn family_of(
+    pub(super) fn family_of(
         &mut self,
         fields: &Fields<'_>,
         possible: impl Fn(policy::Family) -> bool,

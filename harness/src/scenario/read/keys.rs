@@ -8,8 +8,8 @@ pub(crate) const SIZED: &str = "sized";
 
 /// The keys of a topology.
 pub(crate) const TOPOLOGY: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
-pub(crate) const VM: [&str; 9] =
-    ["host", "labels", "serves", "addresses", "allowed", "mode", "agent", "clock", "eager"];
+pub(crate) const VM: [&str; 10] =
+    ["host", "labels", "serves", "speaks", "addresses", "allowed", "mode", "agent", "clock", "eager"];
 pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
 pub(crate) const AGENT: [&str; 4] = ["spool", "protocol", "ruleset", "exec"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
@@ -18,7 +18,7 @@ pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
 pub(crate) const STEP: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];
 
 /// What can be done.
-pub(crate) const VERBS: [&str; 32] = [
+pub(crate) const VERBS: [&str; 34] = [
     "policy",
     "label",
     "move",
@@ -36,6 +36,8 @@ pub(crate) const VERBS: [&str; 32] = [
     "partition",
     "heal",
     "slow",
+    "path",
+    "exec",
     "end",
     "repeat",
     "expire",
@@ -61,6 +63,8 @@ pub(crate) const CLONE: [&str; 3] = ["vm", "as", "host"];
 pub(crate) const PROCESS: [&str; 1] = ["agent"];
 pub(crate) const PARTITION: [&str; 2] = ["a", "b"];
 pub(crate) const SLOW: [&str; 2] = ["vm", "rate"];
+pub(crate) const PATH: [&str; 5] = ["a", "b", "rate", "loss", "delay"];
+pub(crate) const EXEC: [&str; 8] = ["vm", "run", "exits", "prints", "within", "raw", "meanwhile", "listens"];
 pub(crate) const REPEAT: [&str; 2] = ["times", "do"];
 pub(crate) const PUBLISH: [&str; 3] = ["policy", "refused", "refused-by-agents"];
 pub(crate) const TAMPER: [&str; 2] = ["vm", "how"];
@@ -72,4 +76,5 @@ pub(crate) const SUSPEND: [&str; 2] = ["vm", "for"];
 pub(crate) const RESUME: [&str; 2] = ["vm", "by"];
 /// The keys of crafted packets, and of a flood.
 pub(crate) const RAW: [&str; 7] = ["raw", "from", "to", "times", "family", "by", "over"];
+pub(crate) const BULK: [&str; 7] = ["bulk", "from", "to", "service", "family", "least", "most"];
 pub(crate) const FLOOD: [&str; 9] = ["flood", "from", "to", "packets", "family", "rate", "meanwhile", "all", "but"];

@@ -1,7 +1,9 @@
 //! Reading a scenario's text: everything that is wrong is told at once, each thing at its place.
 
 pub(crate) mod agent;
+mod bulk;
 mod doing;
+pub(crate) mod exec;
 mod flow;
 mod generated;
 pub(crate) mod hostile;
@@ -12,6 +14,7 @@ pub(crate) mod local;
 mod matrix;
 mod policies;
 mod sized;
+pub(crate) mod speaks;
 mod steps;
 pub(crate) mod topology;
 mod traffic;

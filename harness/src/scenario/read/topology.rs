@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
-use policy::{FlowService, Name, Problem, Span};
+use policy::{Name, Problem, Span};
 
 use super::super::{Eager, Neighbours, Outside, Topology, VmSpec};
 use super::agent::AgentOptions;
@@ -83,7 +83,7 @@ impl Reader<'_> {
         Some(topology)
     }
 
-    fn entries<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str) -> &'n [Entry] {
+    pub(super) fn entries<'n>(&mut self, fields: &Fields<'n>, key: &str, what: &str) -> &'n [Entry] {
         let node = fields.get(key).filter(|node| !node.is_absent());
         node.and_then(|node| yaml::pairs(node, what, &mut self.problems)).unwrap_or_default()
     }
@@ -146,8 +146,8 @@ impl Reader<'_> {
         };
         pool.taken.extend(&addresses);
         let (second, unbound) = (BTreeSet::new(), BTreeSet::new());
-        let (serves, copy_of) = (Vec::new(), Some(of.0.clone()));
-        Some(VmSpec { host, addresses, second, unbound, serves, copy_of, eager: None, ..of.1.clone() })
+        let (serves, speaks, copy_of) = (Vec::new(), BTreeMap::new(), Some(of.0.clone()));
+        Some(VmSpec { host, addresses, second, unbound, serves, speaks, copy_of, eager: None, ..of.1.clone() })
     }
 
     /// One `name: {…}` of VMs; a generated name stands for many that are alike.
@@ -168,7 +168,10 @@ impl Reader<'_> {
                 labels.insert(key, value);
             }
         }
-        let serves = self.serves(&fields);
+        let speaks = self.speaks(&fields);
+        let mut serves = self.serves(&fields);
+        let more = speaks.keys().filter(|service| !serves.contains(service)).copied().collect::<Vec<_>>();
+        serves.extend(more);
         let given = match fields.get("addresses") {
             Some(node) if names.len() > 1 => {
                 self.wrong(node.span, "the addresses of generated VMs come from the pool");
@@ -196,6 +199,7 @@ impl Reader<'_> {
                 host,
                 labels: labels.clone(),
                 serves: serves.clone(),
+                speaks: speaks.clone(),
                 addresses,
                 agent: agent.clone(),
                 copy_of: None,
@@ -256,19 +260,6 @@ impl Reader<'_> {
             self.problems.report(problem.maybe_help(policy::did_you_mean(text.as_str(), &known)));
         }
         found
-    }
-
-    fn serves(&mut self, fields: &Fields<'_>) -> Vec<FlowService> {
-        let items = fields.get("serves").map(yaml::one_or_many).unwrap_or_default();
-        let mut serves = Vec::new();
-        for item in items {
-            let Some(text) = yaml::text(item, "a service", &mut self.problems) else { continue };
-            match text.as_str().parse::<FlowService>() {
-                Ok(service) => serves.push(service),
-                Err(error) => self.problems.report(Problem::within(text, error)),
-            }
-        }
-        serves
     }
 
     pub(super) fn addresses(&mut self, node: &Node) -> Vec<IpAddr> {

@@ -60,6 +60,7 @@ impl Reader<'_> {
             match entries.first().map(|entry| entry.key.as_str()) {
                 Some("raw") => return self.raw_item(node, fold),
                 Some("flood") => return self.flood_item(node, fold),
+                Some("bulk") => return self.bulk_item(node, fold),
                 Some(_) | None => {}
             }
             let what = entries.first().map_or("send", |entry| entry.key.as_str());
