@@ -1,8 +1,9 @@
 //! The keys that each mapping of a scenario may have, for its reader and for those that describe the format to others.
 
 /// The keys of a scenario.
-pub(crate) const SCENARIO: [&str; 9] =
-    ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat"];
+pub(crate) const SCENARIO: [&str; 10] =
+    ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat", "axes"];
+pub(crate) const AXES: [&str; 2] = ["placement", "family"];
 /// The one key of a policy that is written in a smaller size.
 pub(crate) const SIZED: &str = "sized";
 

@@ -16,7 +16,9 @@ impl Reader<'_> {
         for entry in yaml::pairs(node, "a matrix for each service", &mut self.problems).unwrap_or_default() {
             let key = entry.key.as_str();
             let read = service(key, &(0..key.len()));
-            if let Some(service) = self.taken(&entry.key, read) {
+            let only = self.variant.only();
+            let exists = |service: &FlowService| only.is_none_or(|only| service.exists_in(only));
+            if let Some(service) = self.taken(&entry.key, read).filter(exists) {
                 services.push((service, self.line(entry.key.span())));
                 cells.extend(self.matrix(entry, service));
             }
