@@ -15,6 +15,10 @@ pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
 pub(crate) const AGENT: [&str; 4] = ["spool", "protocol", "ruleset", "exec"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
 
+/// The one key of a matrix that stands in a file.
+pub(crate) const CSV: &str = "csv";
+pub(crate) const TABLE: [&str; 1] = [CSV];
+
 /// The keys of a step.
 pub(crate) const STEP: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];
 

@@ -2,6 +2,7 @@
 
 pub(crate) mod agent;
 mod axes;
+mod csv;
 mod doing;
 mod flow;
 mod generated;
