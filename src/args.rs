@@ -8,12 +8,10 @@ use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
+use crate::manner::{RunManner, ToldArgs};
 use crate::partition::Partition;
 use crate::schema::SchemaArgs;
 use crate::shells::{CompletionsArgs, ManArgs};
-
-/// The most times that a scenario runs in one run.
-pub(crate) const MOST_REPEATS: u32 = 1000;
 
 /// Firewall policy between virtual machines, proven on real packets.
 #[derive(Debug, Parser)]
@@ -92,6 +90,7 @@ Examples:
   eastwest run scenarios --model            by the oracle alone, without privileges
   eastwest run scenarios --partition hash:1/4 --report part-1     one of four machines; then `report merge`
   eastwest run flaky.yaml --stress 200 --until-failure
+  eastwest run scenarios --order shuffled --seed 7     states in another order than they are written in
   generate-scenario | eastwest run -        the scenario comes from standard input
 
 Of a folder, every `*.yaml` that begins with `eastwest: scenario/v1` is run. Those that say `slow: true` are
@@ -114,60 +113,6 @@ pub(crate) struct RunArgs {
     pub(crate) partition: Option<Partition>,
     #[command(flatten)]
     pub(crate) manner: RunManner,
-}
-
-/// How scenarios are run, whichever they are.
-#[derive(Debug, clap::Args)]
-pub(crate) struct RunManner {
-    /// How many scenarios run at once [default: the number of CPUs]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..))]
-    pub(crate) jobs: Option<u16>,
-    /// The seed of every random choice [default: another each time, and shown]
-    #[arg(long, value_name = "N")]
-    pub(crate) seed: Option<u64>,
-    /// Run each scenario so many times
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=i64::from(MOST_REPEATS)))]
-    pub(crate) stress: Option<u32>,
-    /// Stop at the first scenario that does not pass; without `--stress`, each runs a thousand times until then
-    #[arg(long)]
-    pub(crate) until_failure: bool,
-    #[command(flatten)]
-    pub(crate) told: ToldArgs,
-    /// Judge by the oracle alone: no packets, no privileges
-    #[arg(long)]
-    pub(crate) model: bool,
-    /// End a scenario behind its first step with findings
-    #[arg(long, conflicts_with = "model")]
-    pub(crate) fail_fast: bool,
-    /// Wait behind each step with findings, and take questions about the world as it stands: one scenario at a time
-    #[arg(long, conflicts_with = "model")]
-    pub(crate) pause_on_fail: bool,
-    /// Another build of the agent to run in the VMs
-    #[arg(long, value_name = "PATH", conflicts_with = "model")]
-    pub(crate) agent: Option<PathBuf>,
-    /// An argument to put before the other build's own
-    #[arg(long, hide = true, value_name = "ARG", allow_hyphen_values = true, requires = "agent")]
-    pub(crate) agent_arg: Vec<String>,
-    /// The only VM that runs the other build
-    #[arg(long, hide = true, value_name = "VM", requires = "agent")]
-    pub(crate) agent_only: Option<String>,
-    /// Break a part of the lab behind the judge's back: a test of the harness itself
-    #[arg(long, hide = true, value_name = "PART", conflicts_with = "model", value_parser = sabotage)]
-    pub(crate) sabotage: Option<harness::Sabotage>,
-}
-
-/// Where a run is told.
-#[derive(Debug, clap::Args)]
-pub(crate) struct ToldArgs {
-    /// Keep the run in this folder: events.jsonl, report.html, report.txt, junit.xml, and evidence of what was not as expected
-    #[arg(long, value_name = "DIR")]
-    pub(crate) report: Option<PathBuf>,
-    /// Write JUnit XML to this file
-    #[arg(long, value_name = "FILE")]
-    pub(crate) junit: Option<PathBuf>,
-    /// What to write to standard output
-    #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, clap::Args)]
@@ -390,8 +335,4 @@ pub(crate) struct RenderArgs {
     /// Say what changed since the run that was kept in this folder (with `--format html`)
     #[arg(long, value_name = "OLDDIR")]
     pub(crate) baseline: Option<PathBuf>,
-}
-
-fn sabotage(text: &str) -> Result<harness::Sabotage, String> {
-    text.parse()
 }

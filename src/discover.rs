@@ -5,7 +5,9 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use harness::scenario::{LoadError, Scenario, beside, parse};
+use harness::plan::{Visits, plan};
+use harness::scenario::{LoadError, Scenario, Variant, beside, parse_trial};
+use policy::Timestamp;
 
 use crate::check::read_text;
 use crate::ending::Failure;
@@ -15,7 +17,7 @@ const HEAD: &str = "eastwest: scenario/v1";
 /// The deepest folder that is looked into, below the one that was named.
 const DEEPEST: usize = 32;
 
-/// A scenario that was found.
+/// A scenario that was found, or one of the trials that its axes make of it.
 #[derive(Debug)]
 pub(crate) struct Found {
     /// The file; `-` for standard input.
@@ -24,11 +26,43 @@ pub(crate) struct Found {
     pub(crate) text: Arc<str>,
     /// What it says.
     pub(crate) scenario: Scenario,
+    /// Which of the file's trials it is.
+    pub(crate) variant: Variant,
+    /// In which order its states are visited.
+    pub(crate) visits: Visits,
     /// It was asked for: its file was named, or a folder whose scenarios are all slow.
     pub(crate) asked_for: bool,
 }
 
 impl Found {
+    /// Reads one of a file's trials.
+    fn read(path: &Path, text: &Arc<str>, variant: Variant) -> Result<Self, Failure> {
+        let parsed = parse_trial(&path.display().to_string(), text, variant, &mut beside(path));
+        let scenario = parsed.map_err(|errors| failure(LoadError::Wrong(errors)))?;
+        let (path, text, visits) = (path.to_owned(), Arc::clone(text), Visits::Written);
+        Ok(Self { path, text, scenario, variant, visits, asked_for: false })
+    }
+
+    /// Every trial of a file.
+    fn trials(path: &Path, text: &Arc<str>) -> Result<Vec<Self>, Failure> {
+        let written = Self::read(path, text, Variant::default())?;
+        let variants = written.scenario.axes.variants();
+        if variants == [Variant::default()] {
+            return Ok(vec![written]);
+        }
+        variants.into_iter().map(|variant| Self::read(path, text, variant)).collect()
+    }
+
+    /// Has its states visited in an order, which its name tells from then on; one in which nothing can be ordered
+    /// otherwise than it is written stays as it is.
+    pub(crate) fn visit(&mut self, visits: Visits) {
+        let other = (visits != Visits::Written).then(|| plan(&self.scenario, Timestamp::UNIX_EPOCH));
+        if other.and_then(|steps| visits.arrange(&steps)).is_some() {
+            self.visits = visits;
+            self.scenario.name += &format!(" [{visits}]");
+        }
+    }
+
     /// Why it is left out, if it is. `slow`, `soak`: such are wanted as well.
     pub(crate) fn left_out(&self, slow: bool, soak: bool) -> Option<&'static str> {
         match (self.scenario.slow && !slow && !soak, self.scenario.soak && !soak) {
@@ -48,10 +82,8 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
     let mut seen = HashSet::new();
     // A file that is meant twice is run once.
     for (path, text) in sources.iter().flat_map(|source| &source.files).filter(|(path, _)| seen.insert(path)) {
-        match read(path, text) {
-            Ok(scenario) => {
-                found.push(Found { path: path.clone(), text: text.as_str().into(), scenario, asked_for: false })
-            }
+        match Found::trials(path, &text.as_str().into()) {
+            Ok(trials) => found.extend(trials),
             Err(Failure::Mistakes(files)) => mistakes.extend(files),
             Err(other) => return Err(other),
         }
@@ -82,11 +114,14 @@ fn ask(sources: &[Source], found: &mut [Found]) {
     found.iter_mut().for_each(|found| found.asked_for = asked.contains(&found.path));
 }
 
-/// One scenario from a file or from standard input.
+/// One scenario from a file or from standard input, as it is written.
 pub(crate) fn one(path: &Path) -> Result<Found, Failure> {
-    let text = text_of(path)?;
-    let scenario = read(path, &text)?;
-    Ok(Found { path: path.to_owned(), text: text.into(), scenario, asked_for: true })
+    Found::read(path, &text_of(path)?.into(), Variant::default())
+}
+
+/// Every trial of one scenario from a file or from standard input.
+pub(crate) fn trials(path: &Path) -> Result<Vec<Found>, Failure> {
+    Found::trials(path, &text_of(path)?.into())
 }
 
 /// A scenario, or a file with a `topology:` alone, as an inventory.
@@ -96,11 +131,7 @@ pub(crate) fn inventory(path: &Path) -> Result<Scenario, Failure> {
         // At the end, so that mistakes keep their lines.
         text.push_str(&format!("\n{HEAD}\n"));
     }
-    read(path, &text)
-}
-
-fn read(path: &Path, text: &str) -> Result<Scenario, Failure> {
-    parse(&path.display().to_string(), text, &mut beside(path)).map_err(|errors| failure(LoadError::Wrong(errors)))
+    Found::read(path, &text.into(), Variant::default()).map(|found| found.scenario)
 }
 
 fn failure(error: LoadError) -> Failure {

@@ -13,6 +13,7 @@ mod interrupts;
 mod inventory;
 mod lab;
 mod list;
+mod manner;
 mod merge;
 mod output;
 mod partition;

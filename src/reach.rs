@@ -1,5 +1,6 @@
 //! `eastwest reach`: who can speak to whom in a scenario's state before its first step.
 
+use harness::scenario::Variant;
 use harness::state::State;
 use harness::{Programs, RunOptions, model, reach_packets};
 use policy::{End, Family, FlowService, Timestamp, Verdict, Would};
@@ -19,25 +20,31 @@ struct Object {
 }
 
 pub(crate) fn reach(args: &ReachArgs) -> Outcome {
-    let found = discover::one(&args.file)?;
     let services = args.services.iter().map(|text| service(text)).collect::<Result<Vec<FlowService>, Failure>>()?;
-    let cells = if args.packets { by_packets(&found, &services)? } else { by_model(&found, &services) };
+    let mut all = Vec::new();
+    for found in discover::trials(&args.file)? {
+        let trial = (found.variant != Variant::default()).then(|| found.variant.to_string());
+        let mut cells = if args.packets { by_packets(&found, &services)? } else { by_model(&found, &services) };
+        cells.iter_mut().for_each(|cell| cell.trial.clone_from(&trial));
+        all.extend(cells);
+    }
     match args.format {
-        Format::Human => cells.iter().for_each(|cell| output::say(&line(cell))),
-        Format::Json => output::say_json(&Object { cells })?,
+        Format::Human => all.iter().for_each(|cell| output::say(&line(cell))),
+        Format::Json => output::say_json(&Object { cells: all })?,
     }
     Ok(Ending::AsExpected)
 }
 
 fn line(cell: &Cell) -> String {
-    let Cell { source, destination, service, family, verdict, rule, end, would } = cell;
+    let Cell { trial, source, destination, service, family, verdict, rule, end, would } = cell;
+    let trial = trial.as_ref().map(|trial| format!("[{trial}] ")).unwrap_or_default();
     let rule = rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
     let end = end.map(|end| format!(" at {end}")).unwrap_or_default();
     let would = would.as_ref().map(|would| {
         let rule = would.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
         format!(", would {}{rule}", would.verdict)
     });
-    format!("{source} -> {destination} {service} {family}: {verdict}{rule}{end}{}\n", would.unwrap_or_default())
+    format!("{trial}{source} -> {destination} {service} {family}: {verdict}{rule}{end}{}\n", would.unwrap_or_default())
 }
 
 fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Failure> {
@@ -68,6 +75,9 @@ fn by_model(found: &Found, services: &[FlowService]) -> Vec<Cell> {
 /// One ordered pair, one service, one family: what it meets.
 #[derive(Serialize)]
 struct Cell {
+    /// Of a file with axes: in which of its trials.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    trial: Option<String>,
     source: String,
     destination: String,
     service: String,
@@ -86,12 +96,12 @@ impl Cell {
             Verdict::Deny => Word::Deny,
             Verdict::Reject => Word::Reject,
         };
-        Self { source, destination, service, family, verdict, rule, end, would }
+        Self { trial: None, source, destination, service, family, verdict, rule, end, would }
     }
 
     fn observed(cell: event::Cell) -> Self {
         let event::Cell { source, destination, service, family, observed, .. } = cell;
         let event::Side { verdict, rule, end, would } = observed;
-        Self { source, destination, service, family, verdict, rule, end, would }
+        Self { trial: None, source, destination, service, family, verdict, rule, end, would }
     }
 }

@@ -10,9 +10,10 @@ use harness::{Job, Pause, Programs, RunError, RunOptions, RunOutcome};
 use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
-use crate::args::{MOST_REPEATS, RunArgs, RunManner};
+use crate::args::RunArgs;
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Failure, Outcome};
+use crate::manner::{MOST_REPEATS, Order, RunManner};
 use crate::output;
 use crate::prompt::Prompt;
 use crate::tellers::Tellers;
@@ -25,17 +26,20 @@ pub(crate) fn run(args: RunArgs) -> Outcome {
     let (out, chosen): (Vec<Found>, Vec<Found>) =
         found.into_iter().filter(held).partition(|found| why(found).is_some());
     let left_out: Vec<Event> = out.iter().filter_map(|found| Some(Event::skipped(id(found), &why(found)?))).collect();
-    carry_out(&chosen, &left_out, &args.manner, args.manner.seed.unwrap_or_else(any_seed))
+    carry_out(chosen, &left_out, &args.manner, args.manner.seed.unwrap_or_else(any_seed))
 }
 
 /// Runs scenarios, and tells of those that are left out.
-pub(crate) fn carry_out(chosen: &[Found], left_out: &[Event], manner: &RunManner, seed: u64) -> Outcome {
+pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &RunManner, seed: u64) -> Outcome {
+    // The oracle alone judges each state by itself, whatever came before it.
+    let visits = manner.order.filter(|_| !manner.model).unwrap_or(Order::Written).visits(seed);
+    chosen.iter_mut().for_each(|found| found.visit(visits));
     let prompt = manner.pause_on_fail.then(Prompt::new).transpose()?.map(Arc::new);
     let options = options(manner, seed, prompt.as_ref().map(Prompt::pause))?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
     let RunOutcome { wrong_input, interrupted, .. } = if manner.model {
-        by_model(chosen, manner, seed, &mut sink);
+        by_model(&chosen, manner, seed, &mut sink);
         RunOutcome::default()
     } else {
         let jobs = turns(manner).flat_map(|turn| chosen.iter().map(move |found| job(found, turn))).collect();
@@ -132,8 +136,14 @@ pub(crate) fn failure(error: RunError) -> Failure {
 }
 
 pub(crate) fn job(found: &Found, turn: Turn) -> Job {
-    let scenario = turn_of(found, turn);
-    Job { scenario, path: found.path.clone(), text: Arc::clone(&found.text), exclusive: found.scenario.exclusive }
+    Job {
+        scenario: turn_of(found, turn),
+        path: found.path.clone(),
+        text: Arc::clone(&found.text),
+        variant: found.variant,
+        visits: found.visits,
+        exclusive: found.scenario.exclusive,
+    }
 }
 
 fn id(found: &Found) -> ScenarioId {

@@ -7,8 +7,9 @@ use std::path::Path;
 use reports::event::Event;
 use reports::{Conclusion, Html, Json, Junit, Manner, Recorder, Run, Terminal};
 
-use crate::args::{Format, ToldArgs};
+use crate::args::Format;
 use crate::ending::{Ending, Failure};
+use crate::manner::ToldArgs;
 use crate::output;
 
 /// The recording's name in a report folder.

@@ -51,6 +51,21 @@ fn folder() -> tempfile::TempDir {
     write("long/one.yaml", &SCENARIO.replace("name: small", "name: long one\nslow: true"));
     write("wrong/policy.yaml", POLICY);
     write("wrong/wrong.yaml", &SCENARIO.replace("allow by hr-web", "deny by no-telnet"));
+    write("axes/policy.yaml", POLICY);
+    write("axes/axes.yaml", &SCENARIO.replace("topology:", "axes: {family: [v4, v6]}\ntopology:"));
+    write(
+        "axes/wrong.yaml",
+        &SCENARIO
+            .replace("topology:", "axes: {family: [v4, v6]}\ntopology:")
+            .replace("allow by hr-web", "deny by no-telnet v4"),
+    );
+    write("no-six/policy.yaml", POLICY);
+    write(
+        "no-six/no-six.yaml",
+        &SCENARIO
+            .replace("topology:", "axes: {family: [v6]}\ntopology:")
+            .replace("{dept: hr}", "{dept: hr}, addresses: [10.1.1.1]"),
+    );
     write("broken/broken.yaml", &SCENARIO.replace("host: rack, labels: {dept: hr}", "hots: rack"));
     write("empty/policy.yaml", POLICY);
     let topology = SCENARIO.lines().skip_while(|line| !line.starts_with("topology:"));
@@ -145,6 +160,26 @@ fn each_command_ends_with_its_code_and_says_why() {
 }
 
 #[test]
+fn a_file_is_run_along_its_axes_and_in_other_orders() {
+    let folder = folder();
+    let rows: [(&str, i32, &[&str]); 6] = [
+        ("list axes/axes.yaml", 0, &["small [v4]  (axes/axes.yaml: 1 step)", "small [v6]  (axes/axes.yaml: 1 step)"]),
+        ("run axes/axes.yaml --filter v6 --model", 0, &["1 scenario: 1 passed", "small [v6]"]),
+        ("list no-six", 2, &["in its trial of v6 alone, this has no address", "no-six/no-six.yaml [v6]:7:"]),
+        ("run good --order backwards", 2, &["shuffled", "squashed", "doubled", "restarts"]),
+        ("run good --order shuffled --model", 2, &["cannot be used with"]),
+        (
+            "reach axes/axes.yaml --services tcp/80",
+            0,
+            &["[v4] hr -> web tcp/80 v4: allow by hr-web", "[v6] hr -> web tcp/80 v6: allow by hr-web"],
+        ),
+    ];
+    for row in rows {
+        check(folder.path(), row);
+    }
+}
+
+#[test]
 fn a_scenario_comes_from_standard_input() {
     let folder = folder();
     let output = eastwest(folder.path(), "run - --model", SCENARIO);
@@ -185,7 +220,7 @@ fn a_recorded_run_renders_again_as_it_was_told() {
 #[test]
 fn parts_make_a_whole_and_what_failed_runs_again() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 9] = [
+    let rows: [(&str, i32, &[&str]); 11] = [
         ("run good wrong --slow --model --partition hash:2/2 --report one --seed 7", 0, &["2 scenarios: 2 passed"]),
         (
             "run good wrong --slow --model --partition hash:1/2 --report two --seed 7",
@@ -199,6 +234,8 @@ fn parts_make_a_whole_and_what_failed_runs_again() {
         ("rerun whole --failed --seed 9", 1, &["1 scenario: 0 passed, 1 failed"]),
         ("rerun one --failed", 0, &["nothing of one is to be run again: every scenario of it passed"]),
         ("rerun one --failed --stress 1001", 2, &["1..=1000"]),
+        ("run axes --model --report varied", 1, &["4 scenarios: 3 passed, 1 failed", "small [v4]"]),
+        ("rerun varied --failed", 1, &["1 scenario: 0 passed, 1 failed", "small [v4]"]),
     ];
     for row in rows {
         check(folder.path(), row);

@@ -79,6 +79,13 @@ const CLASSES: [(&str, Lie, &str); 28] = [
     ("25-inert-policy", Lie::Agent("default-allow"), "leak"),
 ];
 
+/// Lies that the written order of a scenario's states does not bring to light, the order that does, and the findings' kind.
+const ORDERS: [(&str, &str, &str); 3] = [
+    ("change-closes", "shuffled", "overblock"),
+    ("change-closes", "squashed", "overblock"),
+    ("opens-at-start", "restarts", "misplaced"),
+];
+
 fn main() {
     let arguments = Arguments::from_args();
     let mut trials = Vec::new();
@@ -96,6 +103,10 @@ fn main() {
         let (file, options) = (format!("scenarios/failure-classes/{class}.yaml"), options(lie, None));
         let name = format!("class {class} catches {}", name(lie, class));
         trials.push(Trial::test(name, move || among(&file, &options, expected)));
+    }
+    for (kind, order, expected) in ORDERS {
+        let name = format!("{order} catches {kind}, which the written order does not");
+        trials.push(Trial::test(name, move || ordered(kind, order, expected)));
     }
     trials.push(Trial::test("the docs tell of each class what the table does", told));
     libtest_mimic::run(&arguments, trials).exit();
@@ -146,6 +157,15 @@ fn exactly(file: &str, options: &[String], expected: Option<&str>) -> Result<(),
         return Ok(());
     }
     Err(format!("expected {expected:?}, found {kinds:?}, exit {code:?}\n{shown}").into())
+}
+
+/// The lie passes in the written order; in the other it is found, and the honest agent passes there.
+fn ordered(kind: &str, order: &str, expected: &str) -> Result<(), Failed> {
+    let (file, lie) = ("tests/sabotage/orders.yaml", lying::by_agents(kind, Some("liar")));
+    let order = ["--order", order, "--seed", "1"].map(str::to_owned);
+    exactly(file, &lie, None)?;
+    exactly(file, &order, None)?;
+    exactly(file, &[lie.as_slice(), &order].concat(), Some(expected))
 }
 
 /// One of the findings is of this kind.

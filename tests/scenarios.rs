@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock, RwLock};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 use serde::Deserialize;
 
-/// One line of `list --format json`.
+/// One line of `list --format json`; of a file with axes there are several.
 #[derive(Deserialize)]
 struct Listed {
     file: String,
@@ -37,7 +37,9 @@ fn main() -> ExitCode {
     assert!(scenarios.len() >= 14, "the suite has only {} scenarios", scenarios.len());
     // Floods run alone: they hold the lock for themselves, all others share it.
     let alone = Arc::new(RwLock::new(()));
-    let trials = scenarios.into_iter().map(|listed| trial(listed, Arc::clone(&alone))).collect();
+    let same_file = |one: &Listed, other: &Listed| one.file == other.file;
+    let files = scenarios.chunk_by(same_file);
+    let trials = files.filter_map(|of_file| Some(trial(of_file.first()?, of_file.len(), Arc::clone(&alone)))).collect();
     libtest_mimic::run(&arguments, trials).exit_code()
 }
 
@@ -47,8 +49,9 @@ fn eastwest() -> Command {
     command
 }
 
-fn trial(listed: Listed, alone: Arc<RwLock<()>>) -> Trial {
+fn trial(listed: &Listed, number: usize, alone: Arc<RwLock<()>>) -> Trial {
     let Listed { file, slow, soak, exclusive } = listed;
+    let (file, slow, soak, exclusive) = (file.clone(), *slow, *soak, *exclusive);
     Trial::ignorable_test(file.clone(), move || {
         if slow {
             return Ok(Completion::ignored_with("it is slow: `eastwest run scenarios --slow` runs it"));
@@ -62,10 +65,10 @@ fn trial(listed: Listed, alone: Arc<RwLock<()>>) -> Trial {
         let broken = || Failed::from("another trial broke down");
         if exclusive {
             let _held = alone.write().map_err(|_| broken())?;
-            run(&file)
+            run(&file, number)
         } else {
             let _held = alone.read().map_err(|_| broken())?;
-            run(&file)
+            run(&file, number)
         }
     })
 }
@@ -83,11 +86,11 @@ fn lack() -> Option<&'static str> {
     LACK.get_or_init(look).as_deref()
 }
 
-fn run(file: &str) -> Result<Completion, Failed> {
+fn run(file: &str, number: usize) -> Result<Completion, Failed> {
     let report = tempfile::tempdir().unwrap();
     let output = eastwest().args(["run", file, "--format", "json", "--report"]).arg(report.path()).output().unwrap();
     let object: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap_or_default();
-    let came_to = |total: &str| object.pointer(total).and_then(serde_json::Value::as_u64) == Some(1);
+    let came_to = |total: &str| object.pointer(total).and_then(serde_json::Value::as_u64) == Some(number as u64);
     if output.status.success() && came_to("/totals/passed") {
         return Ok(Completion::Completed);
     }

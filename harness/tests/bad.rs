@@ -13,6 +13,7 @@ use policy::render_plain;
 fn open(name: &str) -> Result<String, String> {
     match name {
         "broken.yaml" => Ok("eastwest: policy/v1\nrules: []\ndefalt: deny\n".to_owned()),
+        "broken.csv" => Ok("->,a,b\na,.,x\nb,+\nc,y,.\n".to_owned()),
         _ => Err("no such file".to_owned()),
     }
 }

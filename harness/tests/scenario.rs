@@ -121,3 +121,25 @@ fn on_the_way_each_end_may_hold_a_state_of_its_own() {
     let also: Vec<_> = cell.also.iter().map(rules).collect();
     assert_eq!(also, [pair("ssh", "shell"), pair("shell", "ssh"), pair("shell", "shell")]);
 }
+
+#[test]
+fn a_matrix_may_stand_in_a_file_and_has_the_same_cells() {
+    let read = |table: &str| {
+        let text = format!("{TWO}    matrix:\n      tcp/22: {table}\n");
+        let table = "\u{feff}->,\"a\", b\r\na,.,+\r\nb,x,.\r\n,,\r\n";
+        let mut open =
+            |name: &str| if name.starts_with("ledger") { Ok(table.to_owned()) } else { Err("none".to_owned()) };
+        parse("example.yaml", &text, &mut open).unwrap_or_else(|errors| panic!("{errors}"))
+    };
+    let written = read("|\n        -> a b\n        a  . +\n        b  x .");
+    let claims = |scenario: &Scenario| {
+        let of = |expectation: &harness::scenario::Expectation| expectation.claim.clone();
+        scenario.steps[0].expect.iter().map(of).collect::<Vec<_>>()
+    };
+    for table in ["ledger.csv", "{csv: ledger}"] {
+        let beside = read(table);
+        assert_eq!(claims(&beside), claims(&written), "{table}");
+        assert!(beside.steps[0].expect[1].text.ends_with(":3)"), "{:?}", beside.steps[0].expect[1]);
+        assert_eq!(beside.steps[0].expect[1].line, 12);
+    }
+}

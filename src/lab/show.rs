@@ -7,8 +7,9 @@ use harness::living::{Probed, Standing, Station};
 use reports::event::{Cell, Event, ScenarioOutcome, Side, VERSION, Word};
 use serde::Serialize;
 
-use crate::args::{Format, ToldArgs};
+use crate::args::Format;
 use crate::ending::{Ending, Outcome};
+use crate::manner::ToldArgs;
 use crate::output;
 use crate::tellers::Tellers;
 

@@ -16,7 +16,7 @@ use crate::judge::{judge_step, never_ran, without_expectations};
 use crate::living;
 use crate::need::Means;
 use crate::plan::{PlannedStep, plan};
-use crate::scenario::{Scenario, beside, parse};
+use crate::scenario::{Scenario, beside, parse_trial};
 use crate::state::State;
 use crate::world::{World, check, folder_of};
 
@@ -41,7 +41,7 @@ pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> R
 
 /// Reads the scenario and the policies beside it.
 pub(super) fn read(order: &Order) -> Result<Scenario, String> {
-    parse(&order.scenario.file, &order.text, &mut beside(&order.path))
+    parse_trial(&order.scenario.file, &order.text, order.variant, &mut beside(&order.path))
         .map_err(|errors| format!("read the scenario: {errors}"))
 }
 
@@ -88,6 +88,7 @@ impl Course<'_, '_> {
     fn go(&mut self, scratch: &Path) -> Result<Vec<Finding>, Stopped> {
         let scenario = read(self.order)?;
         let steps = plan(&scenario, Timestamp::now());
+        let steps = self.order.visits.arrange(&steps).unwrap_or(steps);
         let names = steps.iter().map(|step| step.name.to_string()).collect();
         let topology = scenario.topology.told();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;

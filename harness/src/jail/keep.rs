@@ -73,7 +73,8 @@ impl Keep {
                 self.write(&format!("{name}.log"), &log);
             }
         }
-        self.write("again.txt", format!("eastwest run {}\n", order.scenario.file).as_bytes());
+        let visits = order.visits.options().map(|options| format!(" {options}")).unwrap_or_default();
+        self.write("again.txt", format!("eastwest run {}{visits}\n", order.scenario.file).as_bytes());
     }
 
     fn write(&self, name: &str, bytes: &[u8]) {

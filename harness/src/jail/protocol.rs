@@ -9,7 +9,9 @@ use reports::event::{Cell, Event, ScenarioId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
+use crate::plan::Visits;
 use crate::run::Job;
+use crate::scenario::Variant;
 use crate::world::Programs;
 
 /// The longest line: the cells of a step with tens of thousands of probes.
@@ -24,6 +26,10 @@ pub(crate) struct Order {
     pub(crate) path: PathBuf,
     /// The scenario's text.
     pub(crate) text: String,
+    /// Which of the file's trials it is.
+    pub(crate) variant: Variant,
+    /// In which order its states are visited.
+    pub(crate) visits: Visits,
     /// Where logs are kept if it fails.
     pub(crate) report_dir: Option<PathBuf>,
     /// The programs under test.
@@ -45,6 +51,8 @@ impl Order {
             scenario: job.scenario.clone(),
             path: job.path.clone(),
             text: job.text.to_string(),
+            variant: job.variant,
+            visits: job.visits,
             report_dir: None,
             programs: programs.clone(),
             fail_fast: false,

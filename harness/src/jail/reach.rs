@@ -64,6 +64,7 @@ pub(crate) fn step<'n>(
         name,
         line: 1,
         before,
+        prelude: Vec::new(),
         acts: Vec::new(),
         state,
         cells,

@@ -99,6 +99,7 @@ impl Walk<'_> {
             name,
             line: step.line,
             before,
+            prelude: Vec::new(),
             acts,
             state,
             cells,

@@ -8,6 +8,7 @@ pub(crate) mod ends;
 pub(crate) mod fold;
 mod services;
 pub(crate) mod sessions;
+mod visits;
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use crate::state::{State, Transition};
 
 pub use ends::{ends, ruling};
 pub use services::probed;
+pub use visits::Visits;
 
 /// The whole plan of a scenario at an instant (`until` of rules is judged by it).
 #[must_use]
@@ -43,6 +45,8 @@ pub struct PlannedStep {
     pub line: usize,
     /// The state before it.
     pub before: Arc<State>,
+    /// What is done before the step begins, and is no part of it.
+    pub prelude: Vec<PlannedAct>,
     /// What is done, in order.
     pub acts: Vec<PlannedAct>,
     /// The state at its end, in which the cells are judged.

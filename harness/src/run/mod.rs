@@ -10,6 +10,8 @@ use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 
 use self::pool::Pool;
+use crate::plan::Visits;
+use crate::scenario::Variant;
 use crate::world::Programs;
 
 /// One scenario to run. The jail reads and parses the text again: both sides share the parser, not memory.
@@ -21,6 +23,10 @@ pub struct Job {
     pub path: PathBuf,
     /// The scenario's text.
     pub text: Arc<str>,
+    /// Which of the file's trials it is.
+    pub variant: Variant,
+    /// In which order its states are visited.
+    pub visits: Visits,
     /// It may not run beside others (floods and storms).
     pub exclusive: bool,
 }

@@ -3,6 +3,7 @@
 //! The types here are plain values, complete and checked: every name in them exists where it is used, globs of actions
 //! are resolved, default addresses are given. Globs of expectations stay, for the plan to resolve.
 
+mod axes;
 mod bulk;
 mod crafted;
 mod exec;
@@ -20,6 +21,8 @@ use std::time::Duration;
 
 use policy::Policy;
 
+pub use axes::{Axes, Families, Placement, Variant};
+pub(crate) use axes::{FAMILIES, PLACEMENTS};
 pub use bulk::BulkTransfer;
 pub(crate) use crafted::LEAST;
 pub use crafted::{Crafted, Extension, Fragments, IcmpError, Ports, Shape};
@@ -29,7 +32,7 @@ pub use flooding::{Fate, Flooding};
 pub use path::PathChange;
 pub use publication::{Publication, Refuser};
 pub(crate) use read::{Fold, parse_living, parse_steps};
-pub use read::{LoadError, ScenarioErrors, beside, load, parse};
+pub use read::{LoadError, ScenarioErrors, beside, load, parse, parse_trial};
 pub use step::{Act, Action, Doing, Ending, Keeping, Party, Process, Sending, Step, Stream, Tampering};
 pub use topology::{AgentKind, Eager, Foreign, Host, Neighbours, Outside, Speech, Topology, VmSpec};
 
@@ -50,6 +53,8 @@ pub struct Scenario {
     pub exclusive: bool,
     /// How often center and agents say that they live, where it is not the customary time.
     pub heartbeat: Option<Duration>,
+    /// Along which axes it is varied, each combination a trial of its own.
+    pub axes: Axes,
     /// What stands before the first step.
     pub topology: Topology,
     /// The policy before the first step; without one, agents stay closed.

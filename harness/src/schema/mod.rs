@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 
 use self::form::{described, object, with};
 use crate::scenario::read::keys;
+use crate::scenario::{FAMILIES, PLACEMENTS};
 
 const DRAFT: &str = "https://json-schema.org/draft/2020-12/schema";
 
@@ -50,6 +51,14 @@ fn definitions(all: Vec<(&str, Value)>) -> Value {
     Value::Object(all.into_iter().map(|(name, form)| (name.to_owned(), form)).collect())
 }
 
+fn axes() -> Value {
+    let rows = [
+        ("placement", "On which hosts VMs stand.", form::some_of(form::words(&PLACEMENTS))),
+        ("family", "Which addresses endpoints have.", form::some_of(form::words(&FAMILIES))),
+    ];
+    object(&keys::AXES, &rows)
+}
+
 fn scenario_of_keys() -> Value {
     let heartbeat = json!({"type": "string", "pattern": "^[0-9]+ms$"});
     let rows = [
@@ -69,6 +78,7 @@ fn scenario_of_keys() -> Value {
         ("slow", "Left out when a folder is run, unless `--slow` or the file's own name asks for it.", form::flag()),
         ("soak", "As `slow`, for what takes longer still: `--soak`, or the file's own name.", form::flag()),
         ("exclusive", "Nothing else runs beside it.", form::flag()),
+        ("axes", "Along which the file is varied: each combination is a trial of its own.", axes()),
         (
             "heartbeat",
             "How often center and agents say that they live, such as `500ms`; 2 seconds where it is left out.",

@@ -57,6 +57,12 @@ fn expectation() -> Value {
 
 fn step() -> Value {
     let table = described(written("->"), "Rows speak to columns: + allow, x deny, ! reject, ? no claim, . itself.");
+    let file = described(
+        object(&keys::TABLE, &[(keys::CSV, "The file.", of("text"))]),
+        "A table in a file beside the scenario.",
+    );
+    let file = either([file, written("\\.csv$")]);
+    let table = either([table, file]);
     let matrix = json!({"type": "object", "propertyNames": {"pattern": "/"}, "additionalProperties": table});
     let same = described(written("^same as ."), "The whole table of an earlier step.");
     let expect = either([of("expectations"), same, json!({"type": "null"})]);

@@ -17,8 +17,13 @@ use crate::scenario::{Act, Action, Process, Speech, Stream, VmSpec};
 use crate::state::State;
 
 impl World {
+    /// Does items, in order.
+    pub(super) fn act_all(&mut self, acts: &[PlannedAct]) -> Result<(), String> {
+        acts.iter().try_for_each(|act| self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text)))
+    }
+
     /// Does one item of `do`.
-    pub(crate) fn act(&mut self, act: &PlannedAct) -> Result<(), String> {
+    fn act(&mut self, act: &PlannedAct) -> Result<(), String> {
         let before = std::mem::replace(&mut self.state, Arc::clone(&act.state));
         self.prober.listeners.speeches = speeches(&self.state);
         match &act.doing.action {

@@ -34,10 +34,11 @@ const MESSAGES: u64 = 2;
 impl World {
     /// Begins a step: nothing of the one before is held against it.
     pub(crate) fn begin(&mut self, step: &PlannedStep) -> Result<(), String> {
+        self.undone.clear();
+        self.act_all(&step.prelude)?;
         // Words of the step before that are still under way belong to it.
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
-        self.undone.clear();
         if step.wants_memory() {
             self.forget_peak()?;
         }
@@ -56,9 +57,7 @@ impl World {
 
     /// Does the step's items in order, and probes `throughout` once more behind the last.
     pub(crate) fn carry_out(&mut self, step: &PlannedStep) -> Result<(), String> {
-        for act in &step.acts {
-            self.act(act).map_err(|error| format!("{}: cannot {error}", act.doing.text))?;
-        }
+        self.act_all(&step.acts)?;
         self.await_slow().map_err(|error| format!("cannot {error}"))?;
         self.await_standings(step);
         self.await_word(Duration::ZERO, |_| true);

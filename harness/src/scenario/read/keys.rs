@@ -1,8 +1,9 @@
 //! The keys that each mapping of a scenario may have, for its reader and for those that describe the format to others.
 
 /// The keys of a scenario.
-pub(crate) const SCENARIO: [&str; 9] =
-    ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat"];
+pub(crate) const SCENARIO: [&str; 10] =
+    ["eastwest", "name", "topology", "policy", "steps", "slow", "soak", "exclusive", "heartbeat", "axes"];
+pub(crate) const AXES: [&str; 2] = ["placement", "family"];
 /// The one key of a policy that is written in a smaller size.
 pub(crate) const SIZED: &str = "sized";
 
@@ -13,6 +14,10 @@ pub(crate) const VM: [&str; 10] =
 pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
 pub(crate) const AGENT: [&str; 4] = ["spool", "protocol", "ruleset", "exec"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
+
+/// The one key of a matrix that stands in a file.
+pub(crate) const CSV: &str = "csv";
+pub(crate) const TABLE: [&str; 1] = [CSV];
 
 /// The keys of a step.
 pub(crate) const STEP: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];

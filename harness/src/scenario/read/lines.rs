@@ -44,7 +44,9 @@ impl Reader<'_> {
     /// A list of expectations.
     pub(super) fn expectations(&mut self, node: &Node) -> Vec<Expectation> {
         let items = yaml::items(node, "a list of expectations", &mut self.problems).unwrap_or_default();
-        items.iter().filter_map(|item| self.expectation(item)).collect()
+        let all = items.iter().filter_map(|item| self.expectation(item));
+        let all: Vec<Expectation> = all.collect();
+        all.into_iter().filter(|one| self.concerns(&one.claim)).collect()
     }
 
     fn expectation(&mut self, node: &Node) -> Option<Expectation> {

@@ -1,13 +1,13 @@
 //! Reading matrices: rows speak to columns, `+` allow, `x` deny, `!` reject, `?` no claim, `.` itself.
 
-use policy::yaml::{self, Entry, Node, Text};
+use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{FlowService, Problem, TextError};
 use reports::event::Word as Verb;
 
 use super::super::{Choice, Expectation};
-use super::Reader;
 use super::flow::{Word, Words, service};
 use super::lines;
+use super::{Reader, csv, keys};
 
 impl Reader<'_> {
     /// The matrices of a step: their cells as expectations, their services with the line of each.
@@ -16,7 +16,9 @@ impl Reader<'_> {
         for entry in yaml::pairs(node, "a matrix for each service", &mut self.problems).unwrap_or_default() {
             let key = entry.key.as_str();
             let read = service(key, &(0..key.len()));
-            if let Some(service) = self.taken(&entry.key, read) {
+            let only = self.variant.only();
+            let exists = |service: &FlowService| only.is_none_or(|only| service.exists_in(only));
+            if let Some(service) = self.taken(&entry.key, read).filter(exists) {
                 services.push((service, self.line(entry.key.span())));
                 cells.extend(self.matrix(entry, service));
             }
@@ -24,9 +26,28 @@ impl Reader<'_> {
         (cells, services)
     }
 
+    /// A table below `|`, or the name of a file that holds one.
     fn matrix(&mut self, entry: &Entry, service: FlowService) -> Vec<Expectation> {
+        if let Value::Mapping(_) = &entry.value.value {
+            let fields = self.fields(&entry.value, "a table", &keys::TABLE, &[]);
+            let node = fields.and_then(|fields| fields.require(keys::CSV, &mut self.problems));
+            let name = node.and_then(|node| yaml::text(node, "the name of a file", &mut self.problems));
+            return name.map(|name| self.csv(name, service)).unwrap_or_default();
+        }
         let Some(text) = yaml::text(&entry.value, "a table, below `|`", &mut self.problems) else { return Vec::new() };
-        let mut lines = rows(text.as_str());
+        match text.as_str().ends_with(csv::ENDING) && !text.as_str().contains('\n') {
+            true => self.csv(text, service),
+            false => self.table(text, rows(text.as_str()), service),
+        }
+    }
+
+    /// The cells of a table's rows.
+    pub(super) fn table<'t>(
+        &mut self,
+        text: &Text,
+        mut lines: impl Iterator<Item = Vec<Word<'t>>>,
+        service: FlowService,
+    ) -> Vec<Expectation> {
         let Some(header) = lines.next() else {
             self.wrong(text.span(), "the matrix is empty");
             return Vec::new();

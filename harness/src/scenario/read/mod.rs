@@ -1,7 +1,9 @@
 //! Reading a scenario's text: everything that is wrong is told at once, each thing at its place.
 
 pub(crate) mod agent;
+mod axes;
 mod bulk;
+mod csv;
 mod doing;
 pub(crate) mod exec;
 mod flow;
@@ -31,14 +33,14 @@ use policy::{Errors, Problem, Problems, Span, line_and_column};
 
 pub(crate) use self::steps::Fold;
 use self::topology::Pool;
-use super::{PolicyText, Scenario, Step, soon};
+use super::{PolicyText, Scenario, Step, Variant, soon};
 use crate::plan;
 use crate::state::State;
 
 /// The milliseconds that a heartbeat may have.
 const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
-const LATER: [&str; 6] = ["include", "tiers", "placement", "families", "axes", "known"];
+const LATER: [&str; 3] = ["include", "tiers", "known"];
 
 /// All that is wrong in a scenario and in the policies that it names; at least one file.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -101,7 +103,23 @@ pub fn parse(
     text: &str,
     open: &mut dyn FnMut(&str) -> Result<String, String>,
 ) -> Result<Scenario, ScenarioErrors> {
-    read(file, text, open, |reader| Some(reader.scenario()?.0))
+    parse_trial(file, text, Variant::default(), open)
+}
+
+/// The same for one of the trials that its axes make of a scenario, which bears the trial in its name.
+///
+/// # Errors
+/// All that is wrong, in every file.
+pub fn parse_trial(
+    file: &str,
+    text: &str,
+    variant: Variant,
+    open: &mut dyn FnMut(&str) -> Result<String, String>,
+) -> Result<Scenario, ScenarioErrors> {
+    read(file, text, open, |reader| {
+        reader.variant = variant;
+        Some(reader.scenario()?.0)
+    })
 }
 
 /// The same, for a world that further steps are to be done to: with what there is before the first of its own.
@@ -134,11 +152,21 @@ fn read<T>(
 ) -> Result<T, ScenarioErrors> {
     let placed = soon::placed(text);
     let text = placed.as_str();
-    let mut reader =
-        Reader { file, text, open, problems: Problems::default(), foreign: Vec::new(), policies: BTreeMap::new() };
+    let mut reader = Reader {
+        file,
+        text,
+        open,
+        variant: Variant::default(),
+        dealt: 0,
+        problems: Problems::default(),
+        foreign: Vec::new(),
+        policies: BTreeMap::new(),
+    };
     let found = what(&mut reader);
-    let Reader { problems, foreign, .. } = reader;
-    let mut files: Vec<Errors> = problems.into_errors(file, text).into_iter().collect();
+    let Reader { problems, foreign, variant, .. } = reader;
+    // Only what is wrong in the trial is told of it: the file as it is written is read before.
+    let shown = if variant == Variant::default() { file.to_owned() } else { format!("{file} [{variant}]") };
+    let mut files: Vec<Errors> = problems.into_errors(&shown, text).into_iter().collect();
     files.extend(foreign);
     match found {
         Some(found) if files.is_empty() => Ok(found),
@@ -159,6 +187,10 @@ struct Reader<'a> {
     file: &'a str,
     text: &'a str,
     open: &'a mut dyn FnMut(&str) -> Result<String, String>,
+    /// Which of the scenario's trials is read.
+    variant: Variant,
+    /// How many VMs have been dealt over the hosts.
+    dealt: usize,
     problems: Problems,
     /// Errors in policy files.
     foreign: Vec<Errors>,
@@ -177,15 +209,23 @@ impl Reader<'_> {
         let topology = fields.require("topology", &mut self.problems);
         let topology = topology.and_then(|node| self.topology(node, &mut pool));
         let policy = fields.get("policy").and_then(|node| self.policy(node));
+        let topology = topology?;
+        let axes = fields.get("axes").and_then(|node| self.axes(node, &topology.hosts)).unwrap_or_default();
+        let name = name.map_or(stem, |name| name.as_str());
         let mut scenario = Scenario {
-            name: name.map_or(stem, |name| name.as_str()).to_owned(),
+            name: if self.variant == Variant::default() {
+                name.to_owned()
+            } else {
+                format!("{name} [{}]", self.variant)
+            },
             file: self.file.to_owned(),
             source: Arc::from(self.text),
             slow: self.flag(&fields, "slow"),
             soak: self.flag(&fields, "soak"),
             exclusive: self.flag(&fields, "exclusive"),
             heartbeat: fields.get("heartbeat").and_then(|node| self.heartbeat(node)),
-            topology: topology?,
+            axes,
+            topology,
             policy,
             steps: Vec::new(),
         };

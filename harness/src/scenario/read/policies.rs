@@ -40,7 +40,7 @@ impl Reader<'_> {
 
     fn file(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
         let name = yaml::text(node, "a policy or the name of its file", &mut self.problems)?;
-        let text = self.text_beside(name)?;
+        let text = self.text_beside(name, "policy")?;
         self.parsed(name.as_str(), text)
     }
 
@@ -56,11 +56,11 @@ impl Reader<'_> {
         }
     }
 
-    fn text_beside(&mut self, name: &Text) -> Option<String> {
+    pub(super) fn text_beside(&mut self, name: &Text, what: &str) -> Option<String> {
         let opened = (self.open)(name.as_str());
         let wrong = |error| {
-            let problem = Problem::new(name.span(), format!("cannot read the policy `{}`: {error}", name.as_str()));
-            self.problems.report(problem.help("policies are looked for beside the scenario"));
+            let problem = Problem::new(name.span(), format!("cannot read the {what} `{}`: {error}", name.as_str()));
+            self.problems.report(problem.help("files are looked for beside the scenario"));
         };
         opened.map_err(wrong).ok().map(|text| soon::placed(&text))
     }
@@ -70,7 +70,7 @@ impl Reader<'_> {
         let written = yaml::text(node, "a policy with ranges such as `rule-[1..5000]`", &mut self.problems)?;
         let text = match written.as_str().contains('\n') {
             true => written.as_str().to_owned(),
-            false => self.text_beside(written)?,
+            false => self.text_beside(written, "policy")?,
         };
         sized::expand(&text).map_err(|why| self.wrong(node.span, why)).ok()
     }
@@ -98,7 +98,7 @@ impl Reader<'_> {
             Value::Scalar(text) if text.as_str().contains('\n') => text.as_str().to_owned(),
             Value::Scalar(_) | Value::Sequence(_) => {
                 let name = yaml::text(policy?, "a policy or the name of its file", &mut self.problems)?;
-                self.text_beside(name)?
+                self.text_beside(name, "policy")?
             }
         };
         Some(Action::Publish(Publication { text, refused, by }))

@@ -145,6 +145,7 @@ impl Reader<'_> {
             return None;
         };
         pool.taken.extend(&addresses);
+        let addresses = self.of_family(addresses, place);
         let (second, unbound) = (BTreeSet::new(), BTreeSet::new());
         let (serves, speaks, copy_of) = (Vec::new(), BTreeMap::new(), Some(of.0.clone()));
         Some(VmSpec { host, addresses, second, unbound, serves, speaks, copy_of, eager: None, ..of.1.clone() })
@@ -194,7 +195,9 @@ impl Reader<'_> {
                 break;
             };
             pool.taken.extend(&addresses);
+            let addresses = self.of_family(addresses, entry.key.span());
             let Some(host) = host.clone() else { continue };
+            let host = self.placed(host, hosts);
             let spec = VmSpec {
                 host,
                 labels: labels.clone(),
@@ -302,6 +305,7 @@ impl Reader<'_> {
         let host = self.host(&fields, &topology.hosts);
         let addresses = fields.require("addresses", &mut self.problems).map(|node| self.addresses(node));
         let (Some(name), Some(host), Some(addresses)) = (name, host, addresses) else { return };
+        let addresses = self.of_family(addresses, entry.key.span());
         if topology.vms.contains_key(&name) {
             self.wrong(entry.key.span(), format!("`{name}` is a VM already"));
             return;
