@@ -11,6 +11,7 @@ mod ending;
 mod init;
 mod interrupts;
 mod inventory;
+mod kept;
 mod lab;
 mod list;
 mod manner;

@@ -79,6 +79,9 @@ pub(crate) struct RunManner {
     /// Wait behind each step with findings, and take questions about the world as it stands: one scenario at a time
     #[arg(long, conflicts_with = "model")]
     pub(crate) pause_on_fail: bool,
+    /// Keep the world of the first scenario with findings as a lab, as it stands behind that step, until `lab down` or Ctrl-C
+    #[arg(long, conflicts_with_all = ["model", "pause_on_fail"])]
+    pub(crate) keep: bool,
     /// Another build of the agent to run in the VMs
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     pub(crate) agent: Option<PathBuf>,

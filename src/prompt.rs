@@ -1,6 +1,5 @@
 //! The prompt behind a step with findings: questions about the world as it stands, until the run is to go on.
 
-use std::fs::File;
 use std::io::{BufRead, stdin};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +9,7 @@ use harness::living::Request;
 use reports::event::ScenarioId;
 
 use crate::ending::Failure;
-use crate::lab::place::Place;
+use crate::lab::place::Taken;
 use crate::{interrupts, lab, output};
 
 const HELP: &str = "\
@@ -24,9 +23,8 @@ const HELP: &str = "\
 
 /// Somebody at the keyboard.
 pub(crate) struct Prompt {
-    place: Place,
-    /// Held for as long as the run lasts: the place is taken.
-    lock: Mutex<Option<File>>,
+    /// Held for as long as the run lasts.
+    taken: Taken,
     said: Mutex<Receiver<Said>>,
     /// A line is read where one is asked for: what runs in a VM meanwhile has the terminal for itself.
     next: Sender<()>,
@@ -40,31 +38,32 @@ enum Said {
 
 impl Prompt {
     pub(crate) fn new() -> Result<Self, Failure> {
-        let place = Place::of(&format!("paused-{}", std::process::id()))?;
-        let lock = Mutex::new(Some(place.make()?));
+        let taken = Taken::take(&format!("paused-{}", std::process::id()))?;
         let (tell, said) = channel();
         let interrupted = tell.clone();
         let (next, asked) = channel();
         std::thread::spawn(move || read(&asked, &tell));
         interrupts::hear(move || interrupted.send(Said::Interrupt).is_ok());
-        Ok(Self { place, lock, said: Mutex::new(said), next })
+        Ok(Self { taken, said: Mutex::new(said), next })
     }
 
     /// What a run is told of it.
     pub(crate) fn pause(self: &Arc<Self>) -> Pause {
         let prompt = Arc::clone(self);
-        Pause { socket: self.place.socket(), meanwhile: Arc::new(move |scenario, step| prompt.talk(scenario, step)) }
+        Pause {
+            socket: self.taken.place.socket(),
+            meanwhile: Arc::new(move |scenario, step| prompt.talk(scenario, step)),
+        }
     }
 
     /// Leaves nothing behind.
     pub(crate) fn end(&self) -> Result<(), Failure> {
-        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
-        self.place.clear()
+        self.taken.end()
     }
 
     /// Takes lines until one says that the run is to go on.
     fn talk(&self, scenario: &ScenarioId, step: &str) {
-        let name = &self.place.name;
+        let name = &self.taken.place.name;
         let (file, title) = (&scenario.file, &scenario.name);
         output::note(&format!(
             "\npaused behind step `{step}` of {title} ({file})\nfrom elsewhere: eastwest lab --lab {name} …; `help` for what can be \
@@ -87,7 +86,7 @@ impl Prompt {
                 Said::Line(_) | Said::Interrupt | Said::End => break,
             }
         }
-        if let Err(failure) = self.place.ask(&Request::Down, None) {
+        if let Err(failure) = self.taken.place.ask(&Request::Down, None) {
             output::complain(&failure);
         }
     }
@@ -98,7 +97,7 @@ impl Prompt {
             output::note(&format!("`{line}` is not understood here; `help` says what is"));
             return;
         }
-        if let Err(failure) = lab::line(&self.place.name, line.split_whitespace()) {
+        if let Err(failure) = lab::line(&self.taken.place.name, line.split_whitespace()) {
             output::complain(&failure);
         }
     }

@@ -14,9 +14,9 @@ use crate::args::RunArgs;
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::manner::{MOST_REPEATS, Order, RunManner};
-use crate::output;
 use crate::prompt::Prompt;
 use crate::tellers::Tellers;
+use crate::{kept, output};
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
     let found = discover(&args.paths, args.filter.as_deref())?;
@@ -35,7 +35,9 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
     let visits = manner.order.filter(|_| !manner.model).unwrap_or(Order::Written).visits(seed);
     chosen.iter_mut().for_each(|found| found.visit(visits));
     let prompt = manner.pause_on_fail.then(Prompt::new).transpose()?.map(Arc::new);
-    let options = options(manner, seed, prompt.as_ref().map(Prompt::pause))?;
+    let kept = manner.keep.then(kept::take).transpose()?;
+    let pause = prompt.as_ref().map(Prompt::pause).or_else(|| kept.as_ref().map(kept::pause));
+    let options = options(manner, seed, pause)?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
     let RunOutcome { wrong_input, interrupted, .. } = if manner.model {
@@ -46,6 +48,7 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
         harness::run(jobs, &options, &mut sink).map_err(failure)?
     };
     prompt.map_or(Ok(()), |prompt| prompt.end())?;
+    kept.map_or(Ok(()), |kept| kept.end())?;
     let ending = tellers.finish()?;
     let evidence = manner.told.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
     if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
@@ -104,8 +107,8 @@ fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptio
             agent_only: args.agent_only.clone(),
             sabotage: args.sabotage,
         },
-        fail_fast: args.fail_fast,
-        until_failure: args.until_failure,
+        fail_fast: args.fail_fast || args.keep,
+        until_failure: args.until_failure || args.keep,
         pause,
     })
 }

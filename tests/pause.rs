@@ -1,10 +1,10 @@
-//! `run --pause-on-fail`: what can be asked of a world that is not as expected, and that the run goes on as without it.
+//! `run --pause-on-fail` and `--keep`: what can be asked of a world that is not as expected, and that the run ends as without it.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod two;
 
 use std::fs;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::process::{Command, Stdio};
 
 use two::SCENARIO;
@@ -69,4 +69,29 @@ fn the_world_answers_and_the_run_goes_on() {
         ("up two.yaml\nquit\n", 130, &["`up two.yaml` is not understood here", "interrupted"], &[]),
     ];
     rows.into_iter().for_each(check);
+}
+
+#[test]
+fn a_world_is_kept_until_somebody_ends_it() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("two.yaml"), format!("{SCENARIO}{STEPS}")).unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    command.current_dir(folder.path()).env("TMPDIR", folder.path()).args(["run", "two.yaml", "--keep"]);
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap()).lines().map(Result::unwrap);
+    assert!(lines.any(|line| line == "kept as it stands behind step `wrongly expected` of two departments (two.yaml)"));
+    let line = lines.next().unwrap();
+    let name = line.split_whitespace().nth(3).unwrap();
+    let lab = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+        let output = command.env("TMPDIR", folder.path()).args(["lab", "--lab", name]).args(words).output().unwrap();
+        String::from_utf8(output.stdout).unwrap()
+    };
+    assert!(lab(&["probe", "hr", "web", "tcp/22"]).contains("hr -> web tcp/22 v4: denied by default"));
+    assert!(lab(&["exec", "web", "--", "echo", "here it is"]).contains("here it is"));
+    lab(&["down"]);
+    let output = child.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("1 scenario: 0 passed, 1 failed"));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "it leaves something behind");
 }

@@ -6,6 +6,7 @@ pub mod judge;
 pub mod living;
 pub mod model;
 mod need;
+mod patience;
 pub mod plan;
 mod probe;
 pub mod run;

@@ -6,6 +6,7 @@ use std::io::ErrorKind;
 use std::os::fd::BorrowedFd;
 use std::os::unix::fs::{DirBuilderExt, MetadataExt};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use crate::ending::Failure;
 use harness::living::{Answer, Request, ask};
@@ -90,6 +91,27 @@ impl Place {
                 Ok(answer)
             }
         }
+    }
+}
+
+/// A place that is taken for as long as this is not ended.
+pub(crate) struct Taken {
+    pub(crate) place: Place,
+    lock: Mutex<Option<File>>,
+}
+
+impl Taken {
+    /// Takes the place of this name.
+    pub(crate) fn take(name: &str) -> Result<Self, Failure> {
+        let place = Place::of(name)?;
+        let lock = Mutex::new(Some(place.make()?));
+        Ok(Self { place, lock })
+    }
+
+    /// Leaves nothing behind.
+    pub(crate) fn end(&self) -> Result<(), Failure> {
+        drop(self.lock.lock().unwrap_or_else(PoisonError::into_inner).take());
+        self.place.clear()
     }
 }
 

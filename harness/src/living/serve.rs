@@ -14,6 +14,7 @@ use reports::event::{Event, ScenarioId};
 use super::steps::Course;
 use super::{Answer, Request, Standing, exec, fds};
 use crate::jail::course::raise;
+use crate::jail::halt::halts;
 use crate::jail::protocol::{FromJail, Order, Speaker};
 use crate::plan::PlannedStep;
 use crate::scenario::{beside, parse_living};
@@ -67,7 +68,7 @@ fn listen(socket: &Path) -> Result<UnixListener, String> {
 }
 
 fn attend(listener: &UnixListener, socket: &Path, world: &mut World, course: &mut Course) -> Result<(), String> {
-    while wait(listener)?.is_none_or(|asker| !answer(world, course, asker)) {
+    while !halts() && wait(listener)?.is_none_or(|asker| !answer(world, course, asker)) {
         world.idle();
     }
     // Where it fails, whoever looks finds nobody who listens.

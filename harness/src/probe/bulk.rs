@@ -124,18 +124,17 @@ impl Transfer {
         let Some(server) = &mut self.server else { return Ok(false) };
         let mut buffer = [0; PIECE];
         loop {
-            match server.read(&mut buffer) {
+            let length = match server.read(&mut buffer) {
                 Ok(0) => return Ok(true),
-                Ok(length) => {
-                    let at = (self.came % PERIOD as u64) as usize;
-                    if buffer[..length] != pattern[at..at + length] {
-                        return Err(format!("what came behind byte {} is not what was sent", self.came));
-                    }
-                    self.came += length as u64;
-                }
+                Ok(length) => length,
                 Err(error) if error.kind() == ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(format!("{} bytes came, then: {error}", self.came)),
+            };
+            let at = (self.came % PERIOD as u64) as usize;
+            if buffer[..length] != pattern[at..at + length] {
+                return Err(format!("what came behind byte {} is not what was sent", self.came));
             }
+            self.came += length as u64;
         }
     }
 }

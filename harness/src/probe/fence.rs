@@ -9,6 +9,7 @@ use lab::{Lab, Marker};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 
 use crate::evidence::Fence;
+use crate::patience::scaled;
 
 /// The last resort, where a marker does not come back.
 const LAST_RESORT: Duration = Duration::from_millis(500);
@@ -49,7 +50,7 @@ impl Fences {
         };
         let quality = lab.quality(source, destination);
         // What a path loses is sent anew soon: no verdict hangs on how soon.
-        let patience = if quality.loss > 0 { quality.delay * 2 + SOON } else { LAST_RESORT };
+        let patience = if quality.loss > 0 { quality.delay * 2 + SOON } else { scaled(LAST_RESORT) };
         near.send(there, self.next)?;
         if !wait(far, self.next, patience)? {
             return Ok(Fence::Lost);

@@ -42,6 +42,8 @@ struct Inmate {
     control: Option<UnixStream>,
     /// It was asked to keep what it knows.
     halted: bool,
+    /// It waits behind a step, and says nothing meanwhile.
+    paused: bool,
 }
 
 impl Inmate {
@@ -175,6 +177,7 @@ impl<'a> Pool<'a> {
             heard: Instant::now(),
             control: control.ok(),
             halted: false,
+            paused: false,
         };
         self.inmates.insert(at, inmate);
         let hearing = thread::Builder::new().name("jail".into()).spawn(move || hear(at, jail.control, &sender));
@@ -190,6 +193,7 @@ impl<'a> Pool<'a> {
     ) {
         let Some(inmate) = self.inmates.get_mut(&at) else { return };
         inmate.heard = Instant::now();
+        inmate.paused = false;
         match word {
             FromJail::Ready => {
                 inmate.ready = true;
@@ -203,6 +207,7 @@ impl<'a> Pool<'a> {
                 sink(*event);
             }
             FromJail::Paused(step) => {
+                inmate.paused = true;
                 if let Some(pause) = &self.options.pause {
                     (pause.meanwhile)(&inmate.scenario, &step);
                 }
@@ -244,7 +249,7 @@ impl<'a> Pool<'a> {
     }
 
     fn end_the_silent(&mut self) {
-        for inmate in self.inmates.values_mut().filter(|inmate| inmate.heard.elapsed() > PATIENCE) {
+        for inmate in self.inmates.values_mut().filter(|inmate| !inmate.paused && inmate.heard.elapsed() > PATIENCE) {
             if !inmate.halted {
                 inmate.halt();
                 continue;

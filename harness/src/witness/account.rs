@@ -10,6 +10,7 @@ use super::counters::Counts;
 use super::operator::Operator;
 use crate::evidence::Answers;
 use crate::jail::halt::halts;
+use crate::patience::scaled;
 
 /// How long one wait for the center's word may last before it is given up and counted.
 pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
@@ -73,7 +74,7 @@ impl Account {
         mut holds: impl FnMut(&Self) -> bool,
         mut meanwhile: impl FnMut(&Self) -> bool,
     ) -> bool {
-        let begun = Instant::now();
+        let (begun, patience) = (Instant::now(), scaled(patience));
         loop {
             while let Some(event) = operator.next(Duration::ZERO) {
                 self.take(event);

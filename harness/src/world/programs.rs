@@ -143,7 +143,7 @@ impl Program {
     pub(crate) fn end(&self) -> Option<Result<(), String>> {
         match self.exit()? {
             Exit::Code(0) => Some(Ok(())),
-            other => Some(Err(format!("{other}: {}", self.last_words()))),
+            other @ (Exit::Code(_) | Exit::Signal(_)) => Some(Err(format!("{other}: {}", self.last_words()))),
         }
     }
 
