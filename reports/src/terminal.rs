@@ -122,7 +122,7 @@ impl<W: Write> Terminal<W> {
 
     /// What floods and revocations came to.
     fn figures(&mut self, figures: &Figures) -> io::Result<()> {
-        let Figures { flooded, flood_seconds, busiest_agent, outlived, .. } = figures;
+        let Figures { flooded, flood_seconds, busiest_agent, outlived, own, .. } = figures;
         if let Some(Delays { count, median_ms, p99_ms, most_ms }) = outlived {
             let delays = format!("{median_ms:.1} ms (median), {p99_ms:.1} ms (p99), {most_ms:.1} ms (most)");
             writeln!(self.writer, "      {count} flows outlived what revoked them by {delays}")?;
@@ -130,6 +130,9 @@ impl<W: Write> Terminal<W> {
             let rate = *flooded as f64 / flood_seconds.max(0.001);
             let effort = format!("the busiest agent took {:.0} % of a processor", 100.0 * busiest_agent);
             writeln!(self.writer, "      {flooded} datagrams in {flood_seconds:.1} s, {rate:.0} a second; {effort}")?;
+        }
+        if *own > 0 {
+            writeln!(self.writer, "      own traffic: {} told of, and not judged", count(*own as usize, "packet"))?;
         }
         Ok(())
     }
