@@ -269,7 +269,7 @@ of the VM.")]
 }
 
 /// `90s`, `10m`, `2h` as seconds.
-fn seconds(text: &str) -> Result<u64, String> {
+pub(crate) fn seconds(text: &str) -> Result<u64, String> {
     let units = [("s", 1), ("m", 60), ("h", 3600)];
     let parts = units.iter().find_map(|(unit, seconds)| Some((text.strip_suffix(unit)?, *seconds)));
     let found = parts.and_then(|(number, seconds)| number.parse::<u64>().ok()?.checked_mul(seconds));

@@ -4,9 +4,9 @@
 mod two;
 
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 
 use two::SCENARIO;
 
@@ -29,17 +29,39 @@ expect:
 type Row<'a> = (&'a [&'a str], &'a str, i32, &'a [&'a str]);
 
 fn check(folder: &Path, (args, input, code, holds): Row<'_>) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
-    command.current_dir(folder).env("TMPDIR", folder).arg("lab").args(args);
-    let mut child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut child = begin(folder, args);
     // A program that does not read its input is none the worse for it.
     let _ = child.stdin.take().unwrap().write_all(input.as_bytes());
-    let output = child.wait_with_output().unwrap();
-    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
-    assert_eq!(output.status.code(), Some(code), "`{args:?}` said:\n{text}");
+    let (found, text) = end(child);
+    assert_eq!(found, Some(code), "`{args:?}` said:\n{text}");
     for part in holds {
         assert!(text.contains(part), "`{args:?}` does not say `{part}`:\n{text}");
     }
+}
+
+/// Starts a command.
+fn begin(folder: &Path, args: &[&str]) -> Child {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+    command.current_dir(folder).env("TMPDIR", folder).arg("lab").args(args);
+    command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
+}
+
+/// Its exit code, and all that it has still said.
+fn end(child: Child) -> (Option<i32>, String) {
+    let output = child.wait_with_output().unwrap();
+    let text = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    (output.status.code(), text)
+}
+
+/// Waits until a command has written something to one of its streams; gives what it has written up to there.
+fn hear(stream: &mut impl Read, awaited: &str) -> String {
+    let mut text = Vec::new();
+    while !String::from_utf8_lossy(&text).contains(awaited) {
+        let mut byte = [0];
+        assert_eq!(stream.read(&mut byte).unwrap(), 1, "not said: {awaited}");
+        text.extend(byte);
+    }
+    String::from_utf8_lossy(&text).into_owned()
 }
 
 /// A folder of files and of labs. What a failed test leaves up is ended with it.
@@ -121,4 +143,93 @@ fn several_labs_do_not_notice_each_other() {
     for row in rows {
         check(folder.path(), row);
     }
+}
+
+#[test]
+fn packets_are_captured_at_the_wire() {
+    let folder = folder();
+    let whole = folder.path().join("hr.pcapng");
+    let rows: [Row<'_>; 3] = [
+        (&["up", "two.yaml"], "", 0, &["`two`"]),
+        (&["capture", "hrr"], "", 2, &["cannot find `hrr`", "`hr`"]),
+        (&["capture", "hr", "-w", "no/such/folder"], "", 2, &["cannot write no/such/folder"]),
+    ];
+    rows.into_iter().for_each(|row| check(folder.path(), row));
+    let probe: Row<'_> = (&["probe", "hr", "web", "tcp/80"], "", 0, &["allowed by hr-web"]);
+    let begun = |args: &[&str]| {
+        let mut capture = begin(folder.path(), args);
+        hear(capture.stderr.as_mut().unwrap(), "capturing at the wire of `hr`; Ctrl-C ends it\n");
+        check(folder.path(), probe);
+        capture
+    };
+    let (code, text) = end(begun(&["capture", "hr", "--count", "4"]));
+    assert_eq!(code, Some(0), "{text}");
+    assert!(text.contains(" out hr 10.98.0.1:10"), "{text}");
+    assert!(text.contains(" > web 10.98.0.2:80 tcp S "), "{text}");
+    assert!(text.ends_with("4 packets; the kernel lost 0\n"), "{text}");
+    // What ends it is an interrupt.
+    let capture = begun(&["capture", "hr", "-w", "hr.pcapng"]);
+    let pid = nix::unistd::Pid::from_raw(capture.id().try_into().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::Signal::SIGINT).unwrap();
+    let (code, text) = end(capture);
+    assert_eq!(code, Some(0), "{text}");
+    let file = fs::read(whole).unwrap();
+    assert_eq!(file[..4], [0x0a, 0x0d, 0x0d, 0x0a], "it begins as pcapng does");
+    assert!(file.windows(6).any(|six| six == b"\x02\0\x02\0hr"), "its interface has a name");
+    assert!(file.windows(8).any(|eight| eight == b"EWP1ask?"), "the probe's question is in it");
+    check(folder.path(), (&["capture", "web", "--for", "1s", "-w", "-"], "", 0, &["packets; the kernel lost 0"]));
+}
+
+#[test]
+fn faults_have_a_short_spelling() {
+    let folder = folder();
+    let rows: [Row<'_>; 12] = [
+        (&["up", "two.yaml"], "", 0, &["`two`"]),
+        (&["fault", "kill", "agent", "hr"], "", 0, &["1 passed"]),
+        (&["probe", "web", "hr", "tcp/80"], "", 0, &["denied by default at the source"]),
+        (&["fault", "start", "agent", "hr"], "", 0, &["1 passed"]),
+        (&["fault", "kill", "hr"], "", 2, &["cannot read `kill hr`: it is `kill agent VM` or `kill center`"]),
+        (&["fault", "kill", "agent", "hrr"], "", 2, &["hrr", "`hr`"]),
+        (&["fault", "slow", "hr", "quick"], "", 2, &["from 8kbit to 1000mbit a second"]),
+        (&["fault", "partition", "hr", "web"], "", 0, &["1 passed"]),
+        (&["probe", "hr", "web", "tcp/80"], "", 1, &["unreachable"]),
+        (&["fault", "heal"], "", 0, &["1 passed"]),
+        (&["probe", "hr", "web", "tcp/80"], "", 0, &["allowed by hr-web"]),
+        (&["fault", "explode"], "", 2, &["unrecognized subcommand"]),
+    ];
+    rows.into_iter().for_each(|row| check(folder.path(), row));
+}
+
+/// Sends to a port that the policy closes, until it is told to end.
+const NOISE: &str = "echo begun; while ! read -t 0.01 line; do echo x >/dev/udp/10.98.0.2/22; done";
+
+#[test]
+fn what_is_sent_beside_steps_is_not_judged() {
+    let folder = folder();
+    let step = "expect:\n  - hr -> web tcp/80: allow\n  - hr -> web udp/22: deny\n  - web -> hr any: deny\n";
+    let rows: [Row<'_>; 4] = [
+        (&["up", "two.yaml"], "", 0, &["`two`"]),
+        (&["traffic", "stop"], "", 0, &["no traffic\n"]),
+        (&["traffic", "start", "--rate", "0"], "", 2, &["1..=50"]),
+        (&["traffic", "start", "--rate", "50", "--seed", "7"], "", 0, &["50 a second of 4 flows in turn"]),
+    ];
+    rows.into_iter().for_each(|row| check(folder.path(), row));
+    for _ in 0..5 {
+        let sent =
+            |text: &str| !text.contains("turn\n") && !text.contains(" 0 answered") && !text.contains(" 0 unanswered");
+        let told = (0..1000).map(|_| end(begin(folder.path(), &["traffic"])).1).find(|text| sent(text)).unwrap();
+        assert!(told.contains("0 refused") && !told.contains("could not"), "{told}");
+        check(folder.path(), (&["step", "-"], step, 0, &["1 passed"]));
+    }
+    check(folder.path(), (&["traffic", "stop"], "", 0, &["no traffic; "]));
+    let mut noise = begin(folder.path(), &["exec", "hr", "--", "bash", "-c", NOISE]);
+    hear(noise.stdout.as_mut().unwrap(), "begun\n");
+    let rows: [Row<'_>; 3] = [
+        (&["step", "-"], step, 0, &["1 passed", "own traffic: ", "told of, and not judged"]),
+        (&["probe", "hr", "web", "udp/22"], "", 0, &["denied by default at the source"]),
+        (&["step", "-"], "do:\n  - policy: draft.yaml\nexpect:\n  - hr -> web tcp/22: reject\n", 0, &["1 passed"]),
+    ];
+    rows.into_iter().for_each(|row| check(folder.path(), row));
+    noise.stdin.take().unwrap().write_all(b"enough\n").unwrap();
+    assert_eq!(end(noise).0, Some(0));
 }

@@ -73,6 +73,17 @@ pub fn parse(frame: &[u8]) -> Option<Key> {
     }
 }
 
+/// How long a frame that may be cut short was on its wire, as its IP header has it; else as long as it is.
+#[must_use]
+pub fn length(frame: &[u8]) -> usize {
+    let told = EthernetPacket::new(frame).and_then(|ethernet| match ethernet.get_ethertype() {
+        EtherTypes::Ipv4 => Some(Ipv4Packet::new(ethernet.payload())?.get_total_length().into()),
+        EtherTypes::Ipv6 => Some(IPV6_HEADER + usize::from(Ipv6Packet::new(ethernet.payload())?.get_payload_length())),
+        _ => None,
+    });
+    frame.len().max(told.map_or(0, |packet| ETHERNET_HEADER + packet))
+}
+
 fn parse_v4(frame: &[u8]) -> Option<Key> {
     let packet = Ipv4Packet::new(frame.get(ETHERNET_HEADER..)?)?;
     let transport = ETHERNET_HEADER + usize::from(packet.get_header_length()) * 4;

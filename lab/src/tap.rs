@@ -4,10 +4,11 @@
 //! end is switched on, and what the old place had seen is delivered first. Nothing need be opened again.
 
 use std::io::{self, IoSliceMut};
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::socket::{self as packets, ControlMessageOwned, LinkAddr, MsgFlags, sockopt};
 use nix::sys::time::TimeSpec;
 use socket2::{SockFilter, Socket};
@@ -40,6 +41,8 @@ pub struct Frame<'a> {
     pub stamp_ns: u64,
     /// From the Ethernet header on, at most 2,048 bytes of it.
     pub bytes: &'a [u8],
+    /// How long it was on the wire.
+    pub length: usize,
 }
 
 /// What one call of [`Tap::drain`] came to.
@@ -74,6 +77,21 @@ impl Tap {
         }
         sockets.retain(|(left, _)| !left);
         Ok(drained)
+    }
+}
+
+impl Tap {
+    /// Waits until there is something to drain, or something happens at another descriptor, or for so many milliseconds.
+    /// Says whether something has happened there. A wire that has moved meanwhile is looked at in the next wait.
+    pub fn wait(&self, other: BorrowedFd<'_>, milliseconds: u16) -> Result<bool> {
+        let sockets: io::Result<Vec<Socket>> = self.wires.lock().iter().map(|(_, socket)| socket.try_clone()).collect();
+        let sockets = sockets.doing("watch a tap")?;
+        let ends = std::iter::once(other).chain(sockets.iter().map(AsFd::as_fd));
+        let mut ends: Vec<PollFd<'_>> = ends.map(|end| PollFd::new(end, PollFlags::POLLIN)).collect();
+        match poll(&mut ends, PollTimeout::from(milliseconds)) {
+            Ok(_) | Err(Errno::EINTR) => Ok(ends[0].any().unwrap_or(false)),
+            Err(error) => Err(error).doing("watch a tap"),
+        }
     }
 }
 
@@ -117,7 +135,10 @@ fn read_all(socket: &Socket, buffer: &mut [u8], take: &mut impl FnMut(Frame<'_>)
     let mut control = nix::cmsg_space!(TimeSpec);
     for frames in 0..MOST_FRAMES {
         match read(socket, buffer, &mut control) {
-            Ok((length, direction, stamp_ns)) => take(Frame { direction, stamp_ns, bytes: &buffer[..length] }),
+            Ok((length, direction, stamp_ns)) => {
+                let bytes = &buffer[..length];
+                take(Frame { direction, stamp_ns, bytes, length: crate::packet::length(bytes) });
+            }
             Err(Errno::EAGAIN) => return Ok(frames as u64),
             // The wire's end went down or away; what was queued before can still be read.
             Err(Errno::ENETDOWN | Errno::EINTR) => {}

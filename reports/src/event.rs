@@ -285,4 +285,12 @@ pub struct Figures {
     /// How long flows outlived the change that revoked them.
     #[serde(default)]
     pub outlived: Option<Delays>,
+    /// Packets that people's own programs and a living lab's own traffic sent meanwhile, as agents told: they are not judged.
+    #[serde(default, skip_serializing_if = "is_none")]
+    pub own: u64,
+}
+
+/// Only labs have such traffic.
+fn is_none(own: &u64) -> bool {
+    *own == 0
 }

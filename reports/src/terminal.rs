@@ -122,7 +122,7 @@ impl<W: Write> Terminal<W> {
 
     /// What floods and revocations came to.
     fn figures(&mut self, figures: &Figures) -> io::Result<()> {
-        let Figures { flooded, flood_seconds, carried, carry_seconds, busiest_agent, outlived, .. } = figures;
+        let Figures { flooded, flood_seconds, carried, carry_seconds, busiest_agent, outlived, own, .. } = figures;
         if *carried > 0 {
             let rate = *carried as f64 * 8e-6 / carry_seconds.max(1e-6);
             writeln!(self.writer, "      {carried} bytes in {carry_seconds:.3} s, {rate:.1} Mbit/s")?;
@@ -134,6 +134,9 @@ impl<W: Write> Terminal<W> {
             let rate = *flooded as f64 / flood_seconds.max(0.001);
             let effort = format!("the busiest agent took {:.0} % of a processor", 100.0 * busiest_agent);
             writeln!(self.writer, "      {flooded} datagrams in {flood_seconds:.1} s, {rate:.0} a second; {effort}")?;
+        }
+        if *own > 0 {
+            writeln!(self.writer, "      own traffic: {} told of, and not judged", count(*own as usize, "packet"))?;
         }
         Ok(())
     }

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use clap::Subcommand;
 
-use crate::args::Format;
+use super::fault::Fault;
+use crate::args::{Format, seconds};
 
 /// A lab to try things in
 #[derive(Debug, clap::Args)]
@@ -14,7 +15,10 @@ Examples:
   eastwest lab probe hr-1 fin-db tcp/5432          the verdict on real packets, and why
   eastwest lab exec web-1 -- ip addr
   eastwest lab publish draft.yaml
-  eastwest lab do 'kill: {agent: hr-1}'             any item of a step's `do`
+  eastwest lab do 'move: {vm: hr-1, to: rack-b}'    any item of a step's `do`
+  eastwest lab fault kill agent hr-1
+  eastwest lab capture fin-db -w fin-db.pcapng --for 10s
+  eastwest lab traffic start
   eastwest lab down
 
 A lab is a scenario's state before its first step, in namespaces of its own, without a way out. It lives in the background until
@@ -69,6 +73,42 @@ pub(crate) enum LabCommand {
         /// A VM or an outside endpoint
         vm: String,
     },
+    /// Capture packets at a VM's wire, at the host's end of it: a line for each, or whole as pcapng
+    #[command(after_help = "\
+Examples:
+  eastwest lab capture fin-db                          until Ctrl-C
+  eastwest lab capture fin-db --count 20
+  eastwest lab capture fin-db -w fin-db.pcapng --for 10s
+  eastwest lab capture fin-db -w - | wireshark -k -i -
+
+A line is: the time (UTC), which way, from, to, what, how many bytes. What an agent in the VM drops on its way out never comes to the
+wire; what it drops on its way in does. How many packets it was, and how many the kernel lost for want of room, is said at the end.")]
+    Capture(CaptureArgs),
+    /// Break something, or mend it: a short spelling of items of `do`
+    #[command(after_help = "\
+Examples:
+  eastwest lab fault partition hr-1 fin-db
+  eastwest lab fault partition rack-a,rack-b center
+  eastwest lab fault slow hr-1 64kbit
+  eastwest lab fault kill agent hr-1
+  eastwest lab fault restart center
+  eastwest lab fault heal")]
+    Fault {
+        /// What
+        #[command(subcommand)]
+        fault: Fault,
+    },
+    /// Have the lab's endpoints talk to each other by the services that the policy names, so that there is something to see
+    #[command(after_help = "\
+Examples:
+  eastwest lab traffic start
+  eastwest lab traffic start --rate 20 --seed 7
+  eastwest lab traffic
+  eastwest lab traffic stop
+
+Every service of the policy from every endpoint to every other takes its turn, in an order by the seed. Nothing is sent while a step
+or a probe is under way, and nobody judges it.")]
+    Traffic(TrafficArgs),
     /// Publish another policy, and wait until every agent holds it
     Publish {
         /// The policy file
@@ -99,4 +139,46 @@ pub(crate) enum LabCommand {
         /// The scenario
         file: PathBuf,
     },
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct CaptureArgs {
+    /// A VM or an outside endpoint
+    pub(crate) vm: String,
+    /// Write whole packets as pcapng to a file; `-` for standard output
+    #[arg(short = 'w', long = "write", value_name = "FILE")]
+    pub(crate) file: Option<PathBuf>,
+    /// End with so many packets
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) count: Option<u64>,
+    /// End after a time, such as 10s or 5m
+    #[arg(long = "for", value_name = "TIME", value_parser = seconds)]
+    pub(crate) time: Option<u64>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct TrafficArgs {
+    /// What to do
+    #[arg(default_value = "status")]
+    pub(crate) what: TrafficWord,
+    /// Flows a second
+    #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=50))]
+    pub(crate) rate: u32,
+    /// The seed of their order
+    #[arg(long, value_name = "N", default_value_t = 0)]
+    pub(crate) seed: u64,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    pub(crate) format: Format,
+}
+
+/// What is done to a lab's traffic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
+pub(crate) enum TrafficWord {
+    /// Begin, or begin anew
+    Start,
+    /// End
+    Stop,
+    /// How many flows were sent, and what came of them
+    Status,
 }

@@ -1,6 +1,8 @@
 //! `eastwest lab`: labs that live in the background, to try things in.
 
 mod args;
+mod capture;
+mod fault;
 pub(crate) mod place;
 mod show;
 
@@ -12,10 +14,10 @@ use std::process::{Command, ExitCode, Stdio};
 
 use clap::Parser;
 use harness::Programs;
-use harness::living::{Answer, Holding, Request, hold};
+use harness::living::{Answer, Holding, Request, Talk, hold};
 
 pub(crate) use self::args::LabArgs;
-use self::args::LabCommand;
+use self::args::{LabCommand, TrafficArgs, TrafficWord};
 use self::place::Place;
 use crate::args::{Args, Format};
 use crate::check::{read_policy, read_text};
@@ -47,10 +49,10 @@ pub(crate) fn lab(args: LabArgs) -> Outcome {
             exec(&place::meant(lab)?, vm, vec![shell, "-i".to_owned()])
         }
         LabCommand::Publish { policy } => publish(&place::meant(lab)?, &policy),
-        LabCommand::Item { item } => {
-            let text = format!("do:\n  - {}\n", item.join(" "));
-            steps(&place::meant(lab)?, Path::new("-"), text, Format::Human)
-        }
+        LabCommand::Capture(args) => capture::capture(&place::meant(lab)?, args),
+        LabCommand::Item { item } => act(&place::meant(lab)?, &item.join(" ")),
+        LabCommand::Fault { fault } => act(&place::meant(lab)?, &fault.item()?.to_string()),
+        LabCommand::Traffic(args) => traffic(&place::meant(lab)?, &args),
         LabCommand::Step { file, format } => {
             let text = discover::text_of(&file)?;
             steps(&place::meant(lab)?, &file, text, format)
@@ -148,7 +150,21 @@ fn publish(place: &Place, policy: &Path) -> Outcome {
     let full = policy.canonicalize().map_err(|error| Failure::Input(format!("find {}: {error}", policy.display())))?;
     // A text of JSON is one of YAML.
     let quoted = serde_json::to_string(&full).map_err(|error| Failure::Fault(format!("name the policy: {error}")))?;
-    steps(place, Path::new("-"), format!("do:\n  - policy: {quoted}\n"), Format::Human)
+    act(place, &format!("policy: {quoted}"))
+}
+
+fn act(place: &Place, item: &str) -> Outcome {
+    steps(place, Path::new("-"), format!("do:\n  - {item}\n"), Format::Human)
+}
+
+fn traffic(place: &Place, args: &TrafficArgs) -> Outcome {
+    let talk = match args.what {
+        TrafficWord::Start => Talk::Start { rate: args.rate, seed: args.seed },
+        TrafficWord::Stop => Talk::Stop,
+        TrafficWord::Status => Talk::Status,
+    };
+    let Answer::Traffic(talked) = place.ask(&Request::Traffic(talk), None)? else { return Err(garbled()) };
+    show::traffic(&talked, args.format)
 }
 
 fn steps(place: &Place, file: &Path, text: String, format: Format) -> Outcome {

@@ -9,7 +9,7 @@ use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
 use crate::ending::Failure;
-use harness::living::{Answer, Request, ask};
+use harness::living::{Answer, Question, Request};
 
 /// The socket's name in a lab's folder.
 const SOCKET: &str = "socket";
@@ -84,13 +84,32 @@ impl Place {
 
     /// Asks the lab; the streams go with the question to run a program. What it could not do is an error.
     pub(crate) fn ask(&self, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, Failure> {
-        match ask(&self.socket(), request, streams).map_err(Failure::Environment)? {
-            Answer::Failed(reason) => Err(Failure::Input(reason)),
-            Answer::Mistakes(files) => Err(Failure::Told(files)),
-            answer @ (Answer::Status(_) | Answer::Steps(_) | Answer::Probed(_) | Answer::Ended(_) | Answer::Down) => {
-                Ok(answer)
-            }
-        }
+        answer(&mut self.question(request, streams)?)
+    }
+
+    /// Asks, and leaves the answer to be waited for.
+    pub(crate) fn question(
+        &self,
+        request: &Request,
+        streams: Option<[BorrowedFd<'_>; 3]>,
+    ) -> Result<Question, Failure> {
+        Question::ask(&self.socket(), request, streams).map_err(Failure::Environment)
+    }
+}
+
+/// Waits for a lab's answer. What it could not do is an error.
+pub(crate) fn answer(question: &mut Question) -> Result<Answer, Failure> {
+    match question.answer().map_err(Failure::Environment)? {
+        Answer::Failed(reason) => Err(Failure::Input(reason)),
+        Answer::Mistakes(files) => Err(Failure::Told(files)),
+        answer @ (Answer::Status(_)
+        | Answer::Steps(_)
+        | Answer::Probed(_)
+        | Answer::Ended(_)
+        | Answer::Capturing
+        | Answer::Captured { .. }
+        | Answer::Traffic(_)
+        | Answer::Down) => Ok(answer),
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use harness::living::{Probed, Standing, Station};
+use harness::living::{Probed, Standing, Station, Talked};
 use reports::event::{Cell, Event, ScenarioOutcome, Side, VERSION, Word};
 use serde::Serialize;
 
@@ -101,6 +101,27 @@ fn side(side: &Side) -> String {
     let rule = rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
     let end = end.map(|end| format!(" at the {end}")).unwrap_or_default();
     format!("{word}{rule}{end}")
+}
+
+/// What came of a lab's traffic so far.
+pub(super) fn traffic(talked: &Talked, format: Format) -> Outcome {
+    if format == Format::Json {
+        output::say_json(talked)?;
+        return Ok(Ending::AsExpected);
+    }
+    let Talked { rate, flows, sent, answered, refused, unanswered, failed } = talked;
+    let mut text = match rate {
+        0 => "no traffic".to_owned(),
+        rate => format!("{rate} a second of {flows} flows in turn"),
+    };
+    if *sent > 0 {
+        let _ = write!(text, "; {sent} sent: {answered} answered, {refused} refused, {unanswered} unanswered");
+    }
+    if *failed > 0 {
+        let _ = write!(text, ", {failed} could not be sent (the lab's log says why)");
+    }
+    output::say(&format!("{text}\n"));
+    Ok(Ending::AsExpected)
 }
 
 /// What came of steps, as a run of them.

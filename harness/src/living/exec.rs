@@ -5,6 +5,7 @@ use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::thread;
 
 use nix::sys::signal::{Signal, killpg};
@@ -20,7 +21,7 @@ const SIGNALLED: i32 = 128;
 
 /// Starts a program with the asker's streams. The asker hears of its end; and where the asker goes, the program is ended.
 pub(super) fn start(
-    world: &World,
+    world: &mut World,
     vm: &str,
     command: &[String],
     streams: Vec<OwnedFd>,
@@ -32,21 +33,21 @@ pub(super) fn start(
     let mut command = Command::new(program);
     command.args(arguments).env("EASTWEST_VM", vm).process_group(0);
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
-    let child = world.start_in(vm, command)?;
+    let (child, runs) = world.start_in(vm, command)?;
     let watched = asker.try_clone().map_err(|error| format!("share a connection: {error}"))?;
     // A question is heard with patience; whether the asker is still there, without.
     watched.set_read_timeout(None).map_err(|error| format!("wait for the asker: {error}"))?;
     let leader = Pid::from_raw(i32::try_from(child.id()).unwrap_or(0));
     let named = |name: &str| thread::Builder::new().name(name.to_owned());
     let failed = |error| format!("start a thread: {error}");
-    named("asker").spawn(move || end_with(watched, child, leader)).map_err(failed)?;
+    named("asker").spawn(move || end_with(watched, child, leader, runs)).map_err(failed)?;
     named("program").spawn(move || tell_of(leader, &asker)).map_err(failed)?;
     Ok(())
 }
 
 /// Once the asker has gone, or was told of the program's end, ends what is left of its group. The leader is waited for
 /// behind that: until then its number stands for no other.
-fn end_with(mut asker: UnixStream, mut child: Child, leader: Pid) {
+fn end_with(mut asker: UnixStream, mut child: Child, leader: Pid, _runs: Option<Arc<()>>) {
     // Nothing more is said: the stream ends.
     let _gone = asker.read(&mut [0]);
     let _ended = killpg(leader, Signal::SIGKILL);

@@ -4,15 +4,17 @@
 //! The world listens by itself, on a socket in a folder of the machine's: that gives the lab no way out, since a socket in the
 //! file system belongs to no network namespace. Each connection carries one question.
 
+mod capture;
 mod exec;
 mod fds;
 mod hold;
 mod serve;
 mod steps;
+mod traffic;
 
 use std::collections::BTreeMap;
 use std::io::BufReader;
-use std::net::IpAddr;
+use std::net::{IpAddr, Shutdown};
 use std::os::fd::BorrowedFd;
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
@@ -24,8 +26,10 @@ use serde::{Deserialize, Serialize};
 use crate::jail::protocol::read;
 use crate::state::State;
 
+pub use capture::Capture;
 pub use hold::{Holding, hold, leave_terminal};
 pub(crate) use serve::{pause, serve};
+pub use traffic::{Talk, Talked};
 
 /// What is asked of a living lab.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -55,6 +59,10 @@ pub enum Request {
         /// The program and its arguments.
         command: Vec<String>,
     },
+    /// Capture at a VM's wire, and write to the second of the streams that come with the question.
+    Capture(Capture),
+    /// Send traffic that nobody judges, or end it.
+    Traffic(Talk),
     /// End.
     Down,
 }
@@ -70,6 +78,17 @@ pub enum Answer {
     Probed(Vec<Probed>),
     /// The program has ended with this code; 128 and the signal's number where a signal ended it.
     Ended(i32),
+    /// What comes is captured from now on; how that ended follows.
+    Capturing,
+    /// What was captured.
+    Captured {
+        /// How many packets.
+        packets: u64,
+        /// How many more the kernel lost for want of room.
+        lost: u64,
+    },
+    /// How its traffic stands.
+    Traffic(Talked),
     /// The text, or a file that it names, has mistakes: those of each as people read them.
     Mistakes(Vec<String>),
     /// It ends.
@@ -117,14 +136,38 @@ pub struct Station {
     pub agent: Option<(String, u64)>,
 }
 
-/// Asks a living lab by its socket; `streams` go with [`Request::Exec`]. Returns when it has answered.
-///
-/// # Errors
-/// When nobody listens there any more, or the connection breaks.
-pub fn ask(socket: &Path, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Answer, String> {
-    let stream = UnixStream::connect(socket).map_err(|error| format!("speak with the lab: {error}"))?;
-    fds::send(&stream, request, streams)?;
-    read(&mut BufReader::new(&stream))?.ok_or_else(|| "hear the lab's answer: it has ended".to_owned())
+/// A question to a living lab.
+#[derive(Debug)]
+pub struct Question(BufReader<UnixStream>);
+
+impl Question {
+    /// Asks a living lab by its socket; `streams` go with [`Request::Exec`] and [`Request::Capture`].
+    ///
+    /// # Errors
+    /// When nobody listens there any more.
+    pub fn ask(socket: &Path, request: &Request, streams: Option<[BorrowedFd<'_>; 3]>) -> Result<Self, String> {
+        let stream = UnixStream::connect(socket).map_err(|error| format!("speak with the lab: {error}"))?;
+        fds::send(&stream, request, streams)?;
+        Ok(Self(BufReader::new(stream)))
+    }
+
+    /// Waits for an answer. Only a capture has two.
+    ///
+    /// # Errors
+    /// When the connection breaks.
+    pub fn answer(&mut self) -> Result<Answer, String> {
+        read(&mut self.0)?.ok_or_else(|| "hear the lab's answer: it has ended".to_owned())
+    }
+
+    /// What ends it from any thread: the lab hears that nothing more is said, and answers.
+    ///
+    /// # Errors
+    /// When the connection cannot be shared.
+    pub fn ender(&self) -> Result<impl Fn() + Send + 'static, String> {
+        let stream = self.0.get_ref().try_clone().map_err(|error| format!("share a connection: {error}"))?;
+        // A lab that has gone has ended it.
+        Ok(move || drop(stream.shutdown(Shutdown::Write)))
+    }
 }
 
 /// An endpoint by its name; where there is none, what may be meant.

@@ -20,8 +20,6 @@ use crate::plan::PlannedStep;
 use crate::scenario::{beside, parse_living};
 use crate::world::World;
 
-/// How often the world is looked after while nobody asks, in milliseconds.
-const LOOK: u16 = 500;
 /// How long somebody who has connected may take for the question.
 const PATIENCE: Duration = Duration::from_secs(2);
 
@@ -38,6 +36,7 @@ fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_
     let (scenario, fold) = parse_living(&order.scenario.file, &order.text, &mut beside(&order.path))
         .map_err(|errors| format!("read the scenario: {errors}"))?;
     let mut world = raise(order, &scenario, scratch)?;
+    world.live();
     let mut course = Course::new(order.scenario.clone(), &scenario, fold);
     let listener = listen(socket)?;
     speaker.tell(Event::LabReady {
@@ -68,7 +67,8 @@ fn listen(socket: &Path) -> Result<UnixListener, String> {
 }
 
 fn attend(listener: &UnixListener, socket: &Path, world: &mut World, course: &mut Course) -> Result<(), String> {
-    while !halts() && wait(listener)?.is_none_or(|asker| !answer(world, course, asker)) {
+    while !halts() && wait(listener, course.traffic.patience())?.is_none_or(|asker| !answer(world, course, asker)) {
+        course.send_traffic(world);
         world.idle();
     }
     // Where it fails, whoever looks finds nobody who listens.
@@ -77,9 +77,9 @@ fn attend(listener: &UnixListener, socket: &Path, world: &mut World, course: &mu
 }
 
 /// Somebody who asks, if anybody does within a while.
-fn wait(listener: &UnixListener) -> Result<Option<UnixStream>, String> {
+fn wait(listener: &UnixListener, milliseconds: u16) -> Result<Option<UnixStream>, String> {
     let mut ends = [PollFd::new(listener.as_fd(), PollFlags::POLLIN)];
-    match poll(&mut ends, PollTimeout::from(LOOK)) {
+    match poll(&mut ends, PollTimeout::from(milliseconds)) {
         Ok(0) | Err(nix::errno::Errno::EINTR) => Ok(None),
         Ok(_) => Ok(listener.accept().ok().map(|(stream, _)| stream)),
         Err(error) => Err(format!("wait for questions: {error}")),
@@ -122,12 +122,18 @@ fn answered(
         Request::Step { file, text } => course.steps(world, &file, &text),
         Request::Probe { source, destination, service } => course.probe(world, [&source, &destination], service),
         Request::Exec { vm, command } => {
-            let asker = asker.try_clone().map_err(|error| format!("share a connection: {error}"));
-            match asker.and_then(|asker| exec::start(world, &vm, &command, streams, asker)) {
-                Ok(()) => return None,
-                Err(reason) => Answer::Failed(reason),
-            }
+            return later(asker, |asker| exec::start(world, &vm, &command, streams, asker));
         }
+        Request::Capture(order) => {
+            return later(asker, |asker| course.captures.start(world, order, streams, asker));
+        }
+        Request::Traffic(talk) => course.talk(talk),
         Request::Down => Answer::Down,
     })
+}
+
+/// Has something begun that answers by itself; where it cannot be, that is the answer.
+fn later(asker: &UnixStream, begin: impl FnOnce(UnixStream) -> Result<(), String>) -> Option<Answer> {
+    let asker = asker.try_clone().map_err(|error| format!("share a connection: {error}"));
+    asker.and_then(begin).err().map(Answer::Failed)
 }

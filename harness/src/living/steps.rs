@@ -6,7 +6,9 @@ use std::sync::Arc;
 use policy::{Flow, FlowService, Problems, Timestamp};
 use reports::event::{Event, ScenarioId};
 
-use super::{Answer, Probed, find};
+use super::capture::Captures;
+use super::traffic::Traffic;
+use super::{Answer, Probed, Talk, find};
 use crate::jail::reach;
 use crate::judge::judge_step;
 use crate::plan::PlannedStep;
@@ -28,17 +30,40 @@ pub(super) struct Course {
     pub(super) done: usize,
     /// A step was left half-way, for this reason: what stands is not known.
     broken: Option<String>,
+    pub(super) traffic: Traffic,
+    pub(super) captures: Captures,
 }
 
 impl Course {
     /// Before the first step.
     pub(super) fn new(id: ScenarioId, scenario: &Scenario, fold: Fold) -> Self {
-        Self { id, fold: Some(fold), trail: Trail::of(State::initial(scenario)), done: 0, broken: None }
+        Self { fold: Some(fold), ..Self::at(id, State::initial(scenario), 0) }
     }
 
     /// Behind a step of a run.
     pub(super) fn paused(id: ScenarioId, step: &PlannedStep) -> Self {
-        Self { id, fold: None, trail: Trail::of(State::clone(&step.state)), done: step.index + 1, broken: None }
+        Self::at(id, State::clone(&step.state), step.index + 1)
+    }
+
+    fn at(id: ScenarioId, state: State, done: usize) -> Self {
+        let (traffic, captures) = (Traffic::default(), Captures::default());
+        Self { id, fold: None, trail: Trail::of(state), done, broken: None, traffic, captures }
+    }
+
+    /// Has traffic begin or end.
+    pub(super) fn talk(&mut self, talk: Talk) -> Answer {
+        match (&self.fold, &self.broken) {
+            (None, _) => Answer::Failed("send traffic in a paused run: its next step would be judged by it".to_owned()),
+            (Some(_), Some(reason)) if matches!(talk, Talk::Start { .. }) => {
+                Answer::Failed(format!("send traffic in a lab in which a step was left half-way: {reason}"))
+            }
+            (Some(_), _) => Answer::Traffic(self.traffic.talk(talk, self.trail.state())),
+        }
+    }
+
+    /// Sends traffic, if it is time for some.
+    pub(super) fn send_traffic(&mut self, world: &mut World) {
+        self.traffic.go(world, self.trail.state());
     }
 
     /// Where they have led to.
@@ -69,6 +94,7 @@ impl Course {
                 Ok(event) => events.push(event),
                 Err(reason) => {
                     self.broken = Some(reason.clone());
+                    self.talk(Talk::Stop);
                     return Answer::Failed(reason);
                 }
             }

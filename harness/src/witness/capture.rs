@@ -42,7 +42,7 @@ impl Capture {
                 Direction::ToVm => Way::Out,
             },
             stamp_ns: frame.stamp_ns,
-            length: frame.bytes.len(),
+            length: frame.length,
             bytes: frame.bytes[..frame.bytes.len().min(SNAP)].into(),
         };
         self.frames.push_back(Kept { station: Arc::clone(station), ends, captured });

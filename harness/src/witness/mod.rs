@@ -6,6 +6,6 @@ pub(crate) mod bound;
 pub(crate) mod capture;
 pub(crate) mod counters;
 pub(crate) mod operator;
-mod pcapng;
+pub(crate) mod pcapng;
 pub(crate) mod taps;
 pub(crate) mod testimony;

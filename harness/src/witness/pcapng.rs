@@ -3,6 +3,7 @@
 
 const SECTION: u32 = 0x0a0d_0d0a;
 const INTERFACE: u32 = 1;
+const STATISTICS: u32 = 5;
 const PACKET: u32 = 6;
 const BYTE_ORDER: u32 = 0x1a2b_3c4d;
 const ETHERNET: u16 = 1;
@@ -12,6 +13,8 @@ const NAME: u16 = 2;
 const RESOLUTION: u16 = 9;
 const FLAGS: u16 = 2;
 const APPLICATION: u16 = 4;
+const RECEIVED: u16 = 4;
+const DROPPED: u16 = 5;
 
 /// Which way a frame went, seen from the interface.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +42,13 @@ pub(crate) struct Captured {
 
 /// A file with these interfaces, of whose frames at most `snap` bytes were kept.
 pub(crate) fn pcapng(interfaces: &[&str], snap: usize, frames: &[Captured]) -> Vec<u8> {
+    let mut file = head(interfaces, snap);
+    frames.iter().for_each(|frame| file.extend(packet(frame)));
+    file
+}
+
+/// What stands before the frames.
+pub(crate) fn head(interfaces: &[&str], snap: usize) -> Vec<u8> {
     let mut file = Vec::new();
     let mut section = Vec::new();
     section.extend(BYTE_ORDER.to_le_bytes());
@@ -55,11 +65,21 @@ pub(crate) fn pcapng(interfaces: &[&str], snap: usize, frames: &[Captured]) -> V
         option(&mut interface, RESOLUTION, &[9]);
         block(&mut file, INTERFACE, interface);
     }
-    frames.iter().for_each(|frame| block(&mut file, PACKET, packet(frame)));
     file
 }
 
-fn packet(frame: &Captured) -> Vec<u8> {
+/// What may stand behind them: how many frames the first interface had, and how many it lost, until a time.
+pub(crate) fn statistics(stamp_ns: u64, (frames, lost): (u64, u64)) -> Vec<u8> {
+    let mut body: Vec<u8> = [0, (stamp_ns >> 32) as u32, stamp_ns as u32].map(u32::to_le_bytes).as_flattened().to_vec();
+    option(&mut body, RECEIVED, &frames.to_le_bytes());
+    option(&mut body, DROPPED, &lost.to_le_bytes());
+    let mut file = Vec::new();
+    block(&mut file, STATISTICS, body);
+    file
+}
+
+/// One frame.
+pub(crate) fn packet(frame: &Captured) -> Vec<u8> {
     let Captured { interface, way, stamp_ns, length, bytes } = frame;
     let (high, low) = ((stamp_ns >> 32) as u32, *stamp_ns as u32);
     let head = [number(*interface), high, low, number(bytes.len()), number(*length)];
@@ -71,7 +91,9 @@ fn packet(frame: &Captured) -> Vec<u8> {
         Way::Out => 2,
     };
     option(&mut body, FLAGS, &way.to_le_bytes());
-    body
+    let mut file = Vec::new();
+    block(&mut file, PACKET, body);
+    file
 }
 
 /// An option behind those so far.
@@ -137,5 +159,13 @@ mod tests {
         assert_eq!(blocks[4].1[..20], head, "interface, time, bytes kept, bytes on the wire");
         assert_eq!(blocks[4].1[20..28], [7, 7, 7, 7, 7, 0, 0, 0]);
         assert_eq!(blocks[4].1[28..36], [2, 0, 4, 0, 2, 0, 0, 0], "which way it went");
+    }
+
+    #[test]
+    fn a_file_may_end_with_what_was_lost() {
+        let told = blocks(&statistics(0x0000_0001_0000_0002, (7, 9)));
+        assert_eq!(told[0].0, STATISTICS);
+        let body: Vec<u8> = [0_u32, 1, 2, 0x0008_0004, 7, 0, 0x0008_0005, 9, 0, 0].map(u32::to_le_bytes).concat();
+        assert_eq!(told[0].1, body, "interface, time, frames, losses");
     }
 }

@@ -1,12 +1,13 @@
 //! What a living lab asks of its world beside steps and probes.
 
-use std::process::{Child, Command};
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use policy::Name;
 
 use super::World;
-use crate::living::{Station, find};
+use crate::living::Station;
 use crate::state::State;
 
 impl World {
@@ -36,9 +37,10 @@ impl World {
         })
     }
 
-    /// Starts a program in a VM or an outside endpoint.
-    pub(crate) fn start_in(&self, name: &str, command: Command) -> Result<Child, String> {
-        let station = self.lab.station(find(&self.state, name)?.as_str()).map_err(|error| error.to_string())?;
-        station.spawn(command).map_err(|error| error.to_string())
+    /// The names of the endpoints, by their addresses.
+    pub(crate) fn names(&self) -> BTreeMap<IpAddr, String> {
+        let named =
+            |name: &Name| self.state.addresses(name).iter().map(move |address| (*address, name.to_string())).collect();
+        self.state.endpoints().flat_map::<Vec<_>, _>(|name| named(name)).collect()
     }
 }

@@ -19,6 +19,7 @@ mod local;
 mod memory;
 mod observe;
 mod outage;
+mod own;
 mod pending;
 mod ports;
 mod programs;
@@ -60,6 +61,7 @@ use exec::Running;
 use floods::{Changed, OnTheWay};
 pub use foreign::lack;
 pub(crate) use foreign::{check, folder_of};
+use own::Own;
 use programs::Program;
 pub use programs::Programs;
 pub use sabotage::Sabotage;
@@ -97,6 +99,8 @@ pub(crate) struct World {
     known: HashSet<Tuple>,
     /// Those of crafted packets among them.
     crafted: HashSet<Tuple>,
+    /// In a living lab: what people and the lab itself send beside steps and probes.
+    own: Option<Own>,
     rounds: Rounds,
     /// What was known of the managed VMs behind the last batch.
     last: BTreeMap<String, Managed>,

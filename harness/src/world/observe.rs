@@ -9,6 +9,7 @@ use reports::event::Figures;
 use wire::Kind;
 
 use super::exec::Running;
+use super::own::Own;
 use super::throughout::managed;
 use super::{CENTER, CENTER_V4, CENTER_V6, Wanted, World};
 use crate::evidence::{Evidence, Fence, Observation, Probe, SessionEvidence};
@@ -39,6 +40,7 @@ impl World {
         // Words of the step before that are still under way belong to it.
         self.await_word(Duration::ZERO, |_| true);
         self.account.turn();
+        self.own.iter_mut().for_each(Own::turn);
         if step.wants_memory() {
             self.forget_peak()?;
         }
@@ -90,10 +92,11 @@ impl World {
         }
         self.await_acks(step);
         self.look_at_programs()?;
+        let (own, strays) = self.strays();
         let observation = Observation {
             sessions: self.session_evidence(step, sessions),
             throughout,
-            strays: self.strays(),
+            strays,
             records: self.account.records.clone(),
             agents: self.account.agents.values().cloned().collect(),
             disconnected: self.disconnected(),
@@ -106,7 +109,7 @@ impl World {
             probes: made,
         };
         let figures = self.figures(&observation, again, settle_seconds);
-        Ok((observation, figures))
+        Ok((observation, Figures { own: own.iter().map(|record| record.packets).sum(), ..figures }))
     }
 
     /// Sends one batch of probes and waits for its records.
@@ -127,6 +130,10 @@ impl World {
             if let (Some(before), Some(after)) = (before.get(vm), after.get(vm)) {
                 one.risen = risen(before, after);
             }
+        }
+        // What others send there at the same time is counted as well.
+        for vm in self.noisy() {
+            managed.get_mut(&vm).into_iter().for_each(|one| one.noisy = true);
         }
         let taken_out = self.taken_out();
         let (taps, account) = (&self.taps, &self.account);
@@ -229,9 +236,9 @@ impl World {
         all
     }
 
-    /// Records that nothing explains. Totals, storms, declared gaps and detectors' alerts are about no single flow
+    /// Records that nothing explains: those of people's own programs in a living lab, and others. Totals, storms, declared gaps and detectors' alerts are about no single flow
     /// (semantics 20).
-    fn strays(&self) -> Vec<wire::Record> {
+    pub(super) fn strays(&self) -> (Vec<wire::Record>, Vec<wire::Record>) {
         let explained = |record: &&wire::Record| match record.kind {
             Kind::Invalid | Kind::Gap | Kind::Barrier | Kind::Alert | Kind::Aggregated | Kind::Suppressed => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),
@@ -248,7 +255,8 @@ impl World {
                 }
             }
         };
-        self.account.records.iter().filter(|record| !explained(record)).cloned().collect()
+        let strays = self.account.records.iter().filter(|record| !explained(record)).cloned();
+        strays.partition(|record| self.is_own(record))
     }
 
     fn figures(&self, observation: &Observation, again: u64, settle_seconds: f64) -> Figures {
@@ -274,6 +282,7 @@ impl World {
             carry_seconds: self.carried.map_or(0.0, |carried| carried.seconds),
             busiest_agent: self.busiest,
             outlived: Delays::of(&self.outlived),
+            own: 0,
         }
     }
 }

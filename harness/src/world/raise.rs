@@ -50,6 +50,7 @@ impl World {
             cuts: Vec::new(),
             known: std::collections::HashSet::new(),
             crafted: std::collections::HashSet::new(),
+            own: None,
             rounds: Default::default(),
             last: Default::default(),
             undone: Vec::new(),

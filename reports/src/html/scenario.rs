@@ -119,6 +119,7 @@ fn circumstances(step: &Step) -> String {
         (figures.by_clock, "ended by a clock"),
         (figures.tap_losses, "frames lost by taps"),
         (figures.invalid, "invalid packets"),
+        (figures.own, "packets of the lab's own traffic, not judged"),
     ] {
         if number > 0 {
             text.push_str(&format!("; {number} {what}"));
