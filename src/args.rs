@@ -120,6 +120,7 @@ pub(crate) struct RunArgs {
 Examples:
   eastwest run scenarios --report out; eastwest rerun out --failed
   eastwest rerun out --failed --stress 20 --fail-fast
+  eastwest rerun out --cell 1         the first flow that was not as expected, alone, with its packets
 
 The scenarios are read anew from their files; the seed is the recorded run's, unless `--seed` says another.")]
 pub(crate) struct RerunArgs {
@@ -129,6 +130,9 @@ pub(crate) struct RerunArgs {
     /// Only the scenarios that did not pass
     #[arg(long)]
     pub(crate) failed: bool,
+    /// The N-th flow that was not as expected, alone: the steps before its own are gone through, and its packets are shown
+    #[arg(long, value_name = "N", conflicts_with_all = ["failed", "model", "stress"])]
+    pub(crate) cell: Option<usize>,
     #[command(flatten)]
     pub(crate) manner: RunManner,
 }

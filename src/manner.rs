@@ -82,6 +82,9 @@ pub(crate) struct RunManner {
     /// Keep the world of the first scenario with findings as a lab, as it stands behind that step, until `lab down` or Ctrl-C
     #[arg(long, conflicts_with_all = ["model", "pause_on_fail"])]
     pub(crate) keep: bool,
+    /// The one flow that is probed
+    #[arg(skip)]
+    pub(crate) only: Option<harness::Only>,
     /// Another build of the agent to run in the VMs
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     pub(crate) agent: Option<PathBuf>,

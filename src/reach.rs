@@ -62,6 +62,7 @@ fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Fail
         fail_fast: false,
         until_failure: false,
         pause: None,
+        only: None,
     };
     let cells = reach_packets(job(found, None), services, &options).map_err(failure)?;
     Ok(cells.into_iter().map(Cell::observed).collect())

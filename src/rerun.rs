@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use harness::Only;
 use harness::scenario::Variant;
-use reports::event::{ScenarioId, ScenarioOutcome};
+use reports::Run;
+use reports::event::{Finding, ScenarioId, ScenarioOutcome};
 
 use crate::args::RerunArgs;
 use crate::discover::{self, Found};
@@ -16,6 +18,9 @@ use crate::run::carry_out;
 
 pub(crate) fn rerun(args: RerunArgs) -> Outcome {
     let run = recorded(&args.folder)?;
+    if let Some(number) = args.cell {
+        return one(&run, number, args);
+    }
     let wanted = |outcome: ScenarioOutcome| outcome.is_failure() || !args.failed && outcome == ScenarioOutcome::Passed;
     let chosen: Vec<&ScenarioId> =
         run.scenarios.iter().filter(|scenario| wanted(scenario.outcome())).map(|scenario| &scenario.id).collect();
@@ -38,8 +43,55 @@ pub(crate) fn rerun(args: RerunArgs) -> Outcome {
     let has_axes = |found: &Found| found.variant != Variant::default();
     found.retain(|found| !has_axes(found) || is_wanted(found));
     let seed = args.manner.seed.unwrap_or(run.seed);
-    let order =
-        args.manner.order.or_else(|| run.scenarios.iter().find_map(|scenario| Order::of_name(&scenario.id.name)));
+    let order = order(&args, run.scenarios.iter().map(|scenario| &scenario.id));
     let manner = RunManner { model: args.manner.model || run.model, order, ..args.manner };
     carry_out(found, &[], &manner, seed)
+}
+
+/// In which order states are visited: as is asked for, else as the recorded run did.
+fn order<'r>(args: &RerunArgs, mut recorded: impl Iterator<Item = &'r ScenarioId>) -> Option<Order> {
+    args.manner.order.or_else(|| recorded.find_map(|id| Order::of_name(&id.name)))
+}
+
+/// The flows of a run that were not as expected, in its order; each once, however many findings are about it.
+fn flows(run: &Run) -> Vec<(&ScenarioId, Only)> {
+    let mut flows = Vec::new();
+    for scenario in &run.scenarios {
+        for finding in scenario.steps.iter().flat_map(|step| &step.findings) {
+            let Some(only) = only(finding).map(|only| (&scenario.id, only)) else { continue };
+            if !flows.contains(&only) {
+                flows.push(only);
+            }
+        }
+    }
+    flows
+}
+
+fn only(finding: &Finding) -> Option<Only> {
+    Some(Only {
+        step: finding.step.clone(),
+        source: finding.source.clone()?,
+        destination: finding.destination.clone()?,
+        service: finding.service.clone()?,
+        family: finding.family?,
+    })
+}
+
+/// Probes one flow alone.
+fn one(run: &Run, number: usize, args: RerunArgs) -> Outcome {
+    let flows = flows(run);
+    let Some((id, only)) = number.checked_sub(1).and_then(|at| flows.get(at)) else {
+        let line = |(at, (_, only)): (usize, &(&ScenarioId, Only))| {
+            let Only { step, source, destination, service, family } = only;
+            format!("\n  {}  {source} -> {destination} {service} {family}, step `{step}`", at + 1)
+        };
+        let all: String = flows.iter().enumerate().map(line).collect();
+        let all = if all.is_empty() { " none".to_owned() } else { all };
+        return Err(Failure::Input(format!("find flow {number}: those that were not as expected are{all}")));
+    };
+    let mut found = discover::discover(&[PathBuf::from(&id.file)], None)?;
+    found.retain(|found| id.name.starts_with(&found.scenario.name));
+    let seed = args.manner.seed.unwrap_or(run.seed);
+    let order = order(&args, std::iter::once(*id));
+    carry_out(found, &[], &RunManner { order, only: Some(only.clone()), ..args.manner }, seed)
 }

@@ -40,7 +40,7 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
     let options = options(manner, seed, pause)?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
-    let RunOutcome { wrong_input, interrupted, .. } = if manner.model {
+    let RunOutcome { wrong_input, interrupted, packets, .. } = if manner.model {
         by_model(&chosen, manner, seed, &mut sink);
         RunOutcome::default()
     } else {
@@ -50,9 +50,16 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
     prompt.map_or(Ok(()), |prompt| prompt.end())?;
     kept.map_or(Ok(()), |kept| kept.end())?;
     let ending = tellers.finish()?;
+    if manner.only.is_some() {
+        let packets = packets.concat();
+        let packets = if packets.is_empty() { "none: nothing left either of the two" } else { packets.trim_end() };
+        output::note(&format!("\nits packets, each as it was at the host's end of a wire:\n{packets}"));
+    }
     let evidence = manner.told.report.as_deref().map(|folder| folder.join("evidence")).filter(|folder| folder.is_dir());
     if let Some(evidence) = evidence.filter(|_| ending == Ending::Findings) {
-        output::note(&format!("evidence: {}", evidence.display()));
+        let folder = evidence.parent().unwrap_or(&evidence).display();
+        let again = format!("a flow alone, with its packets: eastwest rerun {folder} --cell 1");
+        output::note(&format!("evidence: {}\n{again}", evidence.display()));
     }
     Ok(match (interrupted, wrong_input) {
         (true, _) => Ending::Interrupted,
@@ -110,6 +117,7 @@ fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptio
         fail_fast: args.fail_fast || args.keep,
         until_failure: args.until_failure || args.keep,
         pause,
+        only: args.only.clone(),
     })
 }
 

@@ -86,6 +86,27 @@ fn where_a_world_does_not_stand_the_logs_are_kept() {
 }
 
 #[test]
+fn one_flow_alone_is_run_again_with_its_packets() {
+    let folder = tempfile::tempdir().unwrap();
+    kept(folder.path(), &[], 1);
+    let rows = [
+        ("1", 1, "hr  … out hr 10.98.0.1: … > web 10.98.0.2:80 tcp S "),
+        ("2", 1, "web  … in  hr [fd98::1]: … > web [fd98::2]:80 tcp S "),
+        ("3", 2, "find flow 3: those that were not as expected are\n  1  hr -> web tcp/80 v4, step `as they say`"),
+        ("0", 2, "find flow 0"),
+    ];
+    for (number, code, part) in rows {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
+        let output = command.current_dir(folder.path()).args(["rerun", "out", "--cell", number]).output().unwrap();
+        let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        // What stands between them is the time.
+        let holds = |line: &str| part.split(" … ").all(|part| line.contains(part));
+        assert!(said.lines().any(holds) || said.contains(part), "{number}: {said}");
+    }
+}
+
+#[test]
 fn of_a_scenario_that_is_interrupted_what_is_known_is_kept() {
     let folder = tempfile::tempdir().unwrap();
     let stuck = "    do: [{exec: {vm: hr, run: [bash, -c, \"echo > stuck; read -r nothing < pipe\"]}}]\n    expect:\n      - idle";

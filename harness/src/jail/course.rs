@@ -89,6 +89,10 @@ impl Course<'_, '_> {
         let scenario = read(self.order)?;
         let steps = plan(&scenario, Timestamp::now());
         let steps = self.order.visits.arrange(&steps).unwrap_or(steps);
+        let steps = match &self.order.only {
+            Some(only) => only.narrow(steps).map_err(|reason| format!("cannot {reason}"))?,
+            None => steps,
+        };
         let names = steps.iter().map(|step| step.name.to_string()).collect();
         let topology = scenario.topology.told();
         self.speaker.tell(Event::ScenarioStarted { scenario: self.order.scenario.clone(), steps: names, topology })?;
@@ -105,7 +109,7 @@ impl Course<'_, '_> {
             self.keep_rest(scratch);
             Stopped { reason: why(format!("cannot {reason}")), findings: never(0) }
         })?;
-        if self.keep.is_some() {
+        if self.keep.is_some() || self.order.only.is_some() {
             world.keep_frames();
         }
         self.speaker.tell(Event::LabReady {
@@ -124,6 +128,9 @@ impl Course<'_, '_> {
             if self.order.fail_fast && self.findings > 0 {
                 break;
             }
+        }
+        if let Some(only) = self.order.only.as_ref().filter(|_| !halts()) {
+            self.speaker.say(&FromJail::Packets(world.packets((&only.source, &only.destination))?))?;
         }
         if !halts() {
             self.finish(&mut world)?;

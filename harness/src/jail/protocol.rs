@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Visits;
-use crate::run::Job;
+use crate::run::{Job, Only};
 use crate::scenario::Variant;
 use crate::world::Programs;
 
@@ -40,6 +40,8 @@ pub(crate) struct Order {
     pub(crate) reach: Option<Vec<FlowService>>,
     /// The lab is to live, and to listen here.
     pub(crate) lab: Option<PathBuf>,
+    /// This flow alone is probed, and its packets are shown.
+    pub(crate) only: Option<Only>,
     /// Behind a step with findings the world is to listen here until it is told to go on.
     pub(crate) pause: Option<PathBuf>,
 }
@@ -58,6 +60,7 @@ impl Order {
             fail_fast: false,
             reach: None,
             lab: None,
+            only: None,
             pause: None,
         }
     }
@@ -74,6 +77,8 @@ pub(crate) enum FromJail {
     WrongInput,
     /// The world listens behind this step.
     Paused(String),
+    /// The packets of the one flow that was probed, a line each.
+    Packets(Vec<String>),
     /// The answer to `reach`.
     Cells(Vec<Cell>),
     /// `reach` could not be answered.

@@ -37,7 +37,12 @@ pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
                 ready.take().into_iter().for_each(|ready| ready());
             }
             FromJail::Failed(reason) => failed = Some(reason),
-            FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_) | FromJail::Cells(_) => {}
+            FromJail::Ready
+            | FromJail::WrongInput
+            | FromJail::Paused(_)
+            | FromJail::Event(_)
+            | FromJail::Cells(_)
+            | FromJail::Packets(_) => {}
         }
     }
     let status = jail.process.wait().map_err(|error| RunError::Harness(format!("wait for the lab: {error}")))?;

@@ -1,5 +1,6 @@
 //! The outer side of a run: starts one jail per scenario, several at once, and forwards their events in order.
 
+mod only;
 mod pool;
 
 use std::path::PathBuf;
@@ -9,6 +10,7 @@ use std::time::Instant;
 use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 
+pub use self::only::Only;
 use self::pool::Pool;
 use crate::plan::Visits;
 use crate::scenario::Variant;
@@ -48,6 +50,8 @@ pub struct RunOptions {
     pub until_failure: bool,
     /// Behind each step with findings the run waits.
     pub pause: Option<Pause>,
+    /// This flow alone is probed, and its packets are shown.
+    pub only: Option<Only>,
 }
 
 /// A run that waits behind steps with findings, with their worlds as they stand: [`crate::living::ask`] speaks with them.
@@ -78,6 +82,8 @@ pub struct RunOutcome {
     pub outcomes: Vec<(ScenarioId, ScenarioOutcome)>,
     /// A file that a scenario names is wrong, as only another program knows: exit code 2.
     pub wrong_input: bool,
+    /// The packets of the one flow that was probed, a line each.
+    pub packets: Vec<String>,
     /// Ctrl-C or SIGTERM ended it: exit code 130.
     pub interrupted: bool,
 }

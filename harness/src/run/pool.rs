@@ -64,6 +64,7 @@ pub(super) struct Pool<'a> {
     next: usize,
     ever_ready: bool,
     wrong_input: bool,
+    packets: Vec<String>,
 }
 
 impl<'a> Pool<'a> {
@@ -76,7 +77,17 @@ impl<'a> Pool<'a> {
             .spawn(move || hear_interrupts(&interrupts))
             .map_err(|error| RunError::Harness(format!("start a thread: {error}")))?;
         let inmates = BTreeMap::new();
-        Ok(Self { options, at_once, sender, words, inmates, next: 0, ever_ready: false, wrong_input: false })
+        Ok(Self {
+            options,
+            at_once,
+            sender,
+            words,
+            inmates,
+            next: 0,
+            ever_ready: false,
+            wrong_input: false,
+            packets: Vec::new(),
+        })
     }
 
     /// Runs all jobs.
@@ -104,7 +115,12 @@ impl<'a> Pool<'a> {
             }
         }
         let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
-        Ok(RunOutcome { outcomes: outcomes.collect(), wrong_input: self.wrong_input, interrupted })
+        Ok(RunOutcome {
+            outcomes: outcomes.collect(),
+            wrong_input: self.wrong_input,
+            packets: std::mem::take(&mut self.packets),
+            interrupted,
+        })
     }
 
     /// Asks one jail for its cells.
@@ -116,7 +132,11 @@ impl<'a> Pool<'a> {
                 Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
                 Ok(Heard::Word(
                     _,
-                    FromJail::Ready | FromJail::WrongInput | FromJail::Paused(_) | FromJail::Event(_),
+                    FromJail::Ready
+                    | FromJail::WrongInput
+                    | FromJail::Paused(_)
+                    | FromJail::Event(_)
+                    | FromJail::Packets(_),
                 )) => {}
                 Ok(Heard::Interrupt) => return Err(RunError::Harness("it was interrupted".into())),
                 Ok(Heard::Silence(..)) | Err(_) => {
@@ -159,6 +179,7 @@ impl<'a> Pool<'a> {
             fail_fast: self.options.fail_fast,
             pause: self.options.pause.as_ref().map(|pause| pause.socket.clone()),
             reach,
+            only: self.options.only.clone(),
             ..Order::of(job, &self.options.programs)
         };
         if let Err(error) = Speaker::new(&jail.control).say(&order) {
@@ -215,6 +236,7 @@ impl<'a> Pool<'a> {
                 inmate.heard = Instant::now();
             }
             FromJail::WrongInput => self.wrong_input = true,
+            FromJail::Packets(lines) => self.packets.extend(lines),
             FromJail::Cells(_) | FromJail::Failed(_) => {}
         }
     }

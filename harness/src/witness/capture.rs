@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use lab::{Direction, Frame};
 
+use super::lines::{Names, line};
 use super::pcapng::{Captured, Way, pcapng};
 
 /// How much of a frame is kept: headers, and of a probe its nonce.
@@ -56,6 +57,23 @@ impl Capture {
     /// How many frames went for want of room.
     pub(crate) fn gone(&self) -> u64 {
         self.gone
+    }
+
+    /// The packets between ends for which `concerns` holds, in the order of time, each with the station at whose wire it was.
+    pub(crate) fn lines(&self, names: &Names, concerns: impl Fn(IpAddr, IpAddr) -> bool) -> Vec<String> {
+        let kept = self.frames.iter().filter(|kept| kept.ends.is_some_and(|(one, other)| concerns(one, other)));
+        let mut kept: Vec<&Kept> = kept.collect();
+        kept.sort_by_key(|kept| kept.captured.stamp_ns);
+        let told = |kept: &&Kept| {
+            let Captured { way, stamp_ns, length, bytes, .. } = &kept.captured;
+            let direction = match way {
+                Way::In => Direction::FromVm,
+                Way::Out => Direction::ToVm,
+            };
+            let frame = Frame { direction, stamp_ns: *stamp_ns, bytes, length: *length };
+            format!("{:<12} {}", kept.station, line(&frame, names))
+        };
+        kept.iter().map(told).collect()
     }
 
     /// The frames between ends for which `concerns` holds, in the order of time, as a file; `None` where there are none. Each

@@ -5,6 +5,7 @@ pub(crate) mod barrier;
 pub(crate) mod bound;
 pub(crate) mod capture;
 pub(crate) mod counters;
+pub(crate) mod lines;
 pub(crate) mod operator;
 pub(crate) mod pcapng;
 pub(crate) mod taps;

@@ -23,11 +23,8 @@ impl World {
     /// want of room.
     pub(crate) fn frames(&mut self, pairs: &[(String, String)]) -> Result<(Option<Vec<u8>>, u64), String> {
         self.taps.drain().map_err(|error| error.to_string())?;
-        let addresses = |name: &String| -> BTreeSet<IpAddr> {
-            let known = self.state.endpoints().find(|one| one.as_str() == name);
-            known.map(|one| self.state.addresses(one).iter().copied().collect()).unwrap_or_default()
-        };
-        let pairs: Vec<_> = pairs.iter().map(|(one, other)| (addresses(one), addresses(other))).collect();
+        let pairs: Vec<_> =
+            pairs.iter().map(|(one, other)| (self.addresses_of(one), self.addresses_of(other))).collect();
         let concerns = |from: IpAddr, to: IpAddr| {
             let between = |(one, other): &(BTreeSet<IpAddr>, BTreeSet<IpAddr>)| {
                 one.contains(&from) && other.contains(&to) || other.contains(&from) && one.contains(&to)
@@ -36,6 +33,20 @@ impl World {
         };
         let capture = self.taps.capture.as_ref();
         Ok((capture.and_then(|capture| capture.file(concerns)), capture.map_or(0, Capture::gone)))
+    }
+
+    /// The step's packets between two endpoints, a line each.
+    pub(crate) fn packets(&mut self, (one, other): (&str, &str)) -> Result<Vec<String>, String> {
+        self.taps.drain().map_err(|error| error.to_string())?;
+        let (one, other) = (self.addresses_of(one), self.addresses_of(other));
+        let between = |from: &IpAddr, to: &IpAddr| one.contains(from) && other.contains(to);
+        let concerns = |from: IpAddr, to: IpAddr| between(&from, &to) || between(&to, &from);
+        Ok(self.taps.capture.as_ref().map_or_else(Vec::new, |capture| capture.lines(&self.names(), concerns)))
+    }
+
+    fn addresses_of(&self, name: &str) -> BTreeSet<IpAddr> {
+        let known = self.state.endpoints().find(|one| one.as_str() == name);
+        known.map(|one| self.state.addresses(one).iter().copied().collect()).unwrap_or_default()
     }
 
     /// What the kernel has counted in a VM: for each outcome that any packet got, its verdict, rule and packets, a line each.
