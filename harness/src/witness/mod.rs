@@ -7,5 +7,6 @@ pub(crate) mod capture;
 pub(crate) mod counters;
 pub(crate) mod operator;
 pub(crate) mod pcapng;
+mod relay;
 pub(crate) mod taps;
 pub(crate) mod testimony;
