@@ -68,7 +68,7 @@ pub(crate) enum LabCommand {
         #[arg(last = true, required = true, value_name = "COMMAND")]
         command: Vec<String>,
     },
-    /// A shell in a VM's network
+    /// A shell in a VM's network, with a terminal of its own where you sit at one
     Shell {
         /// A VM or an outside endpoint
         vm: String,
@@ -131,6 +131,15 @@ or a probe is under way, and nobody judges it.")]
     },
     /// End a lab; nothing of it stays
     Down,
+    /// A program that begins a session at its terminal (started by `shell`)
+    #[command(hide = true)]
+    Terminal {
+        /// The kind of terminal
+        term: String,
+        /// The program and its arguments
+        #[arg(last = true, required = true)]
+        command: Vec<String>,
+    },
     /// The process that holds a lab (started by `up`)
     #[command(hide = true)]
     Hold {

@@ -5,6 +5,7 @@ mod capture;
 mod fault;
 pub(crate) mod place;
 mod show;
+mod terminal;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -45,9 +46,11 @@ pub(crate) fn lab(args: LabArgs) -> Outcome {
         LabCommand::Exec { vm, command } => exec(&place::meant(lab)?, vm, command),
         LabCommand::Shell { vm } => {
             let shell = std::env::var("SHELL").ok().filter(|shell| Path::new(shell).is_file());
-            let shell = shell.unwrap_or_else(|| "/bin/sh".to_owned());
-            exec(&place::meant(lab)?, vm, vec![shell, "-i".to_owned()])
+            let command = vec![shell.unwrap_or_else(|| "/bin/sh".to_owned()), "-i".to_owned()];
+            let place = place::meant(lab)?;
+            if terminal::is_here() { terminal::run(&place, vm, command) } else { exec(&place, vm, command) }
         }
+        LabCommand::Terminal { term, command } => terminal::become_program(&term, &command),
         LabCommand::Publish { policy } => publish(&place::meant(lab)?, &policy),
         LabCommand::Capture(args) => capture::capture(&place::meant(lab)?, args),
         LabCommand::Item { item } => act(&place::meant(lab)?, &item.join(" ")),
@@ -140,7 +143,9 @@ fn exec(place: &Place, vm: String, command: Vec<String>) -> Outcome {
         output::note(&format!("in `{vm}`; what is typed here goes to the program"));
     }
     let streams = [input.as_fd(), out.as_fd(), errors.as_fd()];
-    let Answer::Ended(code) = place.ask(&Request::Exec { vm, command }, Some(streams))? else { return Err(garbled()) };
+    let Answer::Ended(code) = place.ask(&Request::Exec { vm, command, leads: false }, Some(streams))? else {
+        return Err(garbled());
+    };
     Ok(Ending::Other(ExitCode::from(u8::try_from(code).unwrap_or(u8::MAX))))
 }
 

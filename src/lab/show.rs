@@ -19,7 +19,7 @@ pub(super) fn standing(name: &str, standing: &Standing, format: Format) -> Outco
         output::say_json(standing)?;
         return Ok(Ending::AsExpected);
     }
-    let Standing { scenario, generation, steps, stations } = standing;
+    let Standing { scenario, generation, steps, center, stations } = standing;
     let mut text = format!("`{name}`: {scenario}; generation {generation}");
     if *steps > 0 {
         let _ = write!(text, ", {steps} step{} done", if *steps == 1 { "" } else { "s" });
@@ -30,6 +30,9 @@ pub(super) fn standing(name: &str, standing: &Standing, format: Format) -> Outco
     for (host, stations) in hosts {
         let _ = write!(text, "\n  {host}");
         stations.iter().for_each(|station| text.push_str(&line(station, wide)));
+    }
+    if let Some(center) = center {
+        let _ = write!(text, "\n  its center: eastwest center --state {} events --follow", center.display());
     }
     output::say(&format!("{text}\n"));
     Ok(Ending::AsExpected)

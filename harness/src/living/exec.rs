@@ -23,7 +23,7 @@ const SIGNALLED: i32 = 128;
 pub(super) fn start(
     world: &mut World,
     vm: &str,
-    command: &[String],
+    (command, leads): (&[String], bool),
     streams: Vec<OwnedFd>,
     asker: UnixStream,
 ) -> Result<(), String> {
@@ -31,7 +31,10 @@ pub(super) fn start(
         streams.try_into().map_err(|_| "run a program without its three streams".to_owned())?;
     let (program, arguments) = command.split_first().ok_or("run no program")?;
     let mut command = Command::new(program);
-    command.args(arguments).env("EASTWEST_VM", vm).process_group(0);
+    command.args(arguments).env("EASTWEST_VM", vm);
+    if !leads {
+        command.process_group(0);
+    }
     command.stdin(Stdio::from(input)).stdout(Stdio::from(output)).stderr(Stdio::from(errors));
     let (child, runs) = world.start_in(vm, command)?;
     let watched = asker.try_clone().map_err(|error| format!("share a connection: {error}"))?;
@@ -51,6 +54,8 @@ fn end_with(mut asker: UnixStream, mut child: Child, leader: Pid, _runs: Option<
     // Nothing more is said: the stream ends.
     let _gone = asker.read(&mut [0]);
     let _ended = killpg(leader, Signal::SIGKILL);
+    // One that leads no group yet is ended all the same.
+    let _ended = child.kill();
     let _waited = child.wait();
 }
 

@@ -58,6 +58,8 @@ pub enum Request {
         vm: String,
         /// The program and its arguments.
         command: Vec<String>,
+        /// It begins a session, and with it a group, by itself.
+        leads: bool,
     },
     /// Capture at a VM's wire, and write to the second of the streams that come with the question.
     Capture(Capture),
@@ -117,6 +119,8 @@ pub struct Standing {
     pub generation: u64,
     /// How many steps have been done.
     pub steps: usize,
+    /// The folder by which operators outside the lab speak with its center: `eastwest center --state`.
+    pub center: Option<PathBuf>,
     /// The VMs and outside endpoints.
     pub stations: Vec<Station>,
 }

@@ -4,7 +4,7 @@ use std::fs::{self, Permissions};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
@@ -39,6 +39,7 @@ fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_
     world.live();
     let mut course = Course::new(order.scenario.clone(), &scenario, fold);
     let listener = listen(socket)?;
+    course.center = operated(&world, socket);
     speaker.tell(Event::LabReady {
         scenario: order.scenario.clone(),
         seconds: begun.elapsed().as_secs_f64(),
@@ -58,6 +59,18 @@ pub(crate) fn pause(
     let listener = listen(socket)?;
     speaker.say(&FromJail::Paused(step.name.to_string()))?;
     attend(&listener, socket, world, &mut Course::paused(id.clone(), step))
+}
+
+/// The folder beside the socket at which operators find the center. A lab is one without it, too.
+fn operated(world: &World, socket: &Path) -> Option<PathBuf> {
+    let folder = socket.with_file_name("center");
+    match world.let_operate(&folder) {
+        Ok(()) => Some(folder),
+        Err(error) => {
+            tracing::warn!(error, "the center is out of reach");
+            None
+        }
+    }
 }
 
 fn listen(socket: &Path) -> Result<UnixListener, String> {
@@ -117,12 +130,13 @@ fn answered(
             scenario: course.id.name.clone(),
             generation: world.published(),
             steps: course.done,
+            center: course.center.clone(),
             stations: course.state().endpoints().filter_map(|one: &Name| world.stands(course.state(), one)).collect(),
         }),
         Request::Step { file, text } => course.steps(world, &file, &text),
         Request::Probe { source, destination, service } => course.probe(world, [&source, &destination], service),
-        Request::Exec { vm, command } => {
-            return later(asker, |asker| exec::start(world, &vm, &command, streams, asker));
+        Request::Exec { vm, command, leads } => {
+            return later(asker, |asker| exec::start(world, &vm, (&command, leads), streams, asker));
         }
         Request::Capture(order) => {
             return later(asker, |asker| course.captures.start(world, order, streams, asker));

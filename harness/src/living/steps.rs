@@ -1,6 +1,6 @@
 //! What is done to a living lab: steps, one after another, and probes.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use policy::{Flow, FlowService, Problems, Timestamp};
@@ -30,6 +30,8 @@ pub(super) struct Course {
     pub(super) done: usize,
     /// A step was left half-way, for this reason: what stands is not known.
     broken: Option<String>,
+    /// Where operators outside find the center.
+    pub(super) center: Option<PathBuf>,
     pub(super) traffic: Traffic,
     pub(super) captures: Captures,
 }
@@ -47,7 +49,7 @@ impl Course {
 
     fn at(id: ScenarioId, state: State, done: usize) -> Self {
         let (traffic, captures) = (Traffic::default(), Captures::default());
-        Self { id, fold: None, trail: Trail::of(state), done, broken: None, traffic, captures }
+        Self { id, fold: None, trail: Trail::of(state), done, broken: None, center: None, traffic, captures }
     }
 
     /// Has traffic begin or end.

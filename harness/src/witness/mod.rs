@@ -8,5 +8,6 @@ pub(crate) mod counters;
 pub(crate) mod lines;
 pub(crate) mod operator;
 pub(crate) mod pcapng;
+mod relay;
 pub(crate) mod taps;
 pub(crate) mod testimony;

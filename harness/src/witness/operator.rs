@@ -1,6 +1,7 @@
 //! The center's witness: the admin socket, by which the harness says what shall be and hears all that the center learns.
 
-use std::path::Path;
+use std::os::unix::net::UnixListener;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::runtime::{Builder, Runtime};
@@ -12,6 +13,7 @@ use wire::admin::{AdminClient, AdminError, connect};
 use wire::{CenterEvent, CenterStatus, InventoryFile, RecordQuery, StoredRecord};
 
 use super::account::LAST_RESORT;
+use super::relay::relay;
 
 /// Events that may wait here; beyond it the center itself counts what its watcher misses.
 const QUEUE: usize = 1 << 16;
@@ -48,6 +50,14 @@ impl Operator {
         })?;
         self.client = Some(client);
         self.watch = Some(watch);
+        Ok(())
+    }
+
+    /// Lets operators outside speak with the center at its socket, by a listener, for as long as this lives.
+    pub(crate) fn relay(&self, listener: UnixListener, center: PathBuf) -> std::io::Result<()> {
+        listener.set_nonblocking(true)?;
+        let _inside = self.runtime.enter();
+        drop(self.runtime.spawn(relay(tokio::net::UnixListener::from_std(listener)?, center)));
         Ok(())
     }
 

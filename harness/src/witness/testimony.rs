@@ -25,8 +25,6 @@ pub(crate) struct Managed {
     pub(crate) acked: u64,
     /// By how much its counters rose.
     pub(crate) risen: Counts,
-    /// Others than probes were sent there meanwhile: its counters prove nothing of probes.
-    pub(crate) noisy: bool,
 }
 
 /// All that evidence is made of.
@@ -131,8 +129,8 @@ fn compare(made: &mut [Evidence], managed: &BTreeMap<String, Managed>, counted: 
             let rises: BTreeMap<&String, u64> =
                 managed.risen.iter().filter(|((way, _), _)| *way == direction).map(|((_, c), n)| (c, *n)).collect();
             match (managed.alive && managed.connected, counted) {
-                (true, true) if !managed.noisy => compare_one(made, vm, direction, &rises),
-                (true, _) => {}
+                (true, true) => compare_one(made, vm, direction, &rises),
+                (true, false) => {}
                 (false, _) => speak_for(made, vm, direction, &rises),
             }
         }

@@ -1,12 +1,17 @@
 //! What a living lab asks of its world beside steps and probes.
 
 use std::collections::BTreeMap;
+use std::fs::DirBuilder;
+use std::io;
 use std::net::IpAddr;
+use std::os::unix::fs::DirBuilderExt;
+use std::os::unix::net::UnixListener;
+use std::path::Path;
 use std::time::Duration;
 
 use policy::Name;
 
-use super::World;
+use super::{OPERATORS, World};
 use crate::living::Station;
 use crate::state::State;
 
@@ -39,8 +44,20 @@ impl World {
 
     /// The names of the endpoints, by their addresses.
     pub(crate) fn names(&self) -> BTreeMap<IpAddr, String> {
-        let named =
-            |name: &Name| self.state.addresses(name).iter().map(move |address| (*address, name.to_string())).collect();
-        self.state.endpoints().flat_map::<Vec<_>, _>(|name| named(name)).collect()
+        let state = &self.state;
+        let named = |name: &Name| {
+            let addresses = state.addresses(name).iter();
+            addresses.map(|address| (*address, name.to_string())).collect::<Vec<_>>()
+        };
+        state.endpoints().flat_map(named).collect()
+    }
+
+    /// Lets operators outside speak with the center, as if this folder were the center's own.
+    pub(crate) fn let_operate(&self, folder: &Path) -> Result<(), String> {
+        let wrong = |error: io::Error| format!("let operators speak with the center at {}: {error}", folder.display());
+        DirBuilder::new().recursive(true).mode(0o700).create(folder).map_err(wrong)?;
+        let center = self.center.as_ref().ok_or("find the center")?;
+        let center = center.folder.join("state").join(OPERATORS);
+        UnixListener::bind(folder.join(OPERATORS)).and_then(|near| self.operator.relay(near, center)).map_err(wrong)
     }
 }

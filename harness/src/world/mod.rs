@@ -71,6 +71,8 @@ use throughout::Rounds;
 const CENTER: &str = "@center";
 /// The port on which it listens for agents.
 const PORT: u16 = 7443;
+/// Its socket for operators, in its state folder.
+const OPERATORS: &str = "admin.sock";
 const CENTER_V4: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 98, 255, 254));
 const CENTER_V6: IpAddr = IpAddr::V6(Ipv6Addr::new(0xfd98, 0, 0, 0, 0, 0, 0xffff, 0xfffe));
 

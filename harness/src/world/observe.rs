@@ -131,14 +131,11 @@ impl World {
                 one.risen = risen(before, after);
             }
         }
-        // What others send there at the same time is counted as well.
-        for vm in self.noisy() {
-            managed.get_mut(&vm).into_iter().for_each(|one| one.noisy = true);
-        }
         let taken_out = self.taken_out();
         let (taps, account) = (&self.taps, &self.account);
         let sources = Sources { managed: &managed, taps, account, taken_out: &taken_out, published };
-        let made = evidence(attempts, &sources, true);
+        // What others send at the same time is counted as well.
+        let made = evidence(attempts, &sources, !self.others_send());
         self.last = managed;
         Ok(made)
     }
@@ -238,7 +235,7 @@ impl World {
 
     /// Records that nothing explains: those of people's own programs in a living lab, and others. Totals, storms, declared gaps and detectors' alerts are about no single flow
     /// (semantics 20).
-    pub(super) fn strays(&self) -> (Vec<wire::Record>, Vec<wire::Record>) {
+    fn strays(&self) -> (Vec<wire::Record>, Vec<wire::Record>) {
         let explained = |record: &&wire::Record| match record.kind {
             Kind::Invalid | Kind::Gap | Kind::Barrier | Kind::Alert | Kind::Aggregated | Kind::Suppressed => true,
             Kind::Tamper => self.tampered.contains(&record.key.vm),

@@ -89,10 +89,8 @@ impl World {
         is_traffic || own.now.iter().any(sends)
     }
 
-    /// The VMs in which programs run, and those at which what they sent was met.
-    pub(super) fn noisy(&self) -> BTreeSet<String> {
-        let Some(own) = self.own.as_ref().filter(|own| !own.now.is_empty()) else { return BTreeSet::new() };
-        let (met, _) = self.strays();
-        own.now.iter().map(Name::to_string).chain(met.into_iter().map(|record| record.key.vm)).collect()
+    /// Whether people's own programs may send at this moment.
+    pub(super) fn others_send(&self) -> bool {
+        self.own.as_ref().is_some_and(|own| !own.now.is_empty())
     }
 }

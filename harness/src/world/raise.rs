@@ -8,7 +8,7 @@ use policy::{Name, Timestamp};
 use wire::{InventoryFile, InventoryVm};
 
 use super::programs::{Program, Programs};
-use super::{CENTER, CENTER_V4, CENTER_V6, PORT, Sabotage, World};
+use super::{CENTER, CENTER_V4, CENTER_V6, OPERATORS, PORT, Sabotage, World};
 use crate::scenario::{self, Scenario};
 use crate::state::State;
 use crate::witness::operator::Operator;
@@ -111,7 +111,7 @@ impl World {
             .map_err(|error| format!("start the center: {error}"))?;
         let station = self.lab.station(CENTER).map_err(|error| error.to_string())?;
         let child = station.spawn(command).map_err(|error| error.to_string())?;
-        let socket = folder.join("state").join("admin.sock");
+        let socket = folder.join("state").join(OPERATORS);
         let mut program = Program::new(child, folder);
         let ready = program.first_line();
         self.center = Some(program);
