@@ -97,7 +97,7 @@ fn holds(page: &str, block: &Block, path: &Path) -> Result<(), Failed> {
         let found = (0..rest.len()).find(|begin| fits(&words, &rest[*begin..], reader::same_word));
         let found =
             found.ok_or_else(|| format!("{place}: `{line}` does not stand there, behind what is shown before it"))?;
-        rest.drain(..found);
+        rest.drain(..=found);
     }
     Ok(())
 }
@@ -161,5 +161,7 @@ fn output(command: &mut Command, line: &str) {
 
 /// `NAME# ` is the prompt of another machine.
 fn of_another_machine(line: &str) -> bool {
-    line.split_once("# ").is_some_and(|(name, _)| !name.is_empty() && !name.contains(char::is_whitespace))
+    line.split_once("# ").is_some_and(|(name, _)| {
+        !name.is_empty() && name.chars().all(|letter| letter.is_ascii_alphanumeric() || letter == '-')
+    })
 }
