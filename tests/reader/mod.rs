@@ -1,14 +1,15 @@
 //! Who reads a page: a folder, a shell, and an eye that compares what is shown with what is said.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::io::{Read, Seek, Write};
+use std::io::{BufRead, BufReader, Read, Seek, Write};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
@@ -23,10 +24,19 @@ shift 3
 exec eastwest \"$@\"
 ";
 
+/// Whether what is said so far is enough.
+type Enough<'a> = &'a dyn Fn(&str) -> bool;
+
 /// A folder of its own, with a home, and room for labs, which end with it.
 pub(crate) struct Reader {
     root: tempfile::TempDir,
     at: PathBuf,
+    /// Other machines: VMs of the lab that is up, each with the process that holds a `/var/lib` of its own.
+    machines: BTreeMap<String, String>,
+    /// What goes on in the background.
+    going: Vec<Child>,
+    /// The newest token to join with; `ewt1.…` stands for it.
+    token: String,
 }
 
 impl Reader {
@@ -45,7 +55,7 @@ impl Reader {
         fs::write(programs.join("cargo"), CARGO).unwrap();
         fs::set_permissions(programs.join("cargo"), PermissionsExt::from_mode(0o755)).unwrap();
         copy(&Path::new(env!("CARGO_MANIFEST_DIR")).join("scenarios"), &at.join("scenarios"));
-        Self { root, at }
+        Self { root, at, machines: BTreeMap::new(), going: Vec::new(), token: String::new() }
     }
 
     /// Where the shell stands.
@@ -63,13 +73,33 @@ impl Reader {
         command
     }
 
+    /// The shell that is given a text, here or in another machine.
+    fn shell(&mut self, machine: Option<&str>, text: &str) -> Result<Command, String> {
+        let text = text.replace("ewt1.…", &self.token);
+        let Some(name) = machine else {
+            let mut command = self.command("bash");
+            command.args(["-c", &text]).process_group(0);
+            return Ok(command);
+        };
+        if !self.machines.contains_key(name) {
+            let mut holder = self.command(EASTWEST);
+            let own = "mount -t tmpfs none /var/lib && echo $$ && exec tail -f /dev/null";
+            holder.args(["lab", "exec", name, "--", "unshare", "--mount", "bash", "-c", own]).process_group(0);
+            let process = self.listen(holder, &|said| !said.is_empty())?.trim().to_owned();
+            self.machines.insert(name.to_owned(), process);
+        }
+        let mut command = self.command(EASTWEST);
+        command.args(["lab", "exec", name, "--", "nsenter", "--mount", "--target", &self.machines[name], "bash", "-c"]);
+        command.arg(format!("cd '{}'\n{text}", self.at.display())).process_group(0);
+        Ok(command)
+    }
+
     /// How a command ends, and what it says on both streams. The shell stays where the command has gone.
-    pub(crate) fn run(&mut self, text: &str, typed: &str) -> Result<(i32, String), String> {
+    pub(crate) fn run(&mut self, machine: Option<&str>, text: &str, typed: &str) -> Result<(i32, String), String> {
         let at = self.root.path().join("at");
         let script = format!("trap 'pwd > \"{}\"' EXIT\n{text}\n", at.display());
         let (mut said, input) = (self.file(""), self.file(typed));
-        let mut command = self.command("bash");
-        command.arg("-c").arg(script).process_group(0);
+        let mut command = self.shell(machine, &script)?;
         command.stdin(input).stdout(said.try_clone().unwrap()).stderr(said.try_clone().unwrap());
         let ended = end(command.spawn().unwrap());
         let mut output = Vec::new();
@@ -77,8 +107,31 @@ impl Reader {
         said.read_to_end(&mut output).unwrap();
         let output = String::from_utf8_lossy(&output).into_owned();
         let code = ended.ok_or_else(|| format!("did not end within {LONGEST:?}, and said:\n{output}"))?;
-        self.at = PathBuf::from(fs::read_to_string(at).unwrap().trim_end());
+        self.at = fs::read_to_string(at).map_or_else(|_| self.at.clone(), |at| PathBuf::from(at.trim_end()));
+        self.token = output.lines().find(|line| line.starts_with("ewt1.")).map_or(self.token.clone(), str::to_owned);
         Ok((code, output))
+    }
+
+    /// Begins a command that goes on, and waits until it has said enough.
+    pub(crate) fn begin(&mut self, machine: Option<&str>, text: &str, enough: Enough<'_>) -> Result<(), String> {
+        let command = self.shell(machine, &format!("exec 2>&1\n{text}\n"))?;
+        self.listen(command, enough).map(drop)
+    }
+
+    fn listen(&mut self, mut command: Command, enough: Enough<'_>) -> Result<String, String> {
+        let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().unwrap();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        self.going.push(child);
+        let (tell, hear) = mpsc::channel();
+        // What it says later is read as well, for nobody: it must not stand still.
+        thread::spawn(move || lines.map_while(Result::ok).for_each(|line| drop(tell.send(line))));
+        let (begun, mut said) = (Instant::now(), String::new());
+        while !enough(&said) {
+            let left = LONGEST.saturating_sub(begun.elapsed());
+            let line = hear.recv_timeout(left).map_err(|error| format!("says no more ({error}) than:\n{said}"))?;
+            said.extend([line.as_str(), "\n"]);
+        }
+        Ok(said)
     }
 
     /// A file without a name that holds a text; what is written to it comes behind.
@@ -102,6 +155,10 @@ impl Drop for Reader {
         for lab in self.labs().lines() {
             let mut down = self.command(EASTWEST);
             let _ = down.args(["lab", "down", "--lab", lab]).stdout(Stdio::null()).stderr(Stdio::null()).status();
+        }
+        for child in &mut self.going {
+            let _ = killpg(Pid::from_raw(i32::try_from(child.id()).unwrap()), Signal::SIGKILL);
+            let _ = child.wait();
         }
     }
 }
