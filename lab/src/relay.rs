@@ -12,8 +12,10 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, ppoll};
+use nix::sched::{CpuSet, sched_getcpu, sched_setaffinity};
 use nix::sys::socket::{self as packets, sockopt};
 use nix::sys::time::TimeSpec;
+use nix::unistd::Pid;
 use socket2::Socket;
 
 use crate::error::{Doing, Result};
@@ -117,7 +119,19 @@ impl Waiting {
     }
 }
 
+/// Keeps the calling thread on the processor on which it is: what it sends one after another then waits in one queue of the
+/// kernel's, and nothing overtakes.
+fn stay() -> nix::Result<()> {
+    let mut one = CpuSet::new();
+    one.set(sched_getcpu()?)?;
+    sched_setaffinity(Pid::from_raw(0), &one)
+}
+
 fn carry([station, on]: &[Socket; 2], order: &UnixStream, delays: &Delays) {
+    if let Err(error) = stay() {
+        // Frames may then overtake each other: a fence may be back before what was sent ahead of it, which is `unproven`.
+        tracing::warn!(%error, "a relay may be moved between processors");
+    }
     const TO: std::ops::Range<usize> = 0..6;
     const FROM: std::ops::Range<usize> = 6..12;
     let (mut leaving, mut coming) = (Waiting::default(), Waiting::default());

@@ -1,7 +1,7 @@
 //! `eastwest center`: the real center, and the operator's commands to it.
 
 mod args;
-mod show;
+pub(crate) mod show;
 
 use std::path::Path;
 use std::time::Duration;

@@ -19,6 +19,7 @@ Examples:
   eastwest lab fault kill agent hr-1
   eastwest lab capture fin-db -w fin-db.pcapng --for 10s
   eastwest lab traffic start
+  eastwest lab watch
   eastwest lab down
 
 A lab is a scenario's state before its first step, in namespaces of its own, without a way out. It lives in the background until
@@ -84,6 +85,8 @@ Examples:
 A line is: the time (UTC), which way, from, to, what, how many bytes. What an agent in the VM drops on its way out never comes to the
 wire; what it drops on its way in does. How many packets it was, and how many the kernel lost for want of room, is said at the end.")]
     Capture(CaptureArgs),
+    /// Hosts and VMs, and verdicts as they happen, on your terminal; `q` ends
+    Watch,
     /// Break something, or mend it: a short spelling of items of `do`
     #[command(after_help = "\
 Examples:

@@ -6,6 +6,7 @@ mod fault;
 pub(crate) mod place;
 mod show;
 mod terminal;
+mod watch;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, IsTerminal, Write};
@@ -55,6 +56,7 @@ pub(crate) fn lab(args: LabArgs) -> Outcome {
         LabCommand::Capture(args) => capture::capture(&place::meant(lab)?, args),
         LabCommand::Item { item } => act(&place::meant(lab)?, &item.join(" ")),
         LabCommand::Fault { fault } => act(&place::meant(lab)?, &fault.item()?.to_string()),
+        LabCommand::Watch => watch::watch(&place::meant(lab)?),
         LabCommand::Traffic(args) => traffic(&place::meant(lab)?, &args),
         LabCommand::Step { file, format } => {
             let text = discover::text_of(&file)?;
