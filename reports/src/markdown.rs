@@ -6,6 +6,7 @@ use std::io::{self, Write};
 
 use crate::causes::{Cause, causes};
 use crate::event::{Event, Finding, Side};
+use crate::known::by_expectation;
 use crate::run::{Run, Scenario};
 use crate::words::{bounded, count};
 
@@ -55,7 +56,27 @@ fn text(run: &Run) -> String {
         }
     }
     text.push_str(&rest(&left_out));
+    text.push_str(&known(run));
     text
+}
+
+/// What is known to fail, folded.
+fn known(run: &Run) -> String {
+    let all: Vec<String> = run
+        .scenarios
+        .iter()
+        .flat_map(|scenario| {
+            let place = |line| code(&format!("{}:{line}", scenario.id.file));
+            let known = by_expectation(scenario.known()).into_iter();
+            known.map(move |known| format!("- {} {}\n", place(known.first.finding.line), code(&known.words())))
+        })
+        .collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let told: String = all.iter().take(MOST_CAUSES).map(String::as_str).collect();
+    let more = more(all.len().saturating_sub(MOST_CAUSES), "expectation");
+    format!("\n<details><summary>Known to fail: {}</summary>\n\n{told}{more}\n</details>\n", all.len())
 }
 
 fn section(scenario: &Scenario) -> String {

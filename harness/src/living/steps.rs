@@ -8,7 +8,7 @@ use reports::event::{Event, ScenarioId};
 
 use super::{Answer, Probed, find};
 use crate::jail::reach;
-use crate::judge::judge_step;
+use crate::judge::{judge_step, set_apart};
 use crate::plan::PlannedStep;
 use crate::plan::fold::Trail;
 use crate::scenario::{Fold, Scenario, ScenarioErrors, beside, parse_steps, soon};
@@ -83,12 +83,14 @@ impl Course {
         world.carry_out(step)?;
         let (observation, figures) = world.observe(step)?;
         let (cells, findings) = judge_step(step, &observation);
+        let (findings, known) = set_apart(step, findings, Timestamp::now());
         Ok(Event::StepFinished {
             scenario: self.id.clone(),
             step: step.name.to_string(),
             generation: observation.published,
             cells,
             findings,
+            known,
             figures,
         })
     }

@@ -59,6 +59,8 @@ pub struct PlannedStep {
     pub sessions: Vec<PlannedSession>,
     /// Expectations about records, agents and generations.
     pub events: Vec<Expectation>,
+    /// Those of its expectations that something stands beside.
+    pub marked: Vec<Expectation>,
     /// Differences between scenario and oracle, decided without a packet.
     pub findings: Vec<Finding>,
     /// Cells that nothing lists and that were left out beyond the cap.
@@ -166,6 +168,7 @@ impl PlannedCell {
             line: self.origin.line,
             detail,
             diagnosis: None,
+            tag: None,
         }
     }
 }
