@@ -11,7 +11,7 @@ use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
 use crate::args::RunArgs;
-use crate::discover::{Found, discover};
+use crate::discover::{Found, discover, exactly};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::manner::{MOST_REPEATS, Order, RunManner};
 use crate::output;
@@ -19,7 +19,10 @@ use crate::prompt::Prompt;
 use crate::tellers::Tellers;
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
-    let found = discover(&args.paths, args.filter.as_deref())?;
+    let found = match &args.exact {
+        Some(listed) => exactly(&args.paths, listed)?,
+        None => discover(&args.paths, args.filter.as_deref())?,
+    };
     let held = |found: &Found| args.partition.is_none_or(|part| part.holds(&found.scenario.file, &found.scenario.name));
     let lack = |found: &Found| if args.manner.model { None } else { harness::lack(&found.scenario) };
     let why = |found: &Found| found.left_out(args.slow, args.soak).map(str::to_owned).or_else(|| lack(found));
