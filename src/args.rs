@@ -89,6 +89,7 @@ Examples:
   eastwest run my.yaml --report out && eastwest report render out
   eastwest run scenarios --model            by the oracle alone, without privileges
   eastwest run scenarios --partition hash:1/4 --report part-1     one of four machines; then `report merge`
+  eastwest run my.yaml --watch              again at each save, in a lab that stands
   eastwest run flaky.yaml --stress 200 --until-failure
   eastwest run scenarios --order shuffled --seed 7     states in another order than they are written in
   generate-scenario | eastwest run -        the scenario comes from standard input
@@ -114,9 +115,28 @@ pub(crate) struct RunArgs {
     /// Only one part of many, such as `hash:1/4`: each scenario is in the same part of four wherever it runs
     #[arg(long, value_name = "hash:M/N")]
     pub(crate) partition: Option<Partition>,
+    /// Run one file again each time that it, or a file that it names, is saved, in a lab that stands; Ctrl-C ends
+    #[arg(long, conflicts_with_all = NEVER_WATCHED)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) manner: RunManner,
 }
+
+/// What makes no sense of a scenario that is watched.
+const NEVER_WATCHED: [&str; 12] = [
+    "filter",
+    "exact",
+    "partition",
+    "slow",
+    "soak",
+    "jobs",
+    "order",
+    "stress",
+    "until_failure",
+    "model",
+    "fail_fast",
+    "pause_on_fail",
+];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\

@@ -17,8 +17,12 @@ use crate::manner::{MOST_REPEATS, Order, RunManner};
 use crate::output;
 use crate::prompt::Prompt;
 use crate::tellers::Tellers;
+use crate::watch;
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
+    if args.watch {
+        return watch::watch(args);
+    }
     let found = match &args.exact {
         Some(listed) => exactly(&args.paths, listed)?,
         None => discover(&args.paths, args.filter.as_deref())?,
@@ -93,7 +97,7 @@ fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMu
     sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
 }
 
-fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
+pub(crate) fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
     let agent = args.agent.as_deref().map(program).transpose()?;
     Ok(RunOptions {
         // Of several that wait only one could be asked.

@@ -182,7 +182,10 @@ fn a_file_is_run_along_its_axes_and_in_other_orders() {
 #[test]
 fn what_is_listed_for_runners_of_tests_is_run_by_that_name() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 7] = [
+    let rows: [(&str, i32, &[&str]); 10] = [
+        ("run good --watch", 2, &["cannot watch good: it is no file"]),
+        ("run good/small.yaml wrong/wrong.yaml --watch", 2, &["cannot watch more than one scenario"]),
+        ("run good/small.yaml --watch --model", 2, &["cannot be used with"]),
         ("list good --format terse", 0, &["good/deep/slow.yaml::slow one: test\ngood/small.yaml::small: test\n"]),
         ("list good --format terse --ignored", 0, &["good/deep/slow.yaml::slow one: test\n"]),
         ("list axes/axes.yaml --format terse", 0, &["axes/axes.yaml::small [v4]: test\n"]),

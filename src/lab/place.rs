@@ -86,9 +86,12 @@ impl Place {
         match ask(&self.socket(), request, streams).map_err(Failure::Environment)? {
             Answer::Failed(reason) => Err(Failure::Input(reason)),
             Answer::Mistakes(files) => Err(Failure::Told(files)),
-            answer @ (Answer::Status(_) | Answer::Steps(_) | Answer::Probed(_) | Answer::Ended(_) | Answer::Down) => {
-                Ok(answer)
-            }
+            answer @ (Answer::Status(_)
+            | Answer::Steps(_)
+            | Answer::Elsewhere(_)
+            | Answer::Probed(_)
+            | Answer::Ended(_)
+            | Answer::Down) => Ok(answer),
         }
     }
 }

@@ -119,6 +119,7 @@ fn answered(
             stations: course.state().endpoints().filter_map(|one: &Name| world.stands(course.state(), one)).collect(),
         }),
         Request::Step { file, text } => course.steps(world, &file, &text),
+        Request::Rerun { file, text } => course.rerun(world, &file, &text),
         Request::Probe { source, destination, service } => course.probe(world, [&source, &destination], service),
         Request::Exec { vm, command } => {
             let asker = asker.try_clone().map_err(|error| format!("share a connection: {error}"));

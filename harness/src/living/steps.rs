@@ -6,6 +6,7 @@ use std::sync::Arc;
 use policy::{Flow, FlowService, Problems, Timestamp};
 use reports::event::{Event, ScenarioId};
 
+use super::rerun::{Raised, raised};
 use super::{Answer, Probed, find};
 use crate::jail::reach;
 use crate::judge::{judge_step, set_apart};
@@ -23,22 +24,26 @@ const MOST: usize = 10_000;
 pub(super) struct Course {
     pub(super) id: ScenarioId,
     /// Where texts of steps begin; a run that is paused takes none.
-    fold: Option<Fold>,
-    trail: Trail,
+    pub(super) fold: Option<Fold>,
+    pub(super) trail: Trail,
     pub(super) done: usize,
     /// A step was left half-way, for this reason: what stands is not known.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
+    /// What stays as it was raised; not known of a run that is paused.
+    pub(super) raised: Option<Raised>,
 }
 
 impl Course {
     /// Before the first step.
     pub(super) fn new(id: ScenarioId, scenario: &Scenario, fold: Fold) -> Self {
-        Self { id, fold: Some(fold), trail: Trail::of(State::initial(scenario)), done: 0, broken: None }
+        let (trail, raised) = (Trail::of(State::initial(scenario)), Some(raised(scenario)));
+        Self { id, fold: Some(fold), trail, done: 0, broken: None, raised }
     }
 
     /// Behind a step of a run.
     pub(super) fn paused(id: ScenarioId, step: &PlannedStep) -> Self {
-        Self { id, fold: None, trail: Trail::of(State::clone(&step.state)), done: step.index + 1, broken: None }
+        let (trail, done) = (Trail::of(State::clone(&step.state)), step.index + 1);
+        Self { id, fold: None, trail, done, broken: None, raised: None }
     }
 
     /// Where they have led to.
@@ -52,7 +57,7 @@ impl Course {
             return Answer::Failed(format!("do more in a lab in which a step was left half-way: {reason}"));
         }
         let Some(mut fold) = self.fold.clone() else {
-            return Answer::Failed("change what the next step of a paused run is judged by".to_owned());
+            return Answer::Failed("do steps between those of a run".to_owned());
         };
         let (text, mut trail) = (soon::placed(text), self.trail.clone());
         let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut beside(file));

@@ -22,6 +22,7 @@ use crate::state::{State, Transition};
 pub use ends::{ends, ruling};
 pub use services::probed;
 pub use visits::Visits;
+pub(crate) use visits::{is_settled, way};
 
 /// The whole plan of a scenario at an instant (`until` of rules is judged by it).
 #[must_use]
