@@ -89,6 +89,7 @@ Examples:
   eastwest run my.yaml --report out && eastwest report render out
   eastwest run scenarios --model            by the oracle alone, without privileges
   eastwest run scenarios --partition hash:1/4 --report part-1     one of four machines; then `report merge`
+  eastwest run my.yaml --watch              again at each save, in a lab that stands
   eastwest run flaky.yaml --stress 200 --until-failure
   eastwest run scenarios --order shuffled --seed 7     states in another order than they are written in
   generate-scenario | eastwest run -        the scenario comes from standard input
@@ -102,6 +103,9 @@ pub(crate) struct RunArgs {
     /// Only scenarios whose name or file holds this text; with `*` or `?`, it must match whole
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
+    /// Only the scenario that `list --format terse` calls so, slow or not
+    #[arg(long, value_name = "FILE::NAME", conflicts_with_all = ["filter", "partition"])]
+    pub(crate) exact: Option<String>,
     /// Also the scenarios of a folder that say `slow: true`
     #[arg(long)]
     pub(crate) slow: bool,
@@ -111,9 +115,28 @@ pub(crate) struct RunArgs {
     /// Only one part of many, such as `hash:1/4`: each scenario is in the same part of four wherever it runs
     #[arg(long, value_name = "hash:M/N")]
     pub(crate) partition: Option<Partition>,
+    /// Run one file again each time that it, or a file that it names, is saved, in a lab that stands; Ctrl-C ends
+    #[arg(long, conflicts_with_all = NEVER_WATCHED)]
+    pub(crate) watch: bool,
     #[command(flatten)]
     pub(crate) manner: RunManner,
 }
+
+/// What makes no sense of a scenario that is watched.
+const NEVER_WATCHED: [&str; 12] = [
+    "filter",
+    "exact",
+    "partition",
+    "slow",
+    "soak",
+    "jobs",
+    "order",
+    "stress",
+    "until_failure",
+    "model",
+    "fail_fast",
+    "pause_on_fail",
+];
 
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
@@ -137,8 +160,22 @@ pub(crate) struct RerunArgs {
     pub(crate) manner: RunManner,
 }
 
+/// The forms of a list of scenarios.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ListFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// For runners of tests, as Rust's own harness lists its tests: `FILE::NAME: test`
+    Terse,
+}
+
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Example:\n  eastwest list scenarios --filter ipv6")]
+#[command(after_help = "\
+Examples:
+  eastwest list scenarios --filter ipv6
+  eastwest list scenarios --format terse      each line, less `: test`, is what `run scenarios --exact` takes")]
 pub(crate) struct ListArgs {
     /// Scenario files or folders of them; `-` for standard input
     #[arg(value_name = "PATH", default_value = "scenarios")]
@@ -146,9 +183,12 @@ pub(crate) struct ListArgs {
     /// Only scenarios whose name or file holds this text; with `*` or `?`, it must match whole
     #[arg(long, value_name = "EXPR")]
     pub(crate) filter: Option<String>,
+    /// Only those that `run` leaves out where nobody asks for them: slow ones and soaks
+    #[arg(long)]
+    pub(crate) ignored: bool,
     /// What to write to standard output
     #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
+    pub(crate) format: ListFormat,
 }
 
 #[derive(Debug, clap::Args)]
@@ -328,7 +368,8 @@ Examples:
   eastwest report render out --format junit > junit.xml
   eastwest report render out --format github
   eastwest report render out --format markdown >> \"$GITHUB_STEP_SUMMARY\"
-  eastwest report render out --format html --baseline yesterday > report.html")]
+  eastwest report render out --format html --baseline yesterday > report.html
+  eastwest report render out --format markdown --baseline main > comment.md     findings that are new, gone and still there")]
 pub(crate) struct RenderArgs {
     /// The folder given to `run --report`
     #[arg(value_name = "DIR")]
@@ -336,7 +377,7 @@ pub(crate) struct RenderArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: RenderFormat,
-    /// Say what changed since the run that was kept in this folder (with `--format html`)
+    /// Say what changed since the run that was kept in this folder (with `--format html` or `markdown`)
     #[arg(long, value_name = "OLDDIR")]
     pub(crate) baseline: Option<PathBuf>,
 }

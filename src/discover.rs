@@ -63,6 +63,11 @@ impl Found {
         }
     }
 
+    /// What runners of tests call it: no other scenario is called so, and it is one line.
+    pub(crate) fn listed(&self) -> String {
+        format!("{}::{}", self.scenario.file, self.scenario.name).replace(char::is_control, " ")
+    }
+
     /// Why it is left out, if it is. `slow`, `soak`: such are wanted as well.
     pub(crate) fn left_out(&self, slow: bool, soak: bool) -> Option<&'static str> {
         match (self.scenario.slow && !slow && !soak, self.scenario.soak && !soak) {
@@ -99,6 +104,18 @@ pub(crate) fn discover(paths: &[PathBuf], filter: Option<&str>) -> Result<Vec<Fo
         }
     }
     Ok(found)
+}
+
+/// The one scenario of the paths that is listed so. It is asked for.
+pub(crate) fn exactly(paths: &[PathBuf], listed: &str) -> Result<Vec<Found>, Failure> {
+    let mut found = discover(paths, None)?;
+    found.retain(|found| found.listed() == listed);
+    found.iter_mut().for_each(|found| found.asked_for = true);
+    match found.len() {
+        1 => Ok(found),
+        0 => Err(Failure::Input(format!("find `{listed}`: `eastwest list --format terse` says what there is"))),
+        many => Err(Failure::Input(format!("tell {many} scenarios apart that are called `{listed}`"))),
+    }
 }
 
 /// Marks what is asked for: the files that were named, and those of a folder that holds slow scenarios alone.

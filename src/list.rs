@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::args::{Format, ListArgs};
+use crate::args::{ListArgs, ListFormat};
 use crate::discover::{Found, discover};
 use crate::ending::{Ending, Outcome};
 use crate::output;
@@ -45,11 +45,13 @@ impl<'a> Listed<'a> {
 }
 
 pub(crate) fn list(args: &ListArgs) -> Outcome {
-    let found = discover(&args.paths, args.filter.as_deref())?;
+    let mut found = discover(&args.paths, args.filter.as_deref())?;
+    found.retain(|found| !args.ignored || found.left_out(false, false).is_some());
     let scenarios: Vec<Listed<'_>> = found.iter().map(Listed::of).collect();
     match args.format {
-        Format::Human => scenarios.iter().for_each(|listed| output::say(&listed.line())),
-        Format::Json => output::say_json(&Object { scenarios })?,
+        ListFormat::Human => scenarios.iter().for_each(|listed| output::say(&listed.line())),
+        ListFormat::Json => output::say_json(&Object { scenarios })?,
+        ListFormat::Terse => found.iter().for_each(|found| output::say(&format!("{}: test\n", found.listed()))),
     }
     Ok(Ending::AsExpected)
 }

@@ -27,6 +27,7 @@ mod run;
 mod schema;
 mod shells;
 mod tellers;
+mod watch;
 mod why;
 
 use std::process::ExitCode;

@@ -11,8 +11,10 @@ use crate::recorded::{recorded, recording, run_of};
 use crate::tellers::ending;
 
 pub(crate) fn render(args: &RenderArgs) -> Outcome {
-    if args.baseline.is_some() && args.format != RenderFormat::Html {
-        return Err(Failure::Input("compare with --baseline in another form than --format html".to_owned()));
+    if args.baseline.is_some() && !matches!(args.format, RenderFormat::Html | RenderFormat::Markdown) {
+        return Err(Failure::Input(
+            "compare with --baseline in another form than --format html or markdown".to_owned(),
+        ));
     }
     let told = recording(&args.folder)?;
     let baseline = args.baseline.as_deref().map(recorded).transpose()?;
@@ -39,7 +41,7 @@ fn write(recording: &Recording, format: RenderFormat, baseline: Option<Run>) -> 
         RenderFormat::Json => fold!(Json::default(), recording),
         RenderFormat::Junit => fold!(Junit::default(), recording),
         RenderFormat::Tap => fold!(Tap::default(), recording),
-        RenderFormat::Markdown => fold!(Markdown::default(), recording),
+        RenderFormat::Markdown => fold!(Markdown::compared_with(baseline), recording),
         RenderFormat::Github => fold!(Github::default(), recording),
         RenderFormat::Html => fold!(Html::compared_with(baseline), recording),
     }

@@ -11,15 +11,21 @@ use policy::Timestamp;
 use reports::event::{Event, ScenarioId, ScenarioOutcome, VERSION};
 
 use crate::args::RunArgs;
-use crate::discover::{Found, discover};
+use crate::discover::{Found, discover, exactly};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::manner::{MOST_REPEATS, Order, RunManner};
 use crate::prompt::Prompt;
 use crate::tellers::Tellers;
-use crate::{kept, output};
+use crate::{kept, output, watch};
 
 pub(crate) fn run(args: RunArgs) -> Outcome {
-    let found = discover(&args.paths, args.filter.as_deref())?;
+    if args.watch {
+        return watch::watch(args);
+    }
+    let found = match &args.exact {
+        Some(listed) => exactly(&args.paths, listed)?,
+        None => discover(&args.paths, args.filter.as_deref())?,
+    };
     let held = |found: &Found| args.partition.is_none_or(|part| part.holds(&found.scenario.file, &found.scenario.name));
     let lack = |found: &Found| if args.manner.model { None } else { harness::lack(&found.scenario) };
     let why = |found: &Found| found.left_out(args.slow, args.soak).map(str::to_owned).or_else(|| lack(found));
@@ -100,7 +106,7 @@ fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMu
     sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
 }
 
-fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
+pub(crate) fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
     let agent = args.agent.as_deref().map(program).transpose()?;
     Ok(RunOptions {
         // Of several that wait only one could be asked.

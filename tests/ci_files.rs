@@ -80,3 +80,41 @@ fn the_workflow_gives_the_action_what_it_takes() {
         assert!(action["inputs"].get(input).is_some(), "the action takes no `{input}`");
     }
 }
+
+#[test]
+fn each_scenario_is_a_test_by_the_wrapper_of_the_docs() {
+    let page = text("docs/ci.md");
+    let wrapper = page.split("```rust\n").nth(1).and_then(|rest| rest.split("```").next()).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    fs::write(folder.path().join("wrapper.rs"), wrapper).unwrap();
+    let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
+    let built =
+        Command::new(rustc).current_dir(folder.path()).args(["--edition", "2024", "wrapper.rs"]).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    fs::create_dir(folder.path().join("scenarios")).unwrap();
+    let scenario = "eastwest: scenario/v1\nname: NAME\ntopology: {hosts: [h], vms: {a: {host: h}, b: {host: h}}}\n\
+        policy: {rules: []}\nsteps: [{expect: [\"a -> b tcp/1: CLAIM\"]}]\n";
+    for (name, claim, head) in [("as it is", "deny", ""), ("wrong", "allow", ""), ("long", "deny", "slow: true\n")] {
+        let text = format!("{}{head}", scenario.replace("NAME", name).replace("CLAIM", claim));
+        fs::write(folder.path().join(format!("scenarios/{}.yaml", name.replace(' ', "-"))), text).unwrap();
+    }
+    let eastwest = Path::new(env!("CARGO_BIN_EXE_eastwest")).parent().unwrap();
+    let path = format!("{}:{}", eastwest.display(), std::env::var("PATH").unwrap());
+    let rows: [(&[&str], i32, &[&str]); 4] = [
+        (
+            &["--list", "--format", "terse"],
+            0,
+            &["scenarios/as-it-is.yaml::as it is: test\n", "wrong: test\n", "scenarios/long.yaml::long: test\n"],
+        ),
+        (&["--list", "--format", "terse", "--ignored"], 0, &["scenarios/long.yaml::long: test\n"]),
+        (&["--exact", "scenarios/as-it-is.yaml::as it is", "--nocapture"], 0, &["1 scenario: 1 passed"]),
+        (&["--exact", "scenarios/wrong.yaml::wrong", "--nocapture"], 1, &["1 scenario: 0 passed, 1 failed"]),
+    ];
+    for (args, code, said) in rows {
+        let mut wrapper = Command::new(folder.path().join("wrapper"));
+        let output = wrapper.current_dir(folder.path()).env("PATH", &path).args(args).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{args:?}: {text}");
+        said.iter().for_each(|words| assert!(text.contains(words), "{args:?}: `{words}` is missing in {text}"));
+    }
+}

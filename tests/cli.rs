@@ -180,6 +180,26 @@ fn a_file_is_run_along_its_axes_and_in_other_orders() {
 }
 
 #[test]
+fn what_is_listed_for_runners_of_tests_is_run_by_that_name() {
+    let folder = folder();
+    let rows: [(&str, i32, &[&str]); 10] = [
+        ("run good --watch", 2, &["cannot watch good: it is no file"]),
+        ("run good/small.yaml wrong/wrong.yaml --watch", 2, &["cannot watch more than one scenario"]),
+        ("run good/small.yaml --watch --model", 2, &["cannot be used with"]),
+        ("list good --format terse", 0, &["good/deep/slow.yaml::slow one: test\ngood/small.yaml::small: test\n"]),
+        ("list good --format terse --ignored", 0, &["good/deep/slow.yaml::slow one: test\n"]),
+        ("list axes/axes.yaml --format terse", 0, &["axes/axes.yaml::small [v4]: test\n"]),
+        ("run good --exact good/small.yaml::small --model", 0, &["1 scenario: 1 passed", "0 skipped"]),
+        ("run wrong good --exact wrong/wrong.yaml::small --model", 1, &["1 scenario: 0 passed, 1 failed"]),
+        ("run good --exact small --model", 2, &["cannot find `small`: `eastwest list --format terse`"]),
+        ("run good --exact small --filter small --model", 2, &["cannot be used with"]),
+    ];
+    for row in rows {
+        check(folder.path(), row);
+    }
+}
+
+#[test]
 fn a_scenario_comes_from_standard_input() {
     let folder = folder();
     let output = eastwest(folder.path(), "run - --model", SCENARIO);
@@ -205,6 +225,7 @@ fn a_recorded_run_renders_again_as_it_was_told() {
     for (format, holds) in [
         ("html --baseline out", "As before: 2 scenarios."),
         ("markdown", "### failed: `small`"),
+        ("markdown --baseline out", "### Findings since the baseline: 0 new, 0 gone, "),
         ("github", "::error file=wrong/wrong.yaml,line=12,title=disagreement%3A "),
         ("tap", "TAP version 14\n1..3\n"),
     ] {

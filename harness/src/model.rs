@@ -4,9 +4,10 @@ use std::time::Instant;
 
 use policy::{End, Family, Flow, FlowService, Name, Timestamp, Verdict, Would};
 use reports::event::{Cell, Event, Figures, Finding, ScenarioId, ScenarioOutcome};
+use reports::known::Known;
 use serde::{Deserialize, Serialize};
 
-use crate::judge::without_expectations;
+use crate::judge::{excuse, without_expectations};
 use crate::plan::{PlannedCell, PlannedStep, ends, plan, ruling};
 use crate::scenario::Scenario;
 use crate::state::State;
@@ -24,10 +25,14 @@ pub fn run(scenario: &Scenario, id: &ScenarioId, now: Timestamp) -> Vec<Event> {
     let topology = scenario.topology.told();
     let mut events = vec![Event::ScenarioStarted { scenario: id.clone(), steps: names, topology }];
     let unchecked: usize = steps.iter().map(|step| step.events.len()).sum();
-    let failed = steps.iter().any(|step| !step.findings.is_empty());
-    events.extend(steps.into_iter().map(|step| finished(id, step)));
     let findings: Vec<Finding> = without_expectations(scenario).into_iter().collect();
-    let passed = !failed && findings.is_empty();
+    let mut passed = findings.is_empty();
+    for mut step in steps {
+        let findings = std::mem::take(&mut step.findings);
+        let (plain, known) = excuse(&step, findings, now);
+        passed &= plain.is_empty();
+        events.push(finished(id, &step, plain, known));
+    }
     events.push(Event::ScenarioFinished {
         scenario: id.clone(),
         outcome: if passed { ScenarioOutcome::Passed } else { ScenarioOutcome::Failed },
@@ -38,13 +43,14 @@ pub fn run(scenario: &Scenario, id: &ScenarioId, now: Timestamp) -> Vec<Event> {
     events
 }
 
-fn finished(id: &ScenarioId, step: PlannedStep) -> Event {
+fn finished(id: &ScenarioId, step: &PlannedStep, findings: Vec<Finding>, known: Vec<Known>) -> Event {
     Event::StepFinished {
         scenario: id.clone(),
         step: step.name.to_string(),
         generation: 0,
         cells: step.cells.iter().map(cell).collect(),
-        findings: step.findings,
+        findings,
+        known,
         figures: Figures::default(),
     }
 }

@@ -50,6 +50,66 @@ pub(crate) fn compare<'a>(now: &'a Run, before: &'a Run) -> Vec<Compared<'a>> {
     all
 }
 
+/// What became of a finding.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// The earlier run did not have it.
+    New,
+    /// It was tried again, and is no more.
+    Gone,
+    /// Both runs have it.
+    Still,
+    /// The later run did not come so far.
+    Untried,
+}
+
+impl Fate {
+    pub(crate) fn words(self) -> &'static str {
+        match self {
+            Self::New => "new",
+            Self::Gone => "gone",
+            Self::Still => "still there",
+            Self::Untried => "not tried again",
+        }
+    }
+}
+
+/// The findings of two runs, each once, with the scenario that has it: of the later run where both have it.
+pub(crate) fn drift<'a>(now: &'a Run, before: &'a Run) -> Vec<(Fate, &'a Scenario, &'a Finding)> {
+    let mut all = Vec::new();
+    let mut rest: Vec<&Scenario> = before.scenarios.iter().collect();
+    for scenario in &now.scenarios {
+        let earlier = partner(scenario, now, before);
+        rest.retain(|other| earlier.is_none_or(|earlier| earlier.id != other.id));
+        let known: BTreeSet<_> = earlier.iter().flat_map(|scenario| scenario.all_findings()).map(mark).collect();
+        let here: BTreeSet<_> = scenario.all_findings().map(mark).collect();
+        all.extend(once(scenario).map(|finding| {
+            let fate = if known.contains(&mark(finding)) { Fate::Still } else { Fate::New };
+            (fate, scenario, finding)
+        }));
+        let lost = earlier.into_iter().flat_map(|earlier| once(earlier).map(move |finding| (earlier, finding)));
+        all.extend(lost.filter(|(_, finding)| !here.contains(&mark(finding))).map(|(earlier, finding)| {
+            let fate = if is_tried(scenario, finding) { Fate::Gone } else { Fate::Untried };
+            (fate, earlier, finding)
+        }));
+    }
+    let rest = rest.into_iter().flat_map(|scenario| once(scenario).map(move |finding| (scenario, finding)));
+    all.extend(rest.map(|(scenario, finding)| (Fate::Untried, scenario, finding)));
+    all
+}
+
+/// Its findings, each once.
+fn once(scenario: &Scenario) -> impl Iterator<Item = &Finding> {
+    let mut seen = BTreeSet::new();
+    scenario.all_findings().filter(move |finding| seen.insert(mark(finding)))
+}
+
+/// Whether a scenario came to where it had a finding before.
+fn is_tried(scenario: &Scenario, finding: &Finding) -> bool {
+    let ran = matches!(scenario.outcome(), ScenarioOutcome::Passed | ScenarioOutcome::Failed);
+    ran && !scenario.planned.iter().skip(scenario.steps.len()).any(|step| *step == finding.step)
+}
+
 /// The same scenario of the earlier run: of the same name and file, or else of the same name if only one has it, for files
 /// move and runs start in other folders.
 fn partner<'a>(scenario: &Scenario, now: &Run, before: &'a Run) -> Option<&'a Scenario> {

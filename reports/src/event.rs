@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delays::Delays;
 use crate::diagnosis::Blame;
+use crate::known::{Known, Tag};
 use crate::topology::Topology;
 
 /// The version of the stream's format that this build writes, and the newest that it reads.
@@ -60,6 +61,9 @@ pub enum Event {
         cells: Vec<Cell>,
         /// What was not as expected.
         findings: Vec<Finding>,
+        /// What was not, as is known.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        known: Vec<Known>,
         /// Figures of the step.
         figures: Figures,
     },
@@ -246,6 +250,9 @@ pub struct Finding {
     /// Where the cause lies; `None` where the evidence does not tell, and in the recordings of older builds.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub diagnosis: Option<Blame>,
+    /// What its expectation is called and whose it is, where the scenario says so.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tag: Option<Tag>,
 }
 
 /// Figures of a step.

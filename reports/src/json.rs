@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::diagnosis::Blame;
 use crate::event::{Event, Finding, FindingKind, ScenarioOutcome, Side};
+use crate::known::{Known, Tag};
 use crate::run::{Run, Scenario, Totals};
 
 /// Gathers a run and writes it as one JSON object.
@@ -52,6 +53,17 @@ struct ScenarioObject<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<&'a str>,
     findings: Vec<FindingObject<'a>>,
+    /// What is known to fail.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    known: Vec<KnownObject<'a>>,
+}
+
+#[derive(Serialize)]
+struct KnownObject<'a> {
+    ticket: &'a str,
+    until: &'a str,
+    #[serde(flatten)]
+    finding: FindingObject<'a>,
 }
 
 #[derive(Serialize)]
@@ -69,6 +81,9 @@ struct FindingObject<'a> {
     detail: &'a str,
     #[serde(skip_serializing_if = "Option::is_none")]
     diagnosis: Option<Blame>,
+    /// What the expectation is called, and whose it is.
+    #[serde(flatten)]
+    tag: Option<&'a Tag>,
 }
 
 impl<'a> ScenarioObject<'a> {
@@ -80,14 +95,22 @@ impl<'a> ScenarioObject<'a> {
             seconds: scenario.seconds,
             reason: scenario.reason.as_deref(),
             findings: scenario.all_findings().map(FindingObject::of).collect(),
+            known: scenario.known().map(KnownObject::of).collect(),
         }
+    }
+}
+
+impl<'a> KnownObject<'a> {
+    fn of(known: &'a Known) -> Self {
+        let Known { ticket, until, finding } = known;
+        Self { ticket, until, finding: FindingObject::of(finding) }
     }
 }
 
 impl<'a> FindingObject<'a> {
     fn of(finding: &'a Finding) -> Self {
         let Finding { kind, step, expectation, source, destination, service, family, .. } = finding;
-        let Finding { expected, observed, line, detail, diagnosis, .. } = finding;
+        let Finding { expected, observed, line, detail, diagnosis, tag, .. } = finding;
         Self {
             kind: *kind,
             step,
@@ -101,6 +124,7 @@ impl<'a> FindingObject<'a> {
             line: *line,
             detail,
             diagnosis: *diagnosis,
+            tag: tag.as_ref(),
         }
     }
 }

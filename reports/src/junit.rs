@@ -7,6 +7,7 @@ use std::time::Duration;
 use quick_junit::{NonSuccessKind, Report, TestCase, TestCaseStatus, TestSuite};
 
 use crate::event::{Event, Finding, ScenarioOutcome};
+use crate::known::{Expected, by_expectation};
 use crate::run::{Run, Scenario, Step};
 
 /// Gathers a run and writes it as JUnit XML.
@@ -40,6 +41,7 @@ fn suite(scenario: &Scenario) -> TestSuite {
     suite.add_property(("file", scenario.id.file.as_str()));
     for step in &scenario.steps {
         suite.add_test_cases(step_cases(scenario, step));
+        suite.add_test_cases(by_expectation(&step.known).iter().map(|known| known_case(scenario, step, known)));
     }
     for finding in &scenario.findings {
         suite.add_test_case(case(scenario, &finding.expectation, &[finding]));
@@ -88,6 +90,15 @@ fn step_cases(scenario: &Scenario, step: &Step) -> Vec<TestCase> {
         case
     });
     cases.collect()
+}
+
+/// What is known to fail, which counts as left out.
+fn known_case(scenario: &Scenario, step: &Step, known: &Expected<'_>) -> TestCase {
+    let mut status = TestCaseStatus::skipped();
+    status.set_message(format!("known as {}", known.words()));
+    let mut case = TestCase::new(format!("{}: {}", step.name, known.first.finding.expectation), status);
+    case.set_classname(scenario.id.file.as_str());
+    case
 }
 
 fn case(scenario: &Scenario, name: &str, findings: &[&Finding]) -> TestCase {

@@ -14,6 +14,7 @@ mod github;
 mod html;
 mod json;
 mod junit;
+pub mod known;
 mod markdown;
 mod recording;
 mod run;

@@ -5,7 +5,9 @@
 use std::io::{self, Write};
 
 use crate::causes::{Cause, causes};
+use crate::compare::{Fate, drift};
 use crate::event::{Event, Finding, Side};
+use crate::known::by_expectation;
 use crate::run::{Run, Scenario};
 use crate::words::{bounded, count};
 
@@ -22,9 +24,16 @@ const MOST_CHARACTERS: usize = 4000;
 #[derive(Clone, Debug, Default)]
 pub struct Markdown {
     run: Run,
+    baseline: Option<Run>,
 }
 
 impl Markdown {
+    /// A text that says which findings are new, gone and still there since an earlier run, where there is one.
+    #[must_use]
+    pub fn compared_with(baseline: Option<Run>) -> Self {
+        Self { run: Run::default(), baseline }
+    }
+
     /// Takes in one event.
     pub fn event(&mut self, event: &Event) {
         self.run.event(event);
@@ -35,16 +44,17 @@ impl Markdown {
     /// # Errors
     /// When the writer fails.
     pub fn finish(self, mut writer: impl Write) -> io::Result<()> {
-        writer.write_all(text(&self.run).as_bytes())?;
+        writer.write_all(text(&self.run, self.baseline.as_ref()).as_bytes())?;
         writer.flush()
     }
 }
 
-fn text(run: &Run) -> String {
+fn text(run: &Run, baseline: Option<&Run>) -> String {
     let totals = run.totals();
     let glyph = if totals.failed + totals.error > 0 { "❌" } else { "✅" };
     let mut text = format!("## {glyph} eastwest: {}\n\n{}", run.outcomes(), run.circumstances());
     text.push_str(&if run.model { ", by the oracle alone.\n".to_owned() } else { format!(", seed {}.\n", run.seed) });
+    text.push_str(&baseline.map(|baseline| since(run, baseline)).unwrap_or_default());
     let mut left_out = Vec::new();
     for scenario in run.scenarios.iter().filter(|scenario| scenario.outcome().is_failure()) {
         let section = section(scenario);
@@ -55,7 +65,48 @@ fn text(run: &Run) -> String {
         }
     }
     text.push_str(&rest(&left_out));
+    text.push_str(&known(run));
     text
+}
+
+/// What became of findings since an earlier run: those first that a change is answerable for.
+fn since(run: &Run, baseline: &Run) -> String {
+    let all = drift(run, baseline);
+    let kinds = [Fate::New, Fate::Gone, Fate::Still, Fate::Untried];
+    let of = |fate: Fate| all.iter().filter(move |(found, ..)| *found == fate);
+    let sums: Vec<String> = kinds.map(|fate| format!("{} {}", of(fate).count(), fate.words())).into();
+    let mut text = format!("\n### Findings since the baseline: {}\n", sums.join(", "));
+    if all.is_empty() {
+        return text;
+    }
+    text.push_str("\n| | finding | flow or expectation | step | where |\n|---|---|---|---|---|\n");
+    for (fate, scenario, finding) in kinds.into_iter().flat_map(of).take(MOST_ROWS) {
+        let place = code(&format!("{}:{}", scenario.id.file, finding.line));
+        let cells =
+            [fate.words().to_owned(), finding.kind.to_string(), code(&finding.about()), code(&finding.step), place];
+        text.push_str(&format!("| {} |\n", cells.map(|cell| cell.replace('|', "\\|")).join(" | ")));
+    }
+    text.push_str(&more(all.len().saturating_sub(MOST_ROWS), "finding"));
+    text
+}
+
+/// What is known to fail, folded.
+fn known(run: &Run) -> String {
+    let all: Vec<String> = run
+        .scenarios
+        .iter()
+        .flat_map(|scenario| {
+            let place = |line| code(&format!("{}:{line}", scenario.id.file));
+            let known = by_expectation(scenario.known()).into_iter();
+            known.map(move |known| format!("- {} {}\n", place(known.first.finding.line), code(&known.words())))
+        })
+        .collect();
+    if all.is_empty() {
+        return String::new();
+    }
+    let told: String = all.iter().take(MOST_CAUSES).map(String::as_str).collect();
+    let more = more(all.len().saturating_sub(MOST_CAUSES), "expectation");
+    format!("\n<details><summary>Known to fail: {}</summary>\n\n{told}{more}\n</details>\n", all.len())
 }
 
 fn section(scenario: &Scenario) -> String {

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::event::{Cell, Event, Figures, Finding, ScenarioId, ScenarioOutcome};
+use crate::known::Known;
 use crate::topology::Topology;
 
 /// A run, or as much of one as has been told.
@@ -54,6 +55,8 @@ pub struct Step {
     pub cells: Vec<Cell>,
     /// What was not as expected.
     pub findings: Vec<Finding>,
+    /// What was not, as is known.
+    pub known: Vec<Known>,
     /// Its figures.
     pub figures: Figures,
 }
@@ -75,6 +78,8 @@ pub struct Totals {
     pub cells: usize,
     /// Findings.
     pub findings: usize,
+    /// What was not as expected, as is known.
+    pub known: usize,
     /// Probes settled once more (0 is expected).
     pub again: u64,
     /// Waits that a last-resort clock ended (0 is expected).
@@ -139,6 +144,11 @@ impl Scenario {
         self.steps.iter().flat_map(|step| &step.findings).chain(&self.findings)
     }
 
+    /// What was not as expected in its steps, as is known.
+    pub fn known(&self) -> impl Iterator<Item = &Known> {
+        self.steps.iter().flat_map(|step| &step.known)
+    }
+
     /// How many cells were probed.
     #[must_use]
     pub fn cells(&self) -> usize {
@@ -162,12 +172,13 @@ impl Run {
             Event::LabReady { scenario, seconds: _, vms: _, hosts: _ } => {
                 self.scenario(scenario);
             }
-            Event::StepFinished { scenario, step, generation, cells, findings, figures } => {
+            Event::StepFinished { scenario, step, generation, cells, findings, known, figures } => {
                 let step = Step {
                     name: step.clone(),
                     generation: *generation,
                     cells: cells.clone(),
                     findings: findings.clone(),
+                    known: known.clone(),
                     figures: figures.clone(),
                 };
                 self.scenario(scenario).steps.push(step);
@@ -213,6 +224,7 @@ impl Run {
             totals.cells += scenario.cells();
             totals.findings += scenario.all_findings().count();
             for step in &scenario.steps {
+                totals.known += step.known.len();
                 totals.again += step.figures.again;
                 totals.by_clock += step.figures.by_clock;
             }

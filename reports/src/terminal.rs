@@ -5,6 +5,7 @@ use std::io::{self, Write};
 use crate::causes::causes;
 use crate::delays::Delays;
 use crate::event::{Event, Figures, Finding, ScenarioId, ScenarioOutcome, Side};
+use crate::known::by_expectation;
 use crate::run::{Run, Scenario, Step, Totals};
 use crate::table::Table;
 use crate::words::count;
@@ -114,6 +115,10 @@ impl<W: Write> Terminal<W> {
         let scope = format!("{scope}{between}{cause}");
         let file = self.tint(Tint::Faint, &format!("({}: {scope})", scenario.id.file));
         writeln!(self.writer, "{word} {:>8.3} s  {} {file}", scenario.seconds, scenario.id.name)?;
+        for known in by_expectation(scenario.known()) {
+            let word = self.tint(Tint::Faint, "known");
+            writeln!(self.writer, "      {word} {}:{} {}", id.file, known.first.finding.line, known.words())?;
+        }
         for figures in scenario.steps.iter().map(|step| &step.figures) {
             self.figures(figures)?;
         }

@@ -140,9 +140,10 @@ impl Run {
 
     /// How it was run and how long it took, in words.
     pub(crate) fn circumstances(&self) -> String {
-        let Totals { cells, findings, again, by_clock, .. } = self.totals();
-        let sums =
-            format!("{}, {}, {again} again, {by_clock} by clock", count(cells, "cell"), count(findings, "finding"));
+        let Totals { cells, findings, known, again, by_clock, .. } = self.totals();
+        let known = if known > 0 { format!(", {known} known") } else { String::new() };
+        let (cells, findings) = (count(cells, "cell"), count(findings, "finding"));
+        let sums = format!("{cells}, {findings}{known}, {again} again, {by_clock} by clock");
         match self.seconds {
             Some(seconds) if self.interrupted => format!("{sums}, interrupted after {seconds:.3} s"),
             Some(seconds) => format!("{sums}, in {seconds:.3} s"),

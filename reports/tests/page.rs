@@ -85,6 +85,7 @@ fn finding(cell: &Cell, detail: &str) -> Finding {
         line: 9,
         detail: detail.to_owned(),
         diagnosis: None,
+        tag: None,
     }
 }
 
@@ -114,6 +115,7 @@ fn run(scenarios: &[Told<'_>]) -> Vec<Event> {
                 generation: 2,
                 cells: cells.clone(),
                 findings: leaks.map(|cell| finding(cell, name)).collect(),
+                known: Vec::new(),
                 figures: Figures::default(),
             });
         }

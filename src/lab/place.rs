@@ -104,6 +104,7 @@ pub(crate) fn answer(question: &mut Question) -> Result<Answer, Failure> {
         Answer::Mistakes(files) => Err(Failure::Told(files)),
         answer @ (Answer::Status(_)
         | Answer::Steps(_)
+        | Answer::Elsewhere(_)
         | Answer::Probed(_)
         | Answer::Ended(_)
         | Answer::Capturing

@@ -12,7 +12,7 @@ use super::halt::{REASON, halts};
 use super::keep::Keep;
 use super::protocol::{FromJail, Order, Speaker};
 use crate::evidence::Observation;
-use crate::judge::{judge_step, never_ran, without_expectations};
+use crate::judge::{judge_step, never_ran, set_apart, without_expectations};
 use crate::living;
 use crate::need::Means;
 use crate::plan::{PlannedStep, plan};
@@ -183,7 +183,8 @@ impl Course<'_, '_> {
                 self.pending.push_front(seen);
                 break;
             }
-            let (cells, mut findings) = judge_step(&seen.step, &seen.observation);
+            let (cells, findings) = judge_step(&seen.step, &seen.observation);
+            let (mut findings, known) = set_apart(&seen.step, findings, Timestamp::now());
             self.findings += findings.len();
             // Of a step that had to wait, nothing is left on the wires.
             let is_newest = self.pending.is_empty();
@@ -200,6 +201,7 @@ impl Course<'_, '_> {
                 generation: seen.observation.published,
                 cells,
                 findings,
+                known,
                 figures: seen.figures,
             })?;
             if let Some(socket) = pause {

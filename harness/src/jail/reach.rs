@@ -71,6 +71,7 @@ pub(crate) fn step<'n>(
         throughout: Vec::new(),
         sessions: Vec::new(),
         events: Vec::new(),
+        marked: Vec::new(),
         findings: Vec::new(),
         left_out: 0,
     }

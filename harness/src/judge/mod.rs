@@ -12,6 +12,7 @@ mod detail;
 mod diagnosis;
 mod event;
 mod foreign;
+mod known;
 mod outcome;
 pub(crate) mod programs;
 mod session;
@@ -24,6 +25,7 @@ use crate::evidence::{Evidence, Testimony};
 use crate::plan::{Decision, Ends, PlannedCell, ends};
 
 pub(crate) use diagnosis::seen_again;
+pub use known::{excuse, set_apart};
 pub use session::judge_session;
 pub use step::{judge_step, never_ran, without_expectations};
 

@@ -44,6 +44,7 @@ pub fn judge_session(session: &PlannedSession, evidence: &SessionEvidence) -> (C
         line: session.origin.line,
         detail: format!("{}\n{}", fault.why, detail(evidence)),
         diagnosis: None,
+        tag: None,
     };
     let findings = faults.into_iter().map(finding).collect();
     (cell, findings)

@@ -96,6 +96,7 @@ pub(super) fn bare(step: &PlannedStep, kind: FindingKind, detail: String) -> Fin
         line: step.line,
         detail,
         diagnosis: None,
+        tag: None,
     }
 }
 
@@ -168,5 +169,6 @@ pub fn without_expectations(scenario: &Scenario) -> Option<Finding> {
         line: scenario.steps.first().map_or(1, |step| step.line),
         detail: "the scenario expects nothing".to_owned(),
         diagnosis: None,
+        tag: None,
     })
 }

@@ -8,6 +8,7 @@ mod capture;
 mod exec;
 mod fds;
 mod hold;
+mod rerun;
 mod serve;
 mod steps;
 mod traffic;
@@ -43,6 +44,13 @@ pub enum Request {
         /// The text.
         text: String,
     },
+    /// Do the steps of a scenario from its own first state, which is reached by the difference from what stands.
+    Rerun {
+        /// The file: what it names lies beside it.
+        file: PathBuf,
+        /// Its text.
+        text: String,
+    },
     /// Probe a flow, in each family that both ends have.
     Probe {
         /// The source endpoint.
@@ -76,6 +84,8 @@ pub enum Answer {
     Status(Standing),
     /// What came of the steps.
     Steps(Vec<Event>),
+    /// The scenario needs a lab of its own, for this reason.
+    Elsewhere(String),
     /// What came of the probes.
     Probed(Vec<Probed>),
     /// The program has ended with this code; 128 and the signal's number where a signal ended it.

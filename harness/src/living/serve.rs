@@ -134,6 +134,7 @@ fn answered(
             stations: course.state().endpoints().filter_map(|one: &Name| world.stands(course.state(), one)).collect(),
         }),
         Request::Step { file, text } => course.steps(world, &file, &text),
+        Request::Rerun { file, text } => course.rerun(world, &file, &text),
         Request::Probe { source, destination, service } => course.probe(world, [&source, &destination], service),
         Request::Exec { vm, command, leads } => {
             return later(asker, |asker| exec::start(world, &vm, (&command, leads), streams, asker));

@@ -7,10 +7,11 @@ use policy::{Flow, FlowService, Problems, Timestamp};
 use reports::event::{Event, ScenarioId};
 
 use super::capture::Captures;
+use super::rerun::{Raised, raised};
 use super::traffic::Traffic;
 use super::{Answer, Probed, Talk, find};
 use crate::jail::reach;
-use crate::judge::judge_step;
+use crate::judge::{judge_step, set_apart};
 use crate::plan::PlannedStep;
 use crate::plan::fold::Trail;
 use crate::scenario::{Fold, Scenario, ScenarioErrors, beside, parse_steps, soon};
@@ -25,21 +26,24 @@ const MOST: usize = 10_000;
 pub(super) struct Course {
     pub(super) id: ScenarioId,
     /// Where texts of steps begin; a run that is paused takes none.
-    fold: Option<Fold>,
-    trail: Trail,
+    pub(super) fold: Option<Fold>,
+    pub(super) trail: Trail,
     pub(super) done: usize,
     /// A step was left half-way, for this reason: what stands is not known.
-    broken: Option<String>,
+    pub(super) broken: Option<String>,
     /// Where operators outside find the center.
     pub(super) center: Option<PathBuf>,
     pub(super) traffic: Traffic,
     pub(super) captures: Captures,
+    /// What stays as it was raised; not known of a run that is paused.
+    pub(super) raised: Option<Raised>,
 }
 
 impl Course {
     /// Before the first step.
     pub(super) fn new(id: ScenarioId, scenario: &Scenario, fold: Fold) -> Self {
-        Self { fold: Some(fold), ..Self::at(id, State::initial(scenario), 0) }
+        let raised = Some(raised(scenario));
+        Self { fold: Some(fold), raised, ..Self::at(id, State::initial(scenario), 0) }
     }
 
     /// Behind a step of a run.
@@ -49,7 +53,17 @@ impl Course {
 
     fn at(id: ScenarioId, state: State, done: usize) -> Self {
         let (traffic, captures) = (Traffic::default(), Captures::default());
-        Self { id, fold: None, trail: Trail::of(state), done, broken: None, center: None, traffic, captures }
+        Self {
+            id,
+            fold: None,
+            trail: Trail::of(state),
+            done,
+            broken: None,
+            center: None,
+            traffic,
+            captures,
+            raised: None,
+        }
     }
 
     /// Has traffic begin or end.
@@ -79,7 +93,7 @@ impl Course {
             return Answer::Failed(format!("do more in a lab in which a step was left half-way: {reason}"));
         }
         let Some(mut fold) = self.fold.clone() else {
-            return Answer::Failed("change what the next step of a paused run is judged by".to_owned());
+            return Answer::Failed("do steps between those of a run".to_owned());
         };
         let (text, mut trail) = (soon::placed(text), self.trail.clone());
         let planned = planned(&mut fold, &mut trail, (&file.display().to_string(), &text), &mut beside(file));
@@ -111,12 +125,14 @@ impl Course {
         world.carry_out(step)?;
         let (observation, figures) = world.observe(step)?;
         let (cells, findings) = judge_step(step, &observation);
+        let (findings, known) = set_apart(step, findings, Timestamp::now());
         Ok(Event::StepFinished {
             scenario: self.id.clone(),
             step: step.name.to_string(),
             generation: observation.published,
             cells,
             findings,
+            known,
             figures,
         })
     }

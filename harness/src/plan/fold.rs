@@ -8,7 +8,7 @@ use super::cells::{self, Listed, Table};
 use super::claims::Names;
 use super::sessions::{self, Sessions};
 use super::{Ends, PlannedAct, PlannedCell, PlannedStep, complete, ends};
-use crate::scenario::{Action, Claim, Expectation, Scenario, Step};
+use crate::scenario::{Action, Claim, Expectation, Mark, Scenario, Step};
 use crate::state::{State, Transition};
 
 /// What the steps so far have led to.
@@ -93,6 +93,8 @@ impl Walk<'_> {
         let events = events(&mut names, step);
         let (cells, left_out) = self.cells(step, &table, &name);
         let throughout = self.throughout(step, &acts, &before, &name);
+        let all = step.expect.iter().chain(&step.throughout);
+        let marked = all.filter(|expectation| expectation.mark != Mark::default()).cloned().collect();
         findings.extend(cells.iter().chain(&throughout).filter_map(cells::disagreement));
         PlannedStep {
             index,
@@ -106,6 +108,7 @@ impl Walk<'_> {
             throughout,
             sessions,
             events,
+            marked,
             findings,
             left_out,
         }

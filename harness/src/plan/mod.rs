@@ -22,6 +22,7 @@ use crate::state::{State, Transition};
 pub use ends::{ends, ruling};
 pub use services::probed;
 pub use visits::Visits;
+pub(crate) use visits::{is_settled, way};
 
 /// The whole plan of a scenario at an instant (`until` of rules is judged by it).
 #[must_use]
@@ -59,6 +60,8 @@ pub struct PlannedStep {
     pub sessions: Vec<PlannedSession>,
     /// Expectations about records, agents and generations.
     pub events: Vec<Expectation>,
+    /// Those of its expectations that something stands beside.
+    pub marked: Vec<Expectation>,
     /// Differences between scenario and oracle, decided without a packet.
     pub findings: Vec<Finding>,
     /// Cells that nothing lists and that were left out beyond the cap.
@@ -166,6 +169,7 @@ impl PlannedCell {
             line: self.origin.line,
             detail,
             diagnosis: None,
+            tag: None,
         }
     }
 }

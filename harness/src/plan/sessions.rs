@@ -167,6 +167,7 @@ fn put(session: &mut PlannedSession, expectation: &Expectation, claim: &SessionC
             observed: Some(observed),
             line: expectation.line,
             diagnosis: None,
+            tag: None,
         }
     })
 }

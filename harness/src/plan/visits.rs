@@ -94,7 +94,7 @@ fn permuted(steps: &[PlannedStep], mut order: impl FnMut(usize) -> Vec<usize>) -
 }
 
 /// The way from one state to another, for a step.
-fn way(from: &Arc<State>, to: &Arc<State>, step: &PlannedStep) -> PlannedAct {
+pub(crate) fn way(from: &Arc<State>, to: &Arc<State>, step: &PlannedStep) -> PlannedAct {
     let text = format!("on the way to `{}`", step.name);
     PlannedAct {
         doing: Doing { line: step.line, place: 0..0, text, action: Action::Reset { step: step.index } },
@@ -162,7 +162,7 @@ fn is_state(step: &PlannedStep) -> bool {
 
 /// Whether a state is a value that can be left and come back to: all is up and connected, nothing goes on, and nothing in
 /// it depends on when it began or on what was tried before.
-fn is_settled(state: &State) -> bool {
+pub(crate) fn is_settled(state: &State) -> bool {
     let State {
         suspended, over, down, cuts, slow, paths, sessions, floods, programs, now, timeless, policy, vms, ..
     } = state;

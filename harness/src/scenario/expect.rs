@@ -7,6 +7,8 @@ use std::ops::Range;
 use policy::{End, Family, FlowService, Name, Would};
 use reports::event::Word;
 
+use super::Mark;
+
 /// One expectation with its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Expectation {
@@ -18,6 +20,8 @@ pub struct Expectation {
     pub text: String,
     /// What it claims.
     pub claim: Claim,
+    /// What stands beside it.
+    pub mark: Mark,
 }
 
 /// What an expectation claims.

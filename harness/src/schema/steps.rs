@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::form::{described, either, flag, list, number, object, of, text, with, words, written};
+use super::form::{described, either, flag, list, number, object, object_with, of, text, with, words, written};
 use crate::scenario::read::{keys, lines};
 
 /// What begins an expectation that is one text: YAML makes a mapping of those that hold `: ` and are not quoted.
@@ -52,7 +52,19 @@ fn expectation() -> Value {
         "additionalProperties": session,
     });
     let means = "Such as `a -> b tcp/443: allow by RULE`, `SESSION: alive`, `agent a: online`, `reported: …`.";
-    described(either([written(BARE), claims]), means)
+    described(either([written(BARE), claims, marked()]), means)
+}
+
+/// An expectation beside which something stands.
+fn marked() -> Value {
+    let [line, ..] = keys::MARKED;
+    let rows = [
+        (line, "The expectation.", written(BARE)),
+        ("known", "It is known to fail, until that day ends.", written("^\\S+ until [0-9]{4}-[0-9]{2}-[0-9]{2}$")),
+        ("id", "What reports call the expectation.", text()),
+        ("owner", "Whose it is.", text()),
+    ];
+    object_with(&[line], &keys::MARKED, &rows)
 }
 
 fn step() -> Value {

@@ -8,6 +8,7 @@ use super::{MOST_BYTES, badge, drawing, spread, story, truth};
 use crate::causes::{Cause, causes};
 use crate::delays::Delays;
 use crate::event::ScenarioOutcome;
+use crate::known::by_expectation;
 use crate::run::{Run, Scenario, Step};
 use crate::words::count;
 
@@ -93,13 +94,27 @@ fn write_step(section: &mut Markup, prefix: &str, at: usize, (scenario, step): (
     section.element("p", &[("class", "faint")], &circumstances(step));
     let told = causes(&step.findings);
     stories(section, prefix, &told, (scenario, Some(step)));
+    known(section, step);
     if section.len() > MOST_BYTES && step.findings.is_empty() {
         section.constant(
             "<p>All was as expected; its truth tables are left out, because this page is long as it is.</p>\n",
         );
         return;
     }
-    truth::write(section, step, &links(prefix, &told));
+    truth::write(section, step, &links(prefix, &told, step));
+}
+
+/// What is known to fail.
+fn known(section: &mut Markup, step: &Step) {
+    let all = by_expectation(&step.known);
+    if all.is_empty() {
+        return;
+    }
+    section.within("ul", &[], |list| {
+        for known in all {
+            list.element("li", &[], &format!("⚠ known as {}", known.words()));
+        }
+    });
 }
 
 fn circumstances(step: &Step) -> String {
@@ -154,7 +169,7 @@ fn stories(section: &mut Markup, prefix: &str, told: &[Cause<'_>], about: (&Scen
 }
 
 /// Where each finding about a flow is told, and its kind.
-fn links<'a>(prefix: &str, told: &[Cause<'a>]) -> Links<'a> {
+fn links<'a>(prefix: &str, told: &[Cause<'a>], step: &'a Step) -> Links<'a> {
     let mut links = Links::new();
     for (number, cause) in told.iter().enumerate() {
         let place = (number < MOST_STORIES).then(|| format!("#{prefix}-{number}"));
@@ -162,6 +177,11 @@ fn links<'a>(prefix: &str, told: &[Cause<'a>]) -> Links<'a> {
             if let Some(flow) = Flow::of_finding(finding) {
                 links.entry(flow).or_default().push((finding.kind, place.clone()));
             }
+        }
+    }
+    for finding in step.known.iter().map(|known| &known.finding) {
+        if let Some(flow) = Flow::of_finding(finding) {
+            links.entry(flow).or_default().push((finding.kind, None));
         }
     }
     links

@@ -2,7 +2,7 @@
 //! they get.
 
 use reports::event::{Event, Finding, FindingKind, ScenarioOutcome, VERSION};
-use reports::{Github, Markdown, Tap};
+use reports::{Github, Markdown, Run, Tap};
 
 use crate::stream::{ended, finding, id, stream};
 
@@ -27,6 +27,33 @@ fn each_form_tells_the_small_stream() {
     insta::assert_snapshot!("markdown", markdown);
     insta::assert_snapshot!("github", github);
     insta::assert_snapshot!("tap", tap);
+}
+
+#[test]
+fn findings_are_new_gone_still_there_or_not_tried_again() {
+    let baseline = |events: &[Event]| {
+        let mut run = Run::default();
+        events.iter().for_each(|event| run.event(event));
+        run
+    };
+    let earlier = |name: &str, findings: Vec<Finding>| {
+        let scenario = id(name);
+        let outcome = ScenarioOutcome::Failed;
+        Event::ScenarioFinished { scenario, outcome, seconds: 1.0, reason: None, findings }
+    };
+    let all = |numbers: &[usize]| numbers.iter().map(|number| about(&format!("claim {number}"), 0)).collect::<Vec<_>>();
+    let before = baseline(&[earlier("one", all(&[1, 2])), earlier("two", all(&[3])), earlier("three", all(&[4]))]);
+    let mut markdown = Markdown::compared_with(Some(before));
+    markdown.event(&earlier("one", all(&[2, 5, 5])));
+    markdown.event(&ended("two", ScenarioOutcome::Error, Some("it fell over")));
+    let mut bytes = Vec::new();
+    markdown.finish(&mut bytes).unwrap();
+    let text = String::from_utf8(bytes).unwrap();
+    let sums = "### Findings since the baseline: 1 new, 1 gone, 1 still there, 2 not tried again";
+    assert!(text.contains(sums), "{text}");
+    let rows: Vec<&str> = text.lines().filter(|line| line.contains("| leak |")).map(|line| &line[..9]).collect();
+    let expected = ["| new | l", "| gone | ", "| still t", "| not tri", "| not tri"];
+    assert_eq!(rows.get(..5), Some(expected.as_slice()), "{text}");
 }
 
 /// A run of scenarios of these names, each failed with so many findings of different causes.

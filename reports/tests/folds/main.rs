@@ -82,6 +82,7 @@ fn totals_count_a_scenario_that_never_ended_as_an_error() {
         skipped: 1,
         cells: 4,
         findings: 3,
+        known: 1,
         again: 2,
         by_clock: 0,
     };

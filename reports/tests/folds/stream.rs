@@ -2,6 +2,7 @@
 
 use policy::{Action, End, Family, Would};
 use reports::event::{Cell, Event, Figures, Finding, FindingKind, ScenarioId, ScenarioOutcome, Side, VERSION, Word};
+use reports::known::{Known, Tag};
 use reports::topology::{Topology, Vm};
 
 pub(crate) fn id(name: &str) -> ScenarioId {
@@ -42,7 +43,15 @@ pub(crate) fn finding(kind: FindingKind, cell: &Cell, expectation: &str) -> Find
         detail: "delivered and answered; no record from hr-1\nthe counter of `hr-reads-no-ledgers` did not rise"
             .to_owned(),
         diagnosis: None,
+        tag: None,
     }
+}
+
+fn known(cell: &Cell) -> Known {
+    let tag = Tag { id: Some("hr-9".to_owned()), owner: Some("net-team".to_owned()) };
+    let expectation = "hr-2 -> fin-db tcp/5432: allow by ledger-app";
+    let finding = Finding { tag: Some(tag), ..finding(FindingKind::Overblock, cell, expectation) };
+    Known { ticket: "NET-12".to_owned(), until: "2027-01-31".to_owned(), finding }
 }
 
 fn unmet() -> Finding {
@@ -59,6 +68,7 @@ fn unmet() -> Finding {
         line: 21,
         detail: "the agent is online".to_owned(),
         diagnosis: None,
+        tag: None,
     }
 }
 
@@ -78,12 +88,17 @@ pub(crate) fn topology() -> Topology {
 }
 
 pub(crate) fn step(name: &str, cells: Vec<Cell>, findings: Vec<Finding>) -> Event {
+    step_with(name, cells, findings, Vec::new())
+}
+
+fn step_with(name: &str, cells: Vec<Cell>, findings: Vec<Finding>, known: Vec<Known>) -> Event {
     Event::StepFinished {
         scenario: id(name),
         step: "the policy holds".to_owned(),
         generation: 3,
         cells,
         findings,
+        known,
         figures: Figures { probes: 2, again: 1, ..Figures::default() },
     }
 }
@@ -114,6 +129,7 @@ pub(crate) fn stream() -> Vec<Event> {
         finding(FindingKind::WrongAction, &wrong, "hr-* -> fin-db tcp/5432: reject by hr-reads-no-ledgers at source"),
         unmet(),
     ];
+    let known = known(&cell("hr-2", allow.clone(), wrong.observed.clone()));
     let names = ["all good", "all bad", "left out", "never ended"];
     vec![
         Event::RunStarted { version: VERSION, scenarios: names.map(id).to_vec(), seed: 7, jobs: 2, model: false },
@@ -124,7 +140,7 @@ pub(crate) fn stream() -> Vec<Event> {
         },
         Event::LabReady { scenario: id("all bad"), seconds: 0.3, vms: 3, hosts: 2 },
         step("all bad", vec![good.clone(), leak, wrong], findings),
-        step("all good", vec![good], Vec::new()),
+        step_with("all good", vec![good], Vec::new(), vec![known]),
         ended("all good", ScenarioOutcome::Passed, None),
         ended("all bad", ScenarioOutcome::Failed, None),
         ended("left out", ScenarioOutcome::Skipped, Some("it is slow: name its file to run it")),

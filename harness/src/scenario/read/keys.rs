@@ -22,6 +22,9 @@ pub(crate) const TABLE: [&str; 1] = [CSV];
 /// The keys of a step.
 pub(crate) const STEP: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];
 
+/// The keys of an expectation beside which something stands; the first is the expectation itself.
+pub(crate) const MARKED: [&str; 4] = ["expect", "known", "id", "owner"];
+
 /// What can be done.
 pub(crate) const VERBS: [&str; 34] = [
     "policy",

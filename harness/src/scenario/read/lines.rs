@@ -50,18 +50,19 @@ impl Reader<'_> {
     }
 
     fn expectation(&mut self, node: &Node) -> Option<Expectation> {
+        let (node, mark) = self.marked(node)?;
         let text = self.item(node, "an expectation")?;
         let result = claim(text.as_str());
         let claim = self.taken(&text, result)?;
         let span = text.span();
         let shown = text.as_str().split_whitespace().collect::<Vec<_>>().join(" ");
-        Some(Expectation { line: self.line(span), place: span.start..span.end, text: shown, claim })
+        Some(Expectation { line: self.line(span), place: span.start..span.end, text: shown, claim, mark })
     }
 
     /// A list item: a text, or the one-key mapping that YAML makes of an unquoted `a: b`.
     pub(super) fn item(&mut self, node: &Node, what: &str) -> Option<Text> {
         if let Value::Mapping(entries) = &node.value {
-            let later = ["expect", "id", "owner", "known", "exec", "csv"];
+            let later = ["exec", "csv"];
             if let Some(entry) = entries.iter().find(|entry| later.contains(&entry.key.as_str())) {
                 self.not_yet(entry.key.span(), entry.key.as_str());
                 return None;
@@ -85,7 +86,8 @@ impl Reader<'_> {
 /// What a line claims.
 fn claim(text: &str) -> Result<Claim, TextError> {
     if let Some(at) = text.find(" known: ") {
-        return Err(TextError::new(at + 1..text.len(), "not yet: `known: TICKET until DATE`"));
+        let error = TextError::new(at + 1..text.len(), "what is known stands beside an expectation, not in it");
+        return Err(error.help("such as `{expect: \"a -> b tcp/443: deny\", known: NET-12 until 2027-01-31}`"));
     }
     let arrow = text.find("->").unwrap_or(text.len());
     let colon = text.find(':').unwrap_or(text.len());

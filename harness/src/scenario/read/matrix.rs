@@ -4,7 +4,7 @@ use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{FlowService, Problem, TextError};
 use reports::event::Word as Verb;
 
-use super::super::{Choice, Expectation};
+use super::super::{Choice, Expectation, Mark};
 use super::flow::{Word, Words, service};
 use super::lines;
 use super::{Reader, csv, keys};
@@ -115,6 +115,7 @@ impl Reader<'_> {
                 place: span.start..span.end,
                 text: format!("{source} -> {destination} {service}: {verdict}"),
                 claim: lines::cell(source, destination, Choice::One(service), verb),
+                mark: Mark::default(),
             });
         }
         cells

@@ -10,6 +10,7 @@ mod flow;
 mod generated;
 pub(crate) mod hostile;
 pub(crate) mod keys;
+mod known;
 pub(crate) mod lines;
 mod links;
 pub(crate) mod local;
@@ -40,7 +41,7 @@ use crate::state::State;
 /// The milliseconds that a heartbeat may have.
 const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
-const LATER: [&str; 3] = ["include", "tiers", "known"];
+const LATER: [&str; 2] = ["include", "tiers"];
 
 /// All that is wrong in a scenario and in the policies that it names; at least one file.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -46,8 +46,7 @@ impl Reader<'_> {
     fn each_step(&mut self, items: &[Node], fold: &mut Fold) -> Vec<Step> {
         let mut steps = Vec::new();
         for item in items {
-            let Some(fields) = self.fields(item, "a step", &keys::STEP, &["placement", "family", "csv", "known", "id"])
-            else {
+            let Some(fields) = self.fields(item, "a step", &keys::STEP, &["placement", "family", "csv"]) else {
                 continue;
             };
             let step = self.step(&fields, fold);
