@@ -13,8 +13,8 @@ use harness::scenario;
 use wire::InventoryFile;
 
 const CONTENTS: &str = "docs/SUMMARY.md";
-/// What blocks are written in.
-const LANGUAGES: [&str; 5] = ["console", "json", "nft", "text", "yaml"];
+/// What blocks are written in. What is of Rust is cut out and run by the test of the files for CI.
+const LANGUAGES: [&str; 6] = ["console", "json", "nft", "rust", "text", "yaml"];
 /// A policy that the tutorial has `eastwest init` write.
 const WRITTEN: (&str, &str) = ("../policy.yaml", include_str!("../src/init/three-tier/policy.yaml"));
 /// The keys of book.toml by their sections; all are text.

@@ -11,7 +11,7 @@ use super::board::Board;
 /// Draws all of it: what stands and what was counted above, what happened below. Colour carries nothing that words do not.
 pub(super) fn draw(frame: &mut Frame<'_>, board: &Board) {
     let stations = u16::try_from(board.stations.len()).unwrap_or(u16::MAX);
-    let above = stations.saturating_add(2).clamp(3, frame.area().height / 2);
+    let above = stations.saturating_add(2).max(3).min(frame.area().height / 2);
     let [head, above, below, foot] =
         Layout::vertical([Constraint::Length(1), Constraint::Length(above), Constraint::Min(3), Constraint::Length(1)])
             .areas(frame.area());
