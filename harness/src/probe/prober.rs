@@ -202,20 +202,24 @@ impl Prober {
                 delivered.extend(self.listeners.serve((probe.destination_address, probe.service)));
             }
             protocol @ (Protocol::Icmp | Protocol::Icmpv6 | Protocol::Other(_)) => {
-                let heard = self.raw.hear(probe.destination_address, protocol).into_iter();
-                delivered.extend(heard.filter_map(Heard::question));
+                self.hear(probe.destination_address, protocol, delivered);
             }
         }
     }
 
     fn hear_answer(&mut self, probe: &Probe, delivered: &mut Vec<u64>) -> Option<Learned> {
-        for heard in self.raw.hear(probe.source_address, probe.service.protocol()) {
+        self.hear(probe.source_address, probe.service.protocol(), delivered);
+        self.answered.remove(&probe.id).then_some(Learned::Answered)
+    }
+
+    /// Takes what has come to an address: it may be another probe's answer as well as this one's question.
+    fn hear(&mut self, address: IpAddr, protocol: Protocol, delivered: &mut Vec<u64>) {
+        for heard in self.raw.hear(address, protocol) {
             match heard {
                 Heard::Question(id) => delivered.push(id),
                 Heard::Answer(id) => drop(self.answered.insert(id)),
             }
         }
-        self.answered.remove(&probe.id).then_some(Learned::Answered)
     }
 
     fn land(&mut self, lab: &Lab, mut flight: Flight, proven: &HashMap<Place, bool>) -> Attempt {

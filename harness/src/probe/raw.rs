@@ -28,16 +28,6 @@ pub(crate) enum Heard {
     Answer(u64),
 }
 
-impl Heard {
-    /// The probe whose question it is.
-    pub(crate) fn question(self) -> Option<u64> {
-        match self {
-            Self::Question(id) => Some(id),
-            Self::Answer(_) => None,
-        }
-    }
-}
-
 /// The sockets.
 #[derive(Debug, Default)]
 pub(crate) struct RawSockets(HashMap<(IpAddr, Protocol), Socket>);
