@@ -253,5 +253,5 @@ pub(super) fn speeches(state: &State) -> HashMap<Place, Speech> {
             speaks.clone().into_iter().map(move |(service, speech)| ((address, service), speech))
         })
     };
-    state.vms.iter().flat_map(of).collect()
+    state.vms.iter().filter(|(_, spec)| !spec.speaks.is_empty()).flat_map(of).collect()
 }

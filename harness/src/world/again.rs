@@ -23,6 +23,9 @@ impl World {
         self.once_more(made, &open)?;
         for _ in 0..TRIES_WHERE_SOME_ARE_LOST {
             let lost: Vec<usize> = (0..made.len()).filter(|&at| self.is_lost(&made[at])).collect();
+            if lost.is_empty() {
+                break;
+            }
             self.once_more(made, &lost)?;
         }
         Ok(counted)
