@@ -198,7 +198,7 @@ Examples:
   eastwest why departments.yaml dept=hr dept=finance,app=db tcp/5432
   eastwest why departments.yaml 10.9.0.7 app=web tcp/443")]
 pub(crate) struct WhyArgs {
-    /// The policy file
+    /// The policy file; several tiers in their order, divided by commas
     pub(crate) policy: PathBuf,
     /// The source: a VM's name (with --inventory), an address, or a list of labels
     #[arg(value_name = "SRC")]
@@ -223,13 +223,20 @@ pub(crate) struct WhyArgs {
 #[command(after_help = "\
 Examples:
   eastwest reach scenario.yaml --services tcp/80,udp/53
-  eastwest reach scenario.yaml --services tcp/443 --packets --format json")]
+  eastwest reach scenario.yaml --services tcp/5432 --to 'app = db'        who can speak to the databases
+  eastwest reach scenario.yaml --services tcp/443 --from hr-1 --packets   what one VM can reach, on packets")]
 pub(crate) struct ReachArgs {
     /// A scenario; one without steps will do
     pub(crate) file: PathBuf,
     /// The services to ask about
     #[arg(long, required = true, value_delimiter = ',', value_name = "SERVICE,…")]
     pub(crate) services: Vec<String>,
+    /// Only what these begin: a name, or a selector such as `dept = hr`
+    #[arg(long, value_name = "WHO")]
+    pub(crate) from: Option<String>,
+    /// Only what is begun with these
+    #[arg(long, value_name = "WHO")]
+    pub(crate) to: Option<String>,
     /// By the oracle (this is the default)
     #[arg(long, conflicts_with = "packets")]
     pub(crate) model: bool,
@@ -247,7 +254,7 @@ Examples:
   eastwest check departments.yaml
   eastwest check departments.yaml --inventory scenario.yaml   also selectors that match no VM")]
 pub(crate) struct CheckArgs {
-    /// The policy file
+    /// The policy file; several tiers in their order, divided by commas
     pub(crate) policy: PathBuf,
     /// A scenario, or a file with a `topology:` alone, that says which VMs there are
     #[arg(long, value_name = "FILE")]

@@ -1,8 +1,8 @@
 //! `eastwest check`: the mistakes of a policy, and what an inventory shows to be idle in it.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use policy::{Inventory, Policy, Selector};
+use policy::{Bundle, Inventory, Policy, Selector, Source};
 use serde::Serialize;
 
 use crate::args::{CheckArgs, Format};
@@ -23,9 +23,24 @@ struct Warning {
     text: String,
 }
 
-/// The policy of a file.
+/// The policy of a file, or of several in an order, divided by commas.
 pub(crate) fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    Ok(policy::parse(&path.display().to_string(), &read_text(path)?)?)
+    Ok(read_bundle(path)?.policy()?)
+}
+
+/// The files of a policy, with what they include.
+pub(crate) fn read_bundle(path: &Path) -> Result<Bundle, Failure> {
+    let source = |path: &Path| Ok(Source { name: path.display().to_string(), text: read_text(path)? });
+    let tiers = tiers(path).iter().map(|path| source(path)).collect::<Result<Vec<_>, Failure>>()?;
+    Ok(Bundle::load(tiers, &mut |name| std::fs::read_to_string(name).map_err(|error| error.to_string()))?)
+}
+
+/// The files that a policy on the command line names: `emergency.yaml,baseline.yaml`.
+pub(crate) fn tiers(path: &Path) -> Vec<PathBuf> {
+    match path.to_str() {
+        Some(text) if text.contains(',') && !path.exists() => text.split(',').map(PathBuf::from).collect(),
+        Some(_) | None => vec![path.to_owned()],
+    }
 }
 
 pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {

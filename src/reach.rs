@@ -1,9 +1,11 @@
 //! `eastwest reach`: who can speak to whom in a scenario's state before its first step.
 
+use std::collections::BTreeSet;
+
 use harness::scenario::Variant;
 use harness::state::State;
 use harness::{Programs, RunOptions, model, reach_packets};
-use policy::{End, Family, FlowService, Timestamp, Verdict, Would};
+use policy::{End, Family, FlowService, Name, Timestamp, Verdict, Would, parse_selector};
 use reports::event::{self, Word};
 use serde::Serialize;
 
@@ -25,6 +27,9 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
     for found in discover::trials(&args.file)? {
         let trial = (found.variant != Variant::default()).then(|| found.variant.to_string());
         let mut cells = if args.packets { by_packets(&found, &services)? } else { by_model(&found, &services) };
+        let (from, to) = (who(&found, args.from.as_deref())?, who(&found, args.to.as_deref())?);
+        let asked = |who: &Option<BTreeSet<String>>, name: &str| who.as_ref().is_none_or(|who| who.contains(name));
+        cells.retain(|cell| asked(&from, &cell.source) && asked(&to, &cell.destination));
         cells.iter_mut().for_each(|cell| cell.trial.clone_from(&trial));
         all.extend(cells);
     }
@@ -33,6 +38,24 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
         Format::Json => output::say_json(&Object { cells: all })?,
     }
     Ok(Ending::AsExpected)
+}
+
+/// The endpoints that an argument means: one by its name, or those that a selector matches. `None`: all.
+fn who(found: &Found, text: Option<&str>) -> Result<Option<BTreeSet<String>>, Failure> {
+    let Some(text) = text else { return Ok(None) };
+    let state = State::initial(&found.scenario);
+    if state.endpoints().any(|name| name.as_str() == text) {
+        return Ok(Some(BTreeSet::from([text.to_owned()])));
+    }
+    let groups = state.policy.as_ref().map(|policy| policy.policy.groups.clone()).unwrap_or_default();
+    let selector = parse_selector(text, &groups).map_err(|errors| {
+        let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        Failure::Input(format!("find `{text}`: no endpoint has that name, and as a selector: {}", errors.join("; ")))
+    })?;
+    let inventory = state.inventory();
+    let is_in =
+        |name: &&Name| state.addresses(name).iter().any(|address| oracle::is_in(&selector, &inventory, *address));
+    Ok(Some(state.endpoints().filter(is_in).map(Name::to_string).collect()))
 }
 
 fn line(cell: &Cell) -> String {

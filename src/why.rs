@@ -83,6 +83,8 @@ struct EndObject<'a> {
     vm: &'a str,
     verdict: Verdict,
     rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     line: Option<usize>,
     passed: Vec<PassedObject<'a>>,
 }
@@ -90,6 +92,8 @@ struct EndObject<'a> {
 #[derive(Serialize)]
 struct PassedObject<'a> {
     rule: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'a str>,
     line: usize,
     reason: String,
 }
@@ -111,7 +115,8 @@ impl<'a> EndObject<'a> {
     fn of(end: &'a EndExplanation) -> Self {
         let passed = end.passed.iter().map(|passed| PassedObject {
             rule: passed.rule.as_str(),
-            line: passed.line,
+            file: passed.place.file.as_deref(),
+            line: passed.place.line,
             reason: passed.reason.to_string(),
         });
         Self {
@@ -119,7 +124,8 @@ impl<'a> EndObject<'a> {
             vm: end.vm.as_str(),
             verdict: end.verdict,
             rule: &end.rule,
-            line: end.line,
+            file: end.place.as_ref().and_then(|place| place.file.as_deref()),
+            line: end.place.as_ref().map(|place| place.line),
             passed: passed.collect(),
         }
     }

@@ -151,7 +151,7 @@ fn record(vm: &str, sequence: u64) -> Record {
         icmp_id: 0,
         tcp_sequence: Some(7),
         payload: Vec::new(),
-        verdict: policy::Action::Deny,
+        verdict: policy::Verdict::Deny,
         rule: "default".into(),
         admitted_by: None,
         end: End::Destination,

@@ -264,7 +264,7 @@ impl State {
 
     fn end_of(&self, rule: &str) -> Option<Timestamp> {
         let rules = &self.policy.as_ref()?.policy.rules;
-        rules.iter().find(|one| one.name.as_str() == rule)?.until.max(self.now)
+        rules.iter().find(|one| one.full_name() == rule)?.until.max(self.now)
     }
 
     fn vm(&mut self, vm: &Name) -> Result<&mut VmSpec, String> {

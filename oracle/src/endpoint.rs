@@ -76,6 +76,12 @@ pub(crate) fn link_local(address: IpAddr) -> bool {
     }
 }
 
+/// Whether a selector matches who an address is: a VM by its labels, an outside address by its place.
+#[must_use]
+pub fn is_in(selector: &Selector, inventory: &Inventory, address: IpAddr) -> bool {
+    Endpoint::of(inventory, address).is(selector)
+}
+
 /// The VMs of an inventory that a selector matches, in the order of their names.
 #[must_use]
 pub fn members<'a>(selector: &Selector, inventory: &'a Inventory) -> Vec<&'a Name> {

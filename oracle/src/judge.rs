@@ -1,11 +1,9 @@
 //! The verdict on a flow, at each end and together (semantics 5–9, 14, 35).
 
-use policy::{
-    Action, At, Builtin, End, Flow, FlowService, Inventory, Mode, Policy, Rule, Ruling, Timestamp, Verdict, Would,
-};
+use policy::{At, Builtin, End, Flow, FlowService, Inventory, Mode, Policy, Rule, Ruling, Timestamp, Verdict, Would};
 
 use crate::endpoint::{Endpoint, link_local};
-use crate::why::Passed;
+use crate::why::{Passed, Place};
 
 /// What one managed end says of a flow.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +30,10 @@ pub struct Judgement {
 /// Why a rule was passed over: the first of these, in this order, that holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Reason {
+    /// Its tier is not evaluated at this end: it owns others.
+    NotOwned,
+    /// A rule before it passed the flow on, out of its tier.
+    TierLeft,
     /// Its `until` is past.
     Expired,
     /// Its `at` names the other end.
@@ -46,6 +48,8 @@ pub enum Reason {
     Within,
     /// It matches, and only monitors.
     Monitor,
+    /// It matches, and passes the flow on to the next tier.
+    Passes,
 }
 
 /// What a policy says of a flow at an instant.
@@ -79,19 +83,23 @@ pub(crate) struct Case<'a> {
 pub(crate) struct Decision {
     pub(crate) verdict: Verdict,
     pub(crate) rule: String,
-    pub(crate) line: Option<usize>,
+    pub(crate) place: Option<Place>,
     pub(crate) passed: Vec<Passed>,
 }
 
 impl Decision {
-    fn new(verdict: Verdict, rule: impl ToString, line: Option<usize>, passed: Vec<Passed>) -> Self {
-        Self { verdict, rule: rule.to_string(), line, passed }
+    fn new(verdict: Verdict, rule: impl ToString, passed: Vec<Passed>) -> Self {
+        Self { verdict, rule: rule.to_string(), place: None, passed }
+    }
+
+    fn by(rule: &Rule, verdict: Verdict, passed: Vec<Passed>) -> Self {
+        Self { verdict, rule: rule.full_name(), place: Some(Place::of(rule)), passed }
     }
 
     /// What this end would have said, where that differs.
     pub(crate) fn would(&self, live: &Self, end: End) -> Option<Would> {
         let differs = (self.verdict, &self.rule) != (live.verdict, &live.rule);
-        let end = (live.verdict != Action::Allow).then_some(end);
+        let end = (live.verdict != Verdict::Allow).then_some(end);
         differs.then(|| Would { verdict: live.verdict, rule: Some(live.rule.clone()), end })
     }
 }
@@ -121,36 +129,41 @@ impl<'a> Case<'a> {
 
     fn together(&self, live: bool) -> (Verdict, Option<String>, Option<End>) {
         if self.flow.source.is_loopback() || self.flow.destination.is_loopback() {
-            return (Action::Allow, Some(Builtin::Loopback.to_string()), None);
+            return (Verdict::Allow, Some(Builtin::Loopback.to_string()), None);
         }
         let mut rule = None;
         for end in [End::Source, End::Destination] {
             let Some(decision) = self.decide(end, live) else { continue };
-            if decision.verdict != Action::Allow {
+            if decision.verdict != Verdict::Allow {
                 return (decision.verdict, Some(decision.rule), Some(end));
             }
             rule = Some(decision.rule);
         }
-        (Action::Allow, rule, None)
+        (Verdict::Allow, rule, None)
     }
 
     /// What one end says, if an agent judges there; `live` takes every monitor rule as acting.
     pub(crate) fn decide(&self, end: End, live: bool) -> Option<Decision> {
         let _ = self.endpoint(end).managed()?;
         if let Some((verdict, rule)) = self.builtin(end) {
-            return Some(Decision::new(verdict, rule, None, Vec::new()));
+            return Some(Decision::new(verdict, rule, Vec::new()));
         }
-        let mut passed = Vec::new();
+        let (mut passed, mut left) = (Vec::new(), None);
         for rule in &self.policy.rules {
-            match self.reason(rule, end, live) {
-                None => return Some(Decision::new(rule.action, &rule.name, Some(rule.line), passed)),
-                Some(reason) => passed.push(Passed { rule: rule.name.clone(), line: rule.line, reason }),
-            }
+            let reason = match (self.reason(rule, end, live, left), rule.action.verdict()) {
+                (None, Some(verdict)) => return Some(Decision::by(rule, verdict, passed)),
+                (None, None) => {
+                    left = Some(rule.place());
+                    Reason::Passes
+                }
+                (Some(reason), _) => reason,
+            };
+            passed.push(Passed::over(rule, reason));
         }
         Some(if self.records_only(end) && !live {
-            Decision::new(Action::Allow, Builtin::Monitor, None, passed)
+            Decision::new(Verdict::Allow, Builtin::Monitor, passed)
         } else {
-            Decision::new(self.policy.default, "default", None, passed)
+            Decision::new(self.policy.default, "default", passed)
         })
     }
 
@@ -159,24 +172,27 @@ impl<'a> Case<'a> {
         let addresses = [self.flow.source, self.flow.destination];
         let unknown = |endpoint| matches!(endpoint, Endpoint::Unknown);
         if self.to_itself() {
-            Some((Action::Allow, Builtin::Loopback))
+            Some((Verdict::Allow, Builtin::Loopback))
         } else if is_neighbours(self.flow.service) {
-            Some((Action::Allow, Builtin::Neighbours))
+            Some((Verdict::Allow, Builtin::Neighbours))
         } else if self.endpoint(end).managed().is_some_and(|(_, vm)| vm.quarantined) {
-            Some((Action::Deny, Builtin::Quarantine))
+            Some((Verdict::Deny, Builtin::Quarantine))
         } else if addresses.into_iter().any(link_local) {
-            Some((Action::Deny, Builtin::LinkLocal))
+            Some((Verdict::Deny, Builtin::LinkLocal))
         } else if unknown(self.source) || unknown(self.destination) {
-            Some((Action::Deny, Builtin::Unknown))
+            Some((Verdict::Deny, Builtin::Unknown))
         } else {
             None
         }
     }
 
-    /// Whether everything only records at an end: by the policy, or by the VM's own mode.
+    /// Whether the policy's end only records at an end: by the last tier, or by the VM's own mode.
     fn records_only(&self, end: End) -> bool {
-        let vm = self.endpoint(end).managed();
-        self.policy.mode == Mode::Monitor || vm.is_some_and(|(_, vm)| vm.mode == Mode::Monitor)
+        self.policy.mode == Mode::Monitor || self.vm_records_only(end)
+    }
+
+    fn vm_records_only(&self, end: End) -> bool {
+        self.endpoint(end).managed().is_some_and(|(_, vm)| vm.mode == Mode::Monitor)
     }
 
     /// Whether a VM speaks to itself.
@@ -189,7 +205,8 @@ impl<'a> Case<'a> {
     }
 
     /// Why a rule does not decide at an end; `None` if it does.
-    fn reason(&self, rule: &Rule, end: End, live: bool) -> Option<Reason> {
+    /// `left` is the tier that the flow was passed out of.
+    fn reason(&self, rule: &Rule, end: End, live: bool, left: Option<usize>) -> Option<Reason> {
         let here = match rule.at {
             At::Both => true,
             At::Source => end == End::Source,
@@ -200,9 +217,12 @@ impl<'a> Case<'a> {
                 self.source.label(key).is_some() && self.source.label(key) == self.destination.label(key)
             })
         };
-        let monitors = rule.mode == Mode::Monitor || self.records_only(end);
+        // A tier in monitor has all its rules in monitor.
+        let monitors = rule.mode == Mode::Monitor || self.vm_records_only(end);
         // Each is asked only where those before it hold: a group may have a hundred thousand entries.
-        let tests: [(&dyn Fn() -> bool, Reason); 7] = [
+        let tests: [(&dyn Fn() -> bool, Reason); 9] = [
+            (&|| rule.owns().is_none_or(|owned| self.endpoint(end).is(owned)), Reason::NotOwned),
+            (&|| left != Some(rule.place()), Reason::TierLeft),
             (&|| rule.until.is_none_or(|until| self.now < until), Reason::Expired),
             (&|| here, Reason::NotThisEnd),
             (&|| rule.services.iter().any(|service| service.covers(self.flow.service)), Reason::Service),

@@ -9,6 +9,6 @@ mod endpoint;
 mod judge;
 mod why;
 
-pub use endpoint::members;
+pub use endpoint::{is_in, members};
 pub use judge::{EndVerdict, Judgement, Reason, evaluate, judge};
-pub use why::{EndExplanation, Explanation, Passed, why};
+pub use why::{EndExplanation, Explanation, Passed, Place, why};

@@ -63,7 +63,7 @@ fn each_rule_passed_over_has_its_reason() {
         ]
     );
     assert_eq!(
-        (source.end, source.vm.as_str(), source.rule.as_str(), source.line),
+        (source.end, source.vm.as_str(), source.rule.as_str(), source.place.as_ref().map(|place| place.line)),
         (End::Source, "fin", "web", Some(10))
     );
     let destination = explanation.destination.unwrap();

@@ -4,7 +4,7 @@ use std::fmt;
 use std::net::IpAddr;
 
 use crate::{
-    Action, AddressGroup, At, Detector, End, Inventory, IpNet, Name, Policy, Rule, Selector, ServiceMatch, Vm,
+    Action, AddressGroup, At, Detector, End, Inventory, IpNet, Name, Policy, Rule, Selector, ServiceMatch, Verdict, Vm,
 };
 
 /// Something in a policy that is hardly meant.
@@ -99,7 +99,7 @@ fn undone(policy: &Policy, rule: &Rule, inventory: Option<&Inventory>) -> Option
     };
     let allowed = |one: &&Rule| one.action == Action::Allow && exists(one, other) && overlap(one, rule);
     let undone = rule.action == Action::Allow
-        && policy.default != Action::Allow
+        && policy.default != Verdict::Allow
         && managed(selector, inventory)
         && !policy.rules.iter().any(|one| allowed(&one));
     undone.then_some(Doubt::UndoneAt(other))

@@ -1,15 +1,18 @@
 //! Detectors: what is watched beside the rules, and what follows when a number is reached.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Name, Selector};
+use crate::{Name, Selector, Tier};
 
 /// A detector of a policy. Its records bear the rule [`Detector::rule_of`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Detector {
-    /// Its name, unique among the policy's rules and detectors.
+    /// The tier that it stands in; `None` in a single policy that holds at every end.
+    pub tier: Option<Arc<Tier>>,
+    /// Its name, unique among its tier's rules and detectors.
     pub name: Name,
     /// What it counts.
     pub watch: Watch,
@@ -107,6 +110,12 @@ impl Watch {
 impl Detector {
     /// What the rules of detectors' records begin with.
     pub const PREFIX: &'static str = "eastwest/detect/";
+
+    /// `tier/detector`, or `detector` where there is one tier.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        Tier::full_name(self.tier.as_deref(), &self.name)
+    }
 
     /// The rule that a detector's records bear.
     #[must_use]

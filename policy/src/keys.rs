@@ -4,10 +4,8 @@ pub use crate::name::LONGEST as LONGEST_NAME;
 pub use crate::parse::detect::{
     COUNTS, KNOWN as DETECTOR, MOST as MOST_DETECTORS, RESPONSES, UNITS as COUNTED, WATCHES,
 };
+pub use crate::parse::included::SHARED;
 pub use crate::parse::rule::{ACTIONS, ENDS, KNOWN as RULE, MODES};
 pub use crate::parse::selector::RESERVED as NO_GROUPS;
 pub use crate::parse::service::RESERVED as NO_SERVICES;
-pub use crate::parse::{DEFAULTS, KNOWN as POLICY};
-
-/// Keys that the readers know only to say that they are not yet supported.
-pub const LATER: [&str; 2] = ["owns", "pass"];
+pub use crate::parse::{KNOWN as POLICY, VERDICTS};

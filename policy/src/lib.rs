@@ -2,7 +2,9 @@
 //!
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
+mod bundle;
 mod check;
+mod claim;
 mod detect;
 mod flow;
 mod icmp;
@@ -19,7 +21,9 @@ mod suggest;
 mod verdict;
 pub mod yaml;
 
+pub use bundle::{Bundle, Source};
 pub use check::{Doubt, Warning, check};
+pub use claim::{Claim, Who};
 pub use detect::{Detector, Response, Watch};
 pub use flow::{Family, Flow, FlowService};
 pub use inventory::{Inventory, Vm};
@@ -27,7 +31,7 @@ pub use name::{Key, Name, NameError};
 pub use parse::{VERSION, parse, parse_node, parse_selector, parse_service, parse_services};
 pub use problem::{Errors, Problem, Problems, Span, TextError};
 pub use render::{line_and_column, render_plain};
-pub use rule::{Action, At, Mode, Outage, Policy, Rule};
+pub use rule::{Action, At, Mode, Outage, Policy, Rule, Tier};
 pub use selector::{AddressGroup, Selector};
 pub use service::{Protocol, ServiceMatch, Services};
 pub use suggest::{did_you_mean, nearest};

@@ -149,7 +149,7 @@ impl Problems {
     }
 }
 
-/// All that is wrong in one source text, sorted by place; at least one problem.
+/// All that is wrong in a source text or in several, sorted by place; at least one problem.
 #[derive(Clone, Debug)]
 pub struct Errors {
     source: Arc<NamedSource<String>>,
@@ -164,18 +164,35 @@ impl Errors {
         Self { problems: vec![Located { problem, source: Arc::clone(&source) }], source }
     }
 
+    /// The errors of two sources, those of the first one first.
+    #[must_use]
+    pub fn joined(first: Option<Self>, second: Option<Self>) -> Option<Self> {
+        match (first, second) {
+            (Some(mut first), Some(second)) => {
+                first.problems.extend(second.problems);
+                Some(first)
+            }
+            (first, second) => first.or(second),
+        }
+    }
+
+    /// The problems, each with the name and the text of its source.
+    pub(crate) fn placed(&self) -> impl Iterator<Item = (&Problem, &str, &str)> {
+        self.problems.iter().map(|located| (&located.problem, located.source.name(), located.source.inner().as_str()))
+    }
+
     /// The problems, sorted by place.
     pub fn problems(&self) -> impl ExactSizeIterator<Item = &Problem> {
         self.problems.iter().map(|located| &located.problem)
     }
 
-    /// The name of the source.
+    /// The name of the first source.
     #[must_use]
     pub fn source_name(&self) -> &str {
         self.source.name()
     }
 
-    /// The text of the source.
+    /// The text of the first source.
     #[must_use]
     pub fn text(&self) -> &str {
         self.source.inner()
@@ -185,6 +202,9 @@ impl Errors {
 impl fmt::Display for Errors {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.problems.len() {
+            _ if self.problems.iter().any(|other| other.source.name() != self.source_name()) => {
+                write!(f, "the policy has {} mistakes", self.problems.len())
+            }
             1 => write!(f, "{} has a mistake", self.source_name()),
             many => write!(f, "{} has {many} mistakes", self.source_name()),
         }

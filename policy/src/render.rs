@@ -10,7 +10,7 @@ const WIDEST: usize = 160;
 /// All problems as plain text, in the order of their places.
 #[must_use]
 pub fn render_plain(errors: &Errors) -> String {
-    let blocks: Vec<String> = errors.problems().map(|problem| block(errors, problem)).collect();
+    let blocks: Vec<String> = errors.placed().map(block).collect();
     blocks.join("\n")
 }
 
@@ -27,12 +27,12 @@ fn upto(text: &str, offset: usize) -> &str {
     &text[..end]
 }
 
-fn block(errors: &Errors, problem: &Problem) -> String {
+fn block((problem, name, text): (&Problem, &str, &str)) -> String {
     let mut out = format!("error: {}\n", problem.message);
-    excerpt(&mut out, errors, problem.span, "-->");
+    excerpt(&mut out, (name, text), problem.span, "-->");
     for (span, label) in &problem.also {
         let _ = writeln!(out, "  {label}:");
-        excerpt(&mut out, errors, *span, ":::");
+        excerpt(&mut out, (name, text), *span, ":::");
     }
     if let Some(help) = &problem.help {
         let _ = writeln!(out, "  help: {help}");
@@ -41,8 +41,7 @@ fn block(errors: &Errors, problem: &Problem) -> String {
 }
 
 /// One line of the source with carets below a span of it.
-fn excerpt(out: &mut String, errors: &Errors, span: Span, arrow: &str) {
-    let text = errors.text();
+fn excerpt(out: &mut String, (name, text): (&str, &str), span: Span, arrow: &str) {
     let (number, column) = line_and_column(text, span.start);
     let line = text.lines().nth(number - 1).unwrap_or_default();
     let shown: String = line.chars().take(WIDEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
@@ -53,7 +52,7 @@ fn excerpt(out: &mut String, errors: &Errors, span: Span, arrow: &str) {
     let carets = carets.min(inside).min((WIDEST + 1).saturating_sub(column)).max(1);
     let number = number.to_string();
     let gutter = " ".repeat(number.len());
-    let _ = writeln!(out, "{gutter} {arrow} {}:{number}:{column}", errors.source_name());
+    let _ = writeln!(out, "{gutter} {arrow} {name}:{number}:{column}");
     let _ = writeln!(out, "{gutter} |\n{number} | {shown}");
     let _ = writeln!(out, "{gutter} | {}{}", " ".repeat((column - 1).min(WIDEST)), "^".repeat(carets));
 }

@@ -1,11 +1,13 @@
 //! Rules, and the policy that orders them.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::{Detector, Key, Name, Selector, Services};
+use crate::{Claim, Detector, Key, Name, Selector, Services, Verdict};
 
 /// What a rule does with a flow that it matches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -17,6 +19,30 @@ pub enum Action {
     Deny,
     /// Drop it and answer: TCP with RST, all else with ICMP administratively prohibited.
     Reject,
+    /// Leave it to the next tier, or in the last tier to the default.
+    Pass,
+}
+
+impl Action {
+    /// The verdict that it gives; `None` where another rule is to give one.
+    #[must_use]
+    pub fn verdict(self) -> Option<Verdict> {
+        match self {
+            Self::Allow => Some(Verdict::Allow),
+            Self::Deny => Some(Verdict::Deny),
+            Self::Reject => Some(Verdict::Reject),
+            Self::Pass => None,
+        }
+    }
+}
+
+impl fmt::Display for Action {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.verdict() {
+            Some(verdict) => verdict.fmt(f),
+            None => f.pad("pass"),
+        }
+    }
 }
 
 /// At which managed ends a rule exists.
@@ -56,10 +82,36 @@ pub enum Outage {
     Lease(u32),
 }
 
+/// One policy file of several in an order (semantics 7), or a single one that says at which ends it is evaluated.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tier {
+    /// Its name, unique among them; `None` for a single one.
+    pub name: Option<Name>,
+    /// Its place in the order, from 0.
+    pub place: usize,
+    /// It is evaluated only at ends in this set; `None`: at every end.
+    pub owns: Option<Selector>,
+    /// The file that it was read from.
+    pub file: String,
+}
+
+impl Tier {
+    /// The name by which a rule or detector of it is known: `tier/rule`, or `rule` where there is one tier.
+    #[must_use]
+    pub fn full_name(tier: Option<&Self>, name: &Name) -> String {
+        match tier.and_then(|tier| tier.name.as_ref()) {
+            Some(tier) => format!("{tier}/{name}"),
+            None => name.to_string(),
+        }
+    }
+}
+
 /// One rule.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Rule {
-    /// Its name, unique in the policy.
+    /// The tier that it stands in; `None` in a single policy that holds at every end.
+    pub tier: Option<Arc<Tier>>,
+    /// Its name, unique in its tier.
     pub name: Name,
     /// What it does.
     pub action: Action,
@@ -85,6 +137,26 @@ pub struct Rule {
     pub line: usize,
 }
 
+impl Rule {
+    /// `tier/rule`, or `rule` where there is one tier.
+    #[must_use]
+    pub fn full_name(&self) -> String {
+        Tier::full_name(self.tier.as_deref(), &self.name)
+    }
+
+    /// The place of its tier, from 0.
+    #[must_use]
+    pub fn place(&self) -> usize {
+        self.tier.as_ref().map_or(0, |tier| tier.place)
+    }
+
+    /// The ends at which its tier is evaluated; `None`: at every end.
+    #[must_use]
+    pub fn owns(&self) -> Option<&Selector> {
+        self.tier.as_ref().and_then(|tier| tier.owns.as_ref())
+    }
+}
+
 /// A policy: an ordered table of rules, with a default.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Policy {
@@ -92,14 +164,18 @@ pub struct Policy {
     pub services: BTreeMap<Name, Services>,
     /// The named groups.
     pub groups: BTreeMap<Name, Selector>,
-    /// The rules, in order: the first that matches decides.
+    /// The tiers, in order; none in a single policy that holds at every end.
+    pub tiers: Vec<Arc<Tier>>,
+    /// The rules of all tiers, in order: the first that matches decides, and one that passes ends its own tier.
     pub rules: Vec<Rule>,
     /// The detectors, in the order written; all of them watch.
     pub detect: Vec<Detector>,
     /// What a flow gets that no rule matches.
-    pub default: Action,
+    pub default: Verdict,
     /// What an agent does without its center.
     pub outage: Outage,
-    /// Whether the policy acts; a policy in monitor ends in allow by `eastwest/monitor`.
+    /// Whether the policy acts; one whose last tier is in monitor ends in allow by `eastwest/monitor`.
     pub mode: Mode,
+    /// What its authors claim of it, to be held against it.
+    pub tests: Vec<Claim>,
 }

@@ -4,10 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::Action;
-
 /// What a policy says of a flow.
-pub type Verdict = Action;
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Verdict {
+    /// It passes.
+    Allow,
+    /// It is dropped without an answer.
+    Deny,
+    /// It is dropped and answered: TCP with RST, all else with ICMP administratively prohibited.
+    Reject,
+}
 
 /// An end of a flow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -97,7 +104,7 @@ impl fmt::Display for Builtin {
     }
 }
 
-impl fmt::Display for Action {
+impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Self::Allow => "allow",

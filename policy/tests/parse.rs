@@ -4,8 +4,8 @@
 use std::collections::BTreeMap;
 
 use policy::{
-    Action, At, FlowService, Mode, Name, Outage, Policy, Selector, ServiceMatch, parse, parse_selector, parse_service,
-    parse_services, render_plain,
+    Action, At, FlowService, Mode, Name, Outage, Policy, Selector, ServiceMatch, Verdict, parse, parse_selector,
+    parse_service, parse_services, render_plain,
 };
 
 const DEPARTMENTS: &str = include_str!("../../scenarios/departments.yaml");
@@ -36,7 +36,7 @@ fn the_example_of_the_design_is_read() {
     assert_eq!(policy.rules[1].from.to_string(), "dept = finance & app = web");
     assert_eq!(policy.rules[3].within.as_deref(), Some("dept"));
     assert_eq!(policy.services[&"web".parse::<Name>().unwrap()].len(), 2);
-    assert_eq!((policy.default, policy.mode), (Action::Deny, Mode::Enforce));
+    assert_eq!((policy.default, policy.mode), (Verdict::Deny, Mode::Enforce));
 }
 
 #[test]
@@ -56,7 +56,7 @@ rules:
     assert_eq!((&b.from, &b.to, b.within.as_deref()), (&Selector::Vms, &Selector::Outside, Some("a b")));
     assert_eq!(b.services, [ServiceMatch::Ports { tcp: false, first: 53, last: 53 }, ServiceMatch::Icmp(None)]);
     assert_eq!((b.at, b.log, b.mode, b.until), (At::Both, false, Mode::Enforce, None));
-    assert_eq!(policy.default, Action::Reject);
+    assert_eq!(policy.default, Verdict::Reject);
 }
 
 /// `NAME WATCH NUMBER within MS: RESPONSE, from FROM to TO, line LINE`
@@ -113,7 +113,7 @@ fn an_outage_is_read() {
 #[test]
 fn a_policy_without_rules_or_default_denies() {
     let policy = read("eastwest: policy/v1\n");
-    assert!(policy.rules.is_empty() && policy.default == Action::Deny);
+    assert!(policy.rules.is_empty() && policy.default == Verdict::Deny);
 }
 
 #[test]

@@ -154,7 +154,7 @@ impl Liar {
             view.rules.clear();
         }
         if self.is(Kind::DefaultAllow) || self.is(Kind::OpensAtStart) && self.lived && view.generation == self.begun {
-            view.default = Action::Allow;
+            view.default = Verdict::Allow;
         }
         if self.is(Kind::RangesFolded) {
             view.sets.iter_mut().for_each(fold);

@@ -102,7 +102,7 @@ A file:
 pub(crate) enum PolicyCommand {
     /// Put a policy in force
     Publish {
-        /// The policy file
+        /// The policy file; several tiers in their order, divided by commas
         file: PathBuf,
     },
     /// Every published version, the newest first

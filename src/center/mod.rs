@@ -17,7 +17,7 @@ use wire::{CenterEvent, InventoryFile, RecordQuery};
 pub(crate) use self::args::CenterArgs;
 use self::args::{CenterCommand, EventsArgs, ModeName, PolicyCommand, ServeArgs, VmCommand};
 use crate::args::Format;
-use crate::check::read_text;
+use crate::check::{read_bundle, read_text};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
 
@@ -100,10 +100,10 @@ async fn vm(client: &mut AdminClient, command: VmCommand) -> Outcome {
 async fn policy(client: &mut AdminClient, command: PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Publish { file } => {
-            let text = read_text(&file)?;
+            let bundle = read_bundle(&file)?;
             // The center checks it again; mistakes found here are shown at their places.
-            policy::parse(&file.display().to_string(), &text)?;
-            let generation = client.publish(&text).await.map_err(failure)?;
+            bundle.policy()?;
+            let generation = client.publish(&bundle.text()).await.map_err(failure)?;
             output::say(&show::generation(generation));
         }
         PolicyCommand::History { format } => {

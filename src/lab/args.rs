@@ -114,7 +114,7 @@ or a probe is under way, and nobody judges it.")]
     Traffic(TrafficArgs),
     /// Publish another policy, and wait until every agent holds it
     Publish {
-        /// The policy file
+        /// The policy file; several tiers in their order, divided by commas
         policy: PathBuf,
     },
     /// Do an item of a step's `do`, such as `kill: {agent: hr-1}`

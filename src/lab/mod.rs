@@ -22,7 +22,7 @@ pub(crate) use self::args::LabArgs;
 use self::args::{LabCommand, TrafficArgs, TrafficWord};
 use self::place::Place;
 use crate::args::{Args, Format};
-use crate::check::{read_policy, read_text};
+use crate::check::{read_policy, read_text, tiers};
 use crate::discover;
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
@@ -154,9 +154,16 @@ fn exec(place: &Place, vm: String, command: Vec<String>) -> Outcome {
 fn publish(place: &Place, policy: &Path) -> Outcome {
     // Mistakes are told at their place, before anything is done.
     read_policy(policy)?;
-    let full = policy.canonicalize().map_err(|error| Failure::Input(format!("find {}: {error}", policy.display())))?;
+    let full = |file: &PathBuf| {
+        file.canonicalize().map_err(|error| Failure::Input(format!("find {}: {error}", file.display())))
+    };
+    let files = tiers(policy).iter().map(full).collect::<Result<Vec<_>, _>>()?;
     // A text of JSON is one of YAML.
-    let quoted = serde_json::to_string(&full).map_err(|error| Failure::Fault(format!("name the policy: {error}")))?;
+    let quoted = match files.as_slice() {
+        [only] => serde_json::to_string(only),
+        several => serde_json::to_string(several),
+    };
+    let quoted = quoted.map_err(|error| Failure::Fault(format!("name the policy: {error}")))?;
     act(place, &format!("policy: {quoted}"))
 }
 

@@ -152,7 +152,26 @@ fn matrix(service: &str, endpoints: &[String]) -> String {
     text
 }
 
+/// One policy, or several in an order.
 fn policy(random: &mut StdRng, indent: usize) -> String {
+    let lines = if random.random_bool(0.6) { one(random, true) } else { tiers(random) };
+    lines.iter().fold(String::new(), |text, line| text + &" ".repeat(indent) + line + "\n")
+}
+
+fn tiers(random: &mut StdRng) -> Vec<String> {
+    let mut lines = Vec::new();
+    let last = random.random_range(1..=2);
+    for place in 0..=last {
+        lines.push(format!("- tier: t{place}"));
+        if random.random_bool(0.3) {
+            lines.push(format!("  owns: {}", labels(random, 2)));
+        }
+        lines.extend(one(random, place == last).into_iter().map(|line| format!("  {line}")));
+    }
+    lines
+}
+
+fn one(random: &mut StdRng, last: bool) -> Vec<String> {
     let mut lines = vec!["eastwest: policy/v1".to_owned()];
     lines.push("groups:".to_owned());
     lines.push("  net: [10.9.0.0/16, not 10.9.1.0/24, \"2001:db8::/32\"]".to_owned());
@@ -163,12 +182,14 @@ fn policy(random: &mut StdRng, indent: usize) -> String {
     for index in 0..random.random_range(1..=8) {
         lines.extend(rule(random, index));
     }
-    lines.push(format!("default: {}", ["allow", "deny", "deny", "reject"].choose(random).unwrap()));
-    lines.iter().fold(String::new(), |text, line| text + &" ".repeat(indent) + line + "\n")
+    if last {
+        lines.push(format!("default: {}", ["allow", "deny", "deny", "reject"].choose(random).unwrap()));
+    }
+    lines
 }
 
 fn rule(random: &mut StdRng, index: usize) -> Vec<String> {
-    let action = ["allow", "allow", "deny", "reject"].choose(random).unwrap();
+    let action = ["allow", "allow", "allow", "deny", "deny", "reject", "pass"].choose(random).unwrap();
     let services: Vec<&str> = (0..random.random_range(1..=2)).map(|_| *SERVICES.choose(random).unwrap()).collect();
     let mut lines = vec![format!("  - name: rule-{index}"), format!("    {action}: [{}]", services.join(", "))];
     for side in ["from", "to"] {

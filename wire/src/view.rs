@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use policy::{Action, Mode, Outage, Services};
+use policy::{Action, Mode, Outage, Services, Verdict};
 use serde::{Deserialize, Serialize};
 
 use crate::ViewDetector;
@@ -31,7 +31,7 @@ pub struct View {
     #[serde(default)]
     pub detectors: Vec<ViewDetector>,
     /// What a flow gets that no rule matches (`default`).
-    pub default: Action,
+    pub default: Verdict,
     /// Monitor: the policy only records, and ends in allow by `eastwest/monitor`.
     pub mode: Mode,
     /// This VM is quarantined: everything but the center's channel is denied.
@@ -92,6 +92,9 @@ pub struct ViewRule {
     /// of a build that does not know of it takes all that reaches its VM as meant for that.
     #[serde(default)]
     pub elsewhere: Option<Elsewhere>,
+    /// The place of its tier, from 0: a rule that passes leaves what it matches to the tiers behind its own.
+    #[serde(default)]
+    pub tier: u32,
     /// Record allowed flows.
     pub log: bool,
     /// Whether it acts.

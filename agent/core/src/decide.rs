@@ -130,17 +130,24 @@ pub(crate) struct Found {
     look: usize,
     /// In which look each service class has found its rule last.
     at: Vec<usize>,
+    /// In which look each service class has left which tier last.
+    left: Vec<(usize, u32)>,
 }
 
 impl Found {
     /// For so many service classes.
     pub(crate) fn new(services: usize) -> Self {
-        Self { look: 0, at: vec![0; services] }
+        Self { look: 0, at: vec![0; services], left: vec![(0, 0); services] }
     }
 
-    /// Whether a service class finds its rule now, in this look.
-    fn is_first(&mut self, service: usize) -> bool {
-        std::mem::replace(&mut self.at[service], self.look) != self.look
+    /// Whether a service class finds its rule now, in this look, at a rule of this tier.
+    fn is_first(&mut self, service: usize, tier: u32) -> bool {
+        self.left[service] != (self.look, tier) && std::mem::replace(&mut self.at[service], self.look) != self.look
+    }
+
+    /// A service class leaves a tier, unless it has left it or found its rule already, when that changes nothing.
+    fn leave(&mut self, service: usize, tier: u32) {
+        self.left[service] = (self.look, tier);
     }
 }
 
@@ -158,29 +165,34 @@ impl Rules<'_> {
         let woulds = self.first_matches(&rules, found);
         let before = rules.len();
         rules.retain(|rule| self.acts(self.living[*rule]));
-        // Where all rules act, whatever would decide does.
-        let deciders = if rules.len() == before { woulds.clone() } else { self.first_matches(&rules, found) };
         let watched = !self.watched[side].is_disjoint(sets);
-        // Whatever decides also would, so that every service class with a decider stands among the others.
-        let decider = |service| deciders.binary_search_by_key(&service, |(one, _)| *one).map(|at| deciders[at].1);
-        let cell = |&(service, would): &(usize, Decider)| {
-            (service, Cell { decider: decider(service).unwrap_or(Decider::End), would, watched })
+        let cells = if rules.len() == before {
+            // All rules act: whatever would decide does.
+            woulds.into_iter().map(|(service, one)| (service, Cell { decider: one, would: one, watched })).collect()
+        } else {
+            both(&self.first_matches(&rules, found), &woulds, watched)
         };
-        let cells = woulds.iter().map(cell).collect();
         Row { rest: Cell { decider: Decider::End, would: Decider::End, watched }, cells }
     }
 
-    /// Whether a rule does more than record.
+    /// Whether a rule does more than record. Where everything only records, the center says so of each rule.
     fn acts(&self, rule: &ViewRule) -> bool {
-        (self.view.mode == Mode::Enforce && rule.mode == Mode::Enforce) || intercept::is_one(rule)
+        rule.mode == Mode::Enforce || intercept::is_one(rule)
     }
 
-    /// The first of these rules for each service class that one of them covers, in the order of those.
+    /// The first of these rules for each service class that one of them covers, in the order of those. A rule that passes
+    /// takes its service classes out of its tier (semantics 7).
     fn first_matches(&self, rules: &[usize], found: &mut Found) -> Vec<(usize, Decider)> {
         let mut first = Vec::new();
         found.look += 1;
         for &rule in rules {
-            let covered = self.covered[self.service_of[rule]].iter().filter(|service| found.is_first(**service));
+            let ViewRule { action, tier, .. } = self.living[rule];
+            let covered = &self.covered[self.service_of[rule]];
+            if *action == Action::Pass {
+                covered.iter().for_each(|service| found.leave(*service, *tier));
+                continue;
+            }
+            let covered = covered.iter().filter(|service| found.is_first(**service, *tier));
             first.extend(covered.map(|service| (*service, Decider::Rule(rule))));
             if first.len() == self.services {
                 break;
@@ -210,7 +222,11 @@ impl Rules<'_> {
     /// A decider's verdict and name; `monitor` says whether the policy's end is that of a policy in monitor.
     fn verdict(&self, decider: Decider, monitor: bool) -> (Verdict, &str) {
         match decider {
-            Decider::Rule(index) => (self.living[index].action, &self.living[index].name),
+            // A rule that passes decides nothing.
+            Decider::Rule(index) => {
+                let rule = self.living[index];
+                (rule.action.verdict().unwrap_or(self.view.default), &rule.name)
+            }
             Decider::Builtin(rule) => (Verdict::Deny, rule.name()),
             Decider::End if monitor => (Verdict::Allow, Builtin::Monitor.name()),
             Decider::End => (self.view.default, "default"),
@@ -226,18 +242,29 @@ impl Rules<'_> {
     }
 }
 
+/// What decides and what would, by service class: either may have more, for a rule that only records may pass on to the end.
+fn both(deciders: &[(usize, Decider)], woulds: &[(usize, Decider)], watched: bool) -> Vec<(usize, Cell)> {
+    let found = |all: &[(usize, Decider)], service: usize| {
+        let at = all.binary_search_by_key(&service, |(one, _)| *one);
+        at.map_or(Decider::End, |at| all[at].1)
+    };
+    let services: BTreeSet<usize> = deciders.iter().chain(woulds).map(|(service, _)| *service).collect();
+    let cell = |service| Cell { decider: found(deciders, service), would: found(woulds, service), watched };
+    services.into_iter().map(|service| (service, cell(service))).collect()
+}
+
 /// A row that a built-in rule denies from end to end.
 fn denied(rule: Builtin) -> Row {
     let decider = Decider::Builtin(rule);
     Row { rest: Cell { decider, would: decider, watched: false }, cells: Vec::new() }
 }
 
-/// Whether a rule exists at an instant of the center's time. Without that time, an allow rule that ends is taken as
-/// ended, and a deny or reject rule as living (semantics 14).
+/// Whether a rule exists at an instant of the center's time. Without that time, a rule that ends is taken as ended where it
+/// allows or passes, and as living where it denies or rejects (semantics 14).
 pub(crate) fn exists(rule: &ViewRule, now: Option<i64>) -> bool {
     match (rule.until, now) {
         (None, _) => true,
         (Some(until), Some(now)) => now < until,
-        (Some(_), None) => rule.action != Action::Allow,
+        (Some(_), None) => matches!(rule.action, Action::Deny | Action::Reject),
     }
 }

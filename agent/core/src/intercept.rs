@@ -117,6 +117,7 @@ fn rule(detector: &str, all: Elsewhere) -> ViewRule {
         log: false,
         mode: Mode::Enforce,
         until: None,
+        tier: 0,
     }
 }
 

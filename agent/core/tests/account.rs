@@ -10,7 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
 use agent_core::{Config, Count, Direction, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, State, Word};
-use policy::{Action, FlowService};
+use policy::{Action, FlowService, Verdict};
 use proptest::prelude::*;
 use views::{ANY, look_up, rule, tcp, udp};
 use wire::{FromAgent, Kind, Record, RecordKey, View};
@@ -246,7 +246,7 @@ impl World {
         let kept = self.kept.as_ref().unwrap();
         for ((direction, word), packets) in &self.counts {
             let outcome = kept.numbering.outcome(word.number()).unwrap();
-            if outcome.log || outcome.verdict != Action::Allow {
+            if outcome.log || outcome.verdict != Verdict::Allow {
                 *counted.entry((*direction, outcome.rule.clone())).or_default() += packets;
             }
         }

@@ -4,7 +4,7 @@
 mod views;
 
 use agent_core::{Numbering, closed, compile, render};
-use policy::{Action, Mode, ServiceMatch};
+use policy::{Action, Mode, ServiceMatch, Verdict};
 use views::{ANY, FINANCE, HR, OFFICE, rule, tcp, udp, view};
 use wire::{View, ViewRule};
 
@@ -26,7 +26,7 @@ fn ten_views_as_text() {
     check("no-rule", &with(vec![]));
     check(
         "default-allow",
-        &View { default: Action::Allow, ..with(vec![rule("no-telnet", Action::Deny, &[tcp(23, 23)], ANY)]) },
+        &View { default: Verdict::Allow, ..with(vec![rule("no-telnet", Action::Deny, &[tcp(23, 23)], ANY)]) },
     );
     check("one-allow", &with(vec![web()]));
     check("recorded", &View { record_all: true, ..with(vec![web()]) });
@@ -56,7 +56,10 @@ fn ten_views_as_text() {
         "a-monitor-rule",
         &with(vec![ViewRule { mode: Mode::Monitor, ..rule("try", Action::Deny, &[tcp(80, 80)], HR) }, web()]),
     );
-    check("a-policy-in-monitor", &View { mode: Mode::Monitor, ..with(vec![web()]) });
+    check(
+        "a-policy-in-monitor",
+        &View { mode: Mode::Monitor, ..with(vec![ViewRule { mode: Mode::Monitor, ..web() }]) },
+    );
     check("quarantined", &View { quarantined: true, ..with(vec![web()]) });
 }
 

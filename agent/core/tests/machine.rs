@@ -7,7 +7,7 @@ mod world;
 use agent_core::{
     Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Numbering, State, Word,
 };
-use policy::{Action, End, FlowService, ServiceMatch};
+use policy::{Action, End, FlowService, ServiceMatch, Verdict};
 use views::{ANY, FINANCE, HR, rule, tcp, udp};
 use wire::{Ack, AckResult, FromAgent, Kind, Record, ViewRule};
 use world::{World, config, generation, web};
@@ -421,7 +421,7 @@ fn a_refused_repair_is_told_once_and_tried_again() {
 #[test]
 fn numbers_are_given_once_and_again_after_they_are_freed() {
     let mut numbering = Numbering::default();
-    let outcome = |rule: &str| agent_core::Outcome::builtin(Action::Deny, rule, End::Source);
+    let outcome = |rule: &str| agent_core::Outcome::builtin(Verdict::Deny, rule, End::Source);
     let first = numbering.number(outcome("a")).unwrap().0;
     assert_eq!(numbering.number(outcome("a")).unwrap().0, first);
     for number in 1..Numbering::LIMIT {
@@ -435,7 +435,7 @@ fn numbers_are_given_once_and_again_after_they_are_freed() {
 
 #[test]
 fn a_long_comment_is_cut_and_still_tells_apart() {
-    let mut one = agent_core::Outcome::builtin(Action::Deny, &"x".repeat(400), End::Source);
+    let mut one = agent_core::Outcome::builtin(Verdict::Deny, &"x".repeat(400), End::Source);
     let long = one.comment();
     one.rule.push('y');
     assert!(long.len() == 120 && one.comment().len() == 120 && long != one.comment());

@@ -7,7 +7,7 @@ use std::net::IpAddr;
 
 use agent_core::{Numbering, compile};
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, Family, FlowService, Mode, ServiceMatch};
+use policy::{Action, AddressGroup, Family, FlowService, Mode, ServiceMatch, Verdict};
 use proptest::prelude::*;
 use views::{told, told_for, view};
 use wire::{Elsewhere, Outside, Set, View, ViewRule};
@@ -50,14 +50,22 @@ fn naive(view: &View, way: Way, peer: IpAddr, service: FlowService) -> String {
             && rule.services.iter().any(|item| item.covers(service))
             && rule.until.is_none_or(|until| NOW < until)
     };
-    let told = |rule: Option<&ViewRule>, end: (Action, &str)| {
+    // A rule that passes leaves what it matches to the tiers behind its own.
+    let first = |live: bool| {
+        let (mut left, acts) = (None, |rule: &&ViewRule| live || rule.mode == Mode::Enforce);
+        view.rules.iter().filter(acts).filter(matches).find(|rule| {
+            let here = left != Some(rule.tier);
+            left = if here && rule.action == Action::Pass { Some(rule.tier) } else { left };
+            here && rule.action != Action::Pass
+        })
+    };
+    let told = |rule: Option<&ViewRule>, end: (Verdict, &str)| {
         rule.map_or(format!("{} {}", end.0, end.1), |rule| format!("{} {}", rule.action, rule.name))
     };
-    let acts = |rule: &&ViewRule| rule.mode == Mode::Enforce && view.mode == Mode::Enforce;
     let default = (view.default, "default");
-    let end = if view.mode == Mode::Monitor { (Action::Allow, "eastwest/monitor") } else { default };
-    let verdict = told(view.rules.iter().filter(acts).find(matches), end);
-    let would = told(view.rules.iter().find(matches), default);
+    let end = if view.mode == Mode::Monitor { (Verdict::Allow, "eastwest/monitor") } else { default };
+    let verdict = told(first(false), end);
+    let would = told(first(true), default);
     if verdict == would { verdict } else { format!("{verdict} would {would}") }
 }
 
@@ -91,7 +99,11 @@ fn in_group(group: &AddressGroup, peer: IpAddr) -> bool {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    prop_oneof![Just(Action::Allow), Just(Action::Deny), Just(Action::Reject)]
+    prop_oneof![Just(Action::Allow), Just(Action::Deny), Just(Action::Reject), Just(Action::Pass)]
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    prop_oneof![Just(Verdict::Allow), Just(Verdict::Deny), Just(Verdict::Reject)]
 }
 
 fn item() -> impl Strategy<Value = ServiceMatch> {
@@ -139,14 +151,15 @@ fn some_rule() -> impl Strategy<Value = ViewRule> {
         Some(Some((from, to))) => Some(Elsewhere { from, to }),
     };
     let sides = (side(), side(), to);
-    (0_u8..9, action(), proptest::collection::vec(item(), 1..4), sides, until, mode).prop_map(
-        move |(name, action, services, (inbound, outbound, to), until, mode)| ViewRule {
+    ((0_u8..9, 0_u32..3), action(), proptest::collection::vec(item(), 1..4), sides, until, mode).prop_map(
+        move |((name, tier), action, services, (inbound, outbound, to), until, mode)| ViewRule {
             name: format!("r{name}"),
             action,
             services,
             inbound,
             outbound,
             elsewhere: elsewhere(inbound, to),
+            tier,
             log: false,
             mode,
             until,
@@ -158,8 +171,11 @@ fn some_view() -> impl Strategy<Value = View> {
     let rules = proptest::collection::vec(some_rule(), 0..7);
     let sets = proptest::collection::vec(set(), 4);
     let mode = prop_oneof![5 => Just(Mode::Enforce), 1 => Just(Mode::Monitor)];
-    (rules, sets, action(), mode, proptest::bool::weighted(0.05)).prop_map(
-        |(rules, sets, default, mode, quarantined)| View { rules, sets, default, mode, quarantined, ..view() },
+    (rules, sets, verdict(), mode, proptest::bool::weighted(0.05)).prop_map(
+        |(mut rules, sets, default, mode, quarantined)| {
+            rules.sort_by_key(|rule: &ViewRule| rule.tier);
+            View { rules, sets, default, mode, quarantined, ..view() }
+        },
     )
 }
 
@@ -208,7 +224,8 @@ proptest! {
 
     /// A rule that never decides changes nothing, so the kernel need not be touched.
     #[test]
-    fn what_never_decides_leaves_no_trace(view in some_view(), extra in some_rule()) {
+    fn what_never_decides_leaves_no_trace(mut view in some_view(), extra in some_rule()) {
+        view.rules.retain(|rule| rule.action != Action::Pass);
         let mut numbering = Numbering::default();
         let before = compile(&view, Some(NOW), &mut numbering).unwrap();
         let mut longer = view.clone();

@@ -127,7 +127,8 @@ fn a_monitor_rule_is_told_and_does_not_act() {
          in 10.98.0.3 tcp/80: allow web
          in 10.98.0.3 tcp/91: deny default";
     check(&view, Some(0), expected);
-    let view = View { mode: Mode::Monitor, ..view };
+    let rules = view.rules.iter().cloned().map(monitor).collect();
+    let view = View { mode: Mode::Monitor, rules, ..view };
     let expected = "in 10.98.0.2 tcp/80: allow eastwest/monitor would deny try
          in 10.98.0.2 tcp/81: allow eastwest/monitor would allow web
          in 10.98.0.2 tcp/91: allow eastwest/monitor would deny default

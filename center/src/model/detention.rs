@@ -23,7 +23,7 @@ impl Model {
     /// source at this agent.
     pub(crate) fn asked(&self, record: &Record) -> Option<Asked> {
         let name = record.rule.strip_prefix(Detector::PREFIX).filter(|_| record.kind == Kind::Alert)?;
-        let detector = self.policy.as_ref()?.detect.iter().find(|detector| detector.name.as_str() == name)?;
+        let detector = self.policy.as_ref()?.detect.iter().find(|detector| detector.full_name() == name)?;
         let Response::Quarantine(time) = detector.then else { return None };
         let vm = record.source.vm.as_deref()?;
         let told_by = record.key.vm.as_str();

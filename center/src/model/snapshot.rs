@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::sync::Arc;
 
 use ipnet::IpNet;
-use policy::{Action, At, Detector, Key, Mode, Name, Outage, Policy, Rule, Selector};
+use policy::{At, Detector, Key, Mode, Name, Outage, Policy, Rule, Selector, Tier, Verdict};
 use wire::{Elsewhere, InventoryFile, Outside, Peer, Set, View, ViewDetector, ViewRule};
 
 use super::Standing;
@@ -37,7 +38,7 @@ struct Table {
     sets: Vec<Endpoints>,
     rules: Vec<Resolved<Rule>>,
     detectors: Vec<Resolved<Detector>>,
-    default: Action,
+    default: Verdict,
     mode: Mode,
     outage: Outage,
 }
@@ -47,6 +48,8 @@ struct Resolved<T> {
     what: T,
     from: usize,
     to: usize,
+    /// The ends at which its tier is evaluated; `None`: at every end.
+    owned: Option<usize>,
 }
 
 impl Snapshot {
@@ -84,12 +87,13 @@ impl Snapshot {
         let table = self.table.as_ref()?;
         let own = self.members.binary_search_by(|member| member.name.as_str().cmp(vm)).ok()?;
         let member = self.members.get(own).filter(|member| member.managed)?;
+        // A tier in monitor has all its rules in monitor; the last one decides of the end.
         let mode = if member.mode == Mode::Monitor { Mode::Monitor } else { table.mode };
         let mut cut = Cut {
             snapshot: self,
             table,
             own,
-            mode,
+            mode: member.mode,
             known: HashMap::new(),
             beyond: HashMap::new(),
             sets: Distinct::new(alike),
@@ -123,9 +127,21 @@ impl Table {
     fn new(policy: &Policy, vms: &[Labels]) -> Self {
         let mut sets = Distinct::new(|set: &Endpoints| (set.vms.clone(), names(&set.outside)));
         let mut place = |selector: &Selector| sets.place(endpoints(selector, vms));
-        let rule = |rule: &Rule| Resolved { what: rule.clone(), from: place(&rule.from), to: place(&rule.to) };
+        let owned: Vec<Option<usize>> = policy.tiers.iter().map(|tier| tier.owns.as_ref().map(&mut place)).collect();
+        let owned = |tier: &Option<Arc<Tier>>| owned.get(tier.as_ref()?.place).copied().flatten();
+        let rule = |rule: &Rule| Resolved {
+            owned: owned(&rule.tier),
+            from: place(&rule.from),
+            to: place(&rule.to),
+            what: rule.clone(),
+        };
         let rules = policy.rules.iter().map(rule).collect();
-        let detector = |one: &Detector| Resolved { what: one.clone(), from: place(&one.from), to: place(&one.to) };
+        let detector = |one: &Detector| Resolved {
+            owned: owned(&one.tier),
+            from: place(&one.from),
+            to: place(&one.to),
+            what: one.clone(),
+        };
         let detectors = policy.detect.iter().map(detector).collect();
         Self { sets: sets.all, rules, detectors, default: policy.default, mode: policy.mode, outage: policy.outage }
     }
@@ -136,7 +152,7 @@ struct Cut<'a> {
     snapshot: &'a Snapshot,
     table: &'a Table,
     own: usize,
-    /// Whether anything acts at this VM.
+    /// Whether anything acts at this VM, whatever the policy says.
     mode: Mode,
     known: HashMap<(usize, Option<Key>), Option<u32>>,
     /// What is known of flows to addresses of no VM, by the rule's ends.
@@ -178,7 +194,8 @@ fn names(outside: &Outside) -> Vec<Name> {
 
 impl Cut<'_> {
     /// A rule as this VM sees it; `None` where it holds in neither direction.
-    fn rule(&mut self, Resolved { what: rule, from, to }: &Resolved<Rule>) -> Option<ViewRule> {
+    fn rule(&mut self, resolved: &Resolved<Rule>) -> Option<ViewRule> {
+        let Resolved { what: rule, from, to, .. } = self.here(resolved)?;
         let outbound = if rule.at == At::Destination { None } else { self.peers(*from, *to, rule.within.as_ref()) };
         let inbound = if rule.at == At::Source { None } else { self.peers(*to, *from, rule.within.as_ref()) };
         let elsewhere = if rule.at == At::Source || rule.within.is_some() { None } else { self.elsewhere(*from, *to) };
@@ -187,12 +204,13 @@ impl Cut<'_> {
         }
         let mode = if self.mode == Mode::Monitor { Mode::Monitor } else { rule.mode };
         Some(ViewRule {
-            name: rule.name.to_string(),
+            name: rule.full_name(),
             action: rule.action,
             services: rule.services.clone(),
             inbound,
             outbound,
             elsewhere,
+            tier: u32::try_from(rule.place()).unwrap_or(u32::MAX),
             log: rule.log,
             mode,
             until: rule.until.map(|until| until.as_millisecond()),
@@ -200,15 +218,22 @@ impl Cut<'_> {
     }
 
     /// A detector as this VM has it; `None` where it does not watch here, or nobody is there to be watched.
-    fn detector(&mut self, Resolved { what: detector, from, to }: &Resolved<Detector>) -> Option<ViewDetector> {
+    fn detector(&mut self, resolved: &Resolved<Detector>) -> Option<ViewDetector> {
+        let Resolved { what: detector, from, to, .. } = self.here(resolved)?;
         let (own_end, other_end) = if detector.watch.is_at_source() { (*from, *to) } else { (*to, *from) };
         Some(ViewDetector {
-            name: detector.name.to_string(),
+            name: detector.full_name(),
             watch: detector.watch,
             within: u64::try_from(detector.within.as_millis()).unwrap_or(u64::MAX),
             peers: self.peers(own_end, other_end, None)?,
             then: detector.then,
         })
+    }
+
+    /// What is evaluated at this VM.
+    fn here<'r, T>(&self, resolved: &'r Resolved<T>) -> Option<&'r Resolved<T>> {
+        let is_owned = |set: usize| self.table.sets.get(set).and_then(|set| set.vms.get(self.own)) == Some(&true);
+        resolved.owned.is_none_or(is_owned).then_some(resolved)
     }
 
     /// The set of peers at the other end, if this VM is at its own end of the rule and anybody is at the other.

@@ -75,8 +75,8 @@ impl Names<'_> {
         let held = self.state.held.values().filter_map(|held| held.policy.as_deref());
         let policies = held.chain(self.state.policy.as_deref());
         let names = policies.flat_map(|policy| {
-            let rules = policy.policy.rules.iter().map(|rule| rule.name.to_string());
-            rules.chain(policy.policy.detect.iter().map(|one| Detector::rule_of(one.name.as_str())))
+            let rules = policy.policy.rules.iter().map(policy::Rule::full_name);
+            rules.chain(policy.policy.detect.iter().map(|one| Detector::rule_of(&one.full_name())))
         });
         names.chain(builtins()).collect()
     }

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use policy::{Policy, Timestamp};
+use policy::{Action, Policy, Timestamp};
 
 /// What is written before the seconds.
 const WRITTEN: &str = "until: +";
@@ -60,7 +60,7 @@ pub(crate) fn next(policy: &Policy, now: Option<Timestamp>) -> Option<Duration> 
 /// What an agent that does not know what time it is makes of a policy (semantics 14).
 pub(crate) fn timeless(policy: &Policy) -> Policy {
     let mut policy = policy.clone();
-    policy.rules.retain(|rule| rule.until.is_none() || rule.action != policy::Action::Allow);
+    policy.rules.retain(|rule| rule.until.is_none() || matches!(rule.action, Action::Deny | Action::Reject));
     policy.rules.iter_mut().for_each(|rule| rule.until = None);
     policy
 }

@@ -16,13 +16,16 @@ const INSTANT: &str = "^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+ ?([Zz]|[+-][0-9:
 const INSTANT_OR_SOON: &str =
     "^([0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9:.]+ ?([Zz]|[+-][0-9:]+)(\\[.+\\])?|\\+[0-9]{1,5}s)$";
 
-/// The keys of a policy; those that are not yet supported are left out.
+/// The keys of a policy.
 pub(super) fn object_of_keys() -> Value {
     let outage = either([json!({"enum": ["keep-last", "closed"]}), written("^lease +[0-9]+[smhd]$")]);
     let groups = either([of("selector"), some_of(of("addressRange"))]);
     let detectors = with(list(of("detector")), json!({"maxItems": keys::MOST_DETECTORS}));
     let rows = [
         ("eastwest", "The format of this file.", json!({"const": VERSION})),
+        ("tier", "The name of this one among several policies in an order; left out, its file's.", of("name")),
+        ("owns", "The VMs at whose ends it is evaluated; left out, at every end.", of("selector")),
+        ("include", "Files beside this one whose services and groups it shares.", one_or_many(text())),
         ("services", "Names for services.", by_name(name_but(&keys::NO_SERVICES), of("services"))),
         (
             "groups",
@@ -30,7 +33,7 @@ pub(super) fn object_of_keys() -> Value {
             by_name(name_but(&keys::NO_GROUPS), groups),
         ),
         ("rules", "The rules, in order: the first that matches decides.", list(of("rule"))),
-        ("default", "What a flow gets that no rule matches; left out, `deny`.", words(&keys::DEFAULTS)),
+        ("default", "What a flow gets that no rule matches; left out, `deny`.", words(&keys::VERDICTS)),
         ("mode", "`monitor`: the whole policy only records.", words(&keys::MODES)),
         (
             "outage",
@@ -38,8 +41,9 @@ pub(super) fn object_of_keys() -> Value {
             outage,
         ),
         ("detect", "Detectors: what is watched beside the rules.", detectors),
+        ("tests", "What the policy is held against, such as `dept = hr -> app = db tcp/5432: reject`.", list(claim())),
     ];
-    described(object(&known(&keys::POLICY), &rows), "An ordered table of rules about flows between endpoints.")
+    described(object(&keys::POLICY, &rows), "An ordered table of rules about flows between endpoints.")
 }
 
 /// What is said of parts of a policy; `soon`: whether a rule may end so many seconds after it is published.
@@ -73,6 +77,7 @@ fn rule(soon: bool) -> Value {
             "The services that are answered: TCP by RST, everything else by ICMP administratively prohibited.",
             of("services"),
         ),
+        ("pass", "The services that are left to the next tier.", of("services")),
         ("from", "The sources; left out, `any`.", of("selector")),
         ("to", "The destinations; left out, `any`.", of("selector")),
         (
@@ -91,8 +96,21 @@ fn rule(soon: bool) -> Value {
         ("note", "A text for people.", text()),
     ];
     let actions: Vec<&str> = keys::ACTIONS.iter().map(|(word, _)| *word).collect();
-    let rule = object_with(&["name"], &known(&keys::RULE), &rows);
+    let rule = object_with(&["name"], &keys::RULE, &rows);
     described(with(rule, one_key_of(&actions)), "A rule has a name and one action, whose value is its services.")
+}
+
+/// `FROM -> TO SERVICE: VERDICT`, which YAML takes for a key with its value.
+fn claim() -> Value {
+    let verdict = "(allow|deny|reject)( +by +[^ ]+)?( +at +(source|destination))?";
+    let mapped = json!({
+        "type": "object",
+        "minProperties": 1,
+        "maxProperties": 1,
+        "patternProperties": {"^.+->.+ [^ ]+$": written(&format!("^{verdict}$"))},
+        "additionalProperties": false,
+    });
+    either([written(&format!("^.+->.+ [^ ]+: *{verdict}$")), mapped])
 }
 
 fn detector() -> Value {
@@ -124,9 +142,4 @@ fn detector() -> Value {
     let detector = object_with(&["name", "then"], &keys::DETECTOR, &rows);
     let detector = with(with(detector, one_key_of(&keys::WATCHES)), timed);
     described(detector, "What one source tries within a time, and what is done about it.")
-}
-
-/// The keys that are supported.
-fn known(all: &[&'static str]) -> Vec<&'static str> {
-    all.iter().copied().filter(|key| !keys::LATER.contains(key)).collect()
 }

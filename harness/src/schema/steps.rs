@@ -28,7 +28,12 @@ fn sized() -> Value {
 fn policy_or_file() -> Value {
     let sized = with(of("sized"), json!({"type": "object", "required": [keys::SIZED]}));
     let policy = with(of("policy"), json!({"type": "object"}));
-    described(either([of("text"), sized, policy]), "A file beside the scenario, or the policy itself.")
+    let one = either([of("text"), sized, policy]);
+    let tiers = with(list(one.clone()), json!({"minItems": 1}));
+    described(
+        either([one, tiers]),
+        "A file beside the scenario, the policy itself, or several of these in an order (tiers).",
+    )
 }
 
 fn expectation() -> Value {

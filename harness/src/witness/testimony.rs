@@ -59,7 +59,7 @@ pub(crate) fn evidence(attempts: Vec<Attempt>, sources: &Sources<'_>, counted: b
 /// there; that the other end let it pass does not decide.
 pub(crate) fn is_undecided(evidence: &Evidence, foreign: bool) -> bool {
     let ends = [&evidence.source_end, &evidence.destination_end];
-    let decides = |record: &Record| !foreign || record.verdict != policy::Action::Allow;
+    let decides = |record: &Record| !foreign || record.verdict != policy::Verdict::Allow;
     let recorded = ends.into_iter().flatten().any(|end| end.records.iter().any(decides));
     let here = if evidence.reached_destination > 0 { &evidence.destination_end } else { &evidence.source_end };
     let could_tell = here.as_ref().is_none_or(|end| end.alive && end.connected);
@@ -151,7 +151,7 @@ fn compare_one(made: &mut [Evidence], vm: &str, direction: Direction, rises: &BT
         let packets = packets(evidence, direction);
         let Some(end) = end_at(evidence, vm, direction) else { continue };
         for record in end.records.iter().filter(|record| record.direction == direction) {
-            let allowed = record.verdict == policy::Action::Allow;
+            let allowed = record.verdict == policy::Verdict::Allow;
             *probes.entry(comment(record)).or_default() += if allowed { 1 } else { packets };
             *records.entry(comment(record)).or_default() += record.packets;
         }

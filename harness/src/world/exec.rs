@@ -144,7 +144,7 @@ impl World {
             let tuple = Tuple::of_record(record);
             let seen = self.taps.seen(&record.key.vm, &tuple);
             let happened = match record.end {
-                End::Source => record.verdict != policy::Action::Allow || seen.left > 0,
+                End::Source => record.verdict != policy::Verdict::Allow || seen.left > 0,
                 End::Destination => seen.reached > 0,
             };
             matches!(record.kind, Kind::Allow | Kind::Deny | Kind::Cut)

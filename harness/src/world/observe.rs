@@ -261,7 +261,7 @@ impl World {
         let recorded = |one: &Evidence| {
             let ends = [&one.source_end, &one.destination_end];
             let mut records = ends.into_iter().flatten().flat_map(|end| &end.records);
-            records.any(|record| record.verdict != policy::Action::Allow)
+            records.any(|record| record.verdict != policy::Verdict::Allow)
         };
         let invalid = observation.records.iter().filter(|record| record.rule == Builtin::Invalid.name());
         Figures {

@@ -1,6 +1,6 @@
 //! Definitions that may refer to one another by name, in any order: services and groups.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::selector::DEEPEST;
 use crate::yaml::{Entry, Node};
@@ -27,31 +27,41 @@ pub(super) struct Definitions<'n, T> {
 }
 
 impl<'n, T: Clone> Definitions<'n, T> {
-    /// The definitions of a mapping. Names that are wrong or reserved are reported.
-    pub(super) fn of(entries: &'n [Entry], what: &'static str, reserved: &[&str], problems: &mut Problems) -> Self {
+    /// The definitions of a mapping, beside those that files share. Names that are wrong or reserved are reported.
+    pub(super) fn of(
+        entries: &'n [Entry],
+        (what, reserved): (&'static str, &[&str]),
+        shared: &BTreeMap<Name, T>,
+        problems: &mut Problems,
+    ) -> Self {
         let mut written = BTreeMap::new();
         for entry in entries {
-            if reserved.contains(&entry.key.as_str()) {
+            if shared.contains_key(entry.key.as_str()) {
+                let message = format!("`{}` is defined in an included file already", entry.key.as_str());
+                problems.report(crate::Problem::new(entry.key.span(), message));
+            } else if reserved.contains(&entry.key.as_str()) {
                 let message = format!("`{}` is reserved: {what} needs another name", entry.key.as_str());
                 problems.report(crate::Problem::new(entry.key.span(), message));
             } else if let Some(name) = yaml::name(&entry.key, what, problems) {
                 written.insert(name, &entry.value);
             }
         }
-        Self { what, written, done: BTreeMap::new(), open: Vec::new() }
+        let done = shared.iter().map(|(name, value)| (name.clone(), Some(value.clone()))).collect();
+        Self { what, written, done, open: Vec::new() }
     }
 
     /// The names, in order.
     pub(super) fn names(&self) -> Vec<Name> {
-        self.written.keys().cloned().collect()
+        let all: BTreeSet<&Name> = self.written.keys().chain(self.done.keys()).collect();
+        all.into_iter().cloned().collect()
     }
 
     /// Begins to use a name.
     pub(super) fn enter(&mut self, word: &str) -> Step<'n, T> {
-        let Some((name, node)) = self.written.get_key_value(word) else { return Step::Unknown };
-        if let Some(done) = self.done.get(name) {
+        if let Some(done) = self.done.get(word) {
             return Step::Done(done.clone());
         }
+        let Some((name, node)) = self.written.get_key_value(word) else { return Step::Unknown };
         if let Some(at) = self.open.iter().position(|open| open == name) {
             let circle: Vec<&str> = self.open[at..].iter().chain([name]).map(Name::as_str).collect();
             return Step::Refused(format!("{} may not refer to itself: {}", self.what, circle.join(" -> ")));
@@ -87,6 +97,11 @@ pub(super) struct Defined<T> {
 }
 
 impl<T> Defined<T> {
+    /// Whether a name is defined, rightly or wrongly.
+    pub(super) fn knows(&self, word: &str) -> bool {
+        self.right.contains_key(word) || self.is_wrong(word)
+    }
+
     /// Whether a name is defined wrongly, which was reported.
     pub(super) fn is_wrong(&self, word: &str) -> bool {
         self.wrong.iter().any(|name| name.as_str() == word)

@@ -60,7 +60,8 @@ fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) -> Option<D
     let then = then(&fields, problems);
     let (watch, within) = watched?;
     let line = context.line(node.span);
-    let detector = Detector { name: name?, watch, within, from: from?, to: to?, then: then?, line };
+    let tier = context.tier.cloned();
+    let detector = Detector { tier, name: name?, watch, within, from: from?, to: to?, then: then?, line };
     (problems.count() == before).then_some(detector)
 }
 

@@ -15,8 +15,8 @@ pub(super) type Groups = Defined<Selector>;
 
 impl Groups {
     /// Reads all groups.
-    pub(super) fn of(entries: &[Entry], problems: &mut Problems) -> Self {
-        let definitions = Definitions::of(entries, "a group", &RESERVED, problems);
+    pub(super) fn of(entries: &[Entry], shared: &BTreeMap<Name, Selector>, problems: &mut Problems) -> Self {
+        let definitions = Definitions::of(entries, ("a group", &RESERVED), shared, problems);
         definitions.read(|name, definitions| drop(resolve(name, definitions, problems)))
     }
 
@@ -29,7 +29,11 @@ impl Groups {
                 .report(problem.help("join with `|`, such as `finance | hr`; a list of addresses stands in `groups:`"));
             return None;
         }
-        let text = yaml::text(node, "a selector", problems)?;
+        self.text(yaml::text(node, "a selector", problems)?, problems)
+    }
+
+    /// Reads a selector that is a part of a text.
+    pub(super) fn text(&self, text: &Text, problems: &mut Problems) -> Option<Selector> {
         let read = selector::read(text.as_str(), &mut |word| match self.right.get(word) {
             Some(selector) => Found::Group(selector.clone()),
             None if self.is_wrong(word) => Found::Broken,

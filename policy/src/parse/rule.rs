@@ -1,13 +1,16 @@
 //! One rule.
 
+use std::sync::Arc;
+
 use super::groups::Groups;
 use super::lex::bare;
 use super::services::Named;
 use crate::yaml::{Entry, Fields, Node, Style};
-use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Timestamp, did_you_mean, yaml};
+use crate::{Action, At, Key, Mode, Problem, Problems, Rule, Selector, Tier, Timestamp, did_you_mean, yaml};
 
 /// The actions of a rule.
-pub const ACTIONS: [(&str, Action); 3] = [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject)];
+pub const ACTIONS: [(&str, Action); 4] =
+    [("allow", Action::Allow), ("deny", Action::Deny), ("reject", Action::Reject), ("pass", Action::Pass)];
 /// The keys of a rule.
 pub const KNOWN: [&str; 13] =
     ["name", "allow", "deny", "reject", "pass", "from", "to", "within", "at", "log", "mode", "until", "note"];
@@ -23,6 +26,7 @@ pub(super) struct Context<'a> {
     pub(super) newlines: &'a [usize],
     pub(super) services: &'a Named,
     pub(super) groups: &'a Groups,
+    pub(super) tier: Option<&'a Arc<Tier>>,
 }
 
 impl Context<'_> {
@@ -48,6 +52,7 @@ pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) 
     };
     let (from, to) = (end("from"), end("to"));
     let rule = Rule {
+        tier: context.tier.cloned(),
         name: name?,
         action: action?.0,
         services: services?,
@@ -69,9 +74,6 @@ pub(super) fn read(node: &Node, context: &Context<'_>, problems: &mut Problems) 
 
 /// The one action of a rule.
 fn action<'n>(fields: &Fields<'n>, problems: &mut Problems) -> Option<(Action, &'n Entry)> {
-    if let Some(entry) = fields.entry("pass") {
-        problems.report(not_yet(entry.key.span(), "`pass`"));
-    }
     let mut found: Option<(Action, &Entry)> = None;
     for entry in fields.entries() {
         let Some((_, action)) = ACTIONS.iter().find(|(word, _)| *word == entry.key.as_str()) else { continue };
@@ -85,20 +87,15 @@ fn action<'n>(fields: &Fields<'n>, problems: &mut Problems) -> Option<(Action, &
     }
     let misspelt = fields.entries().iter().any(|entry| {
         !KNOWN.contains(&entry.key.as_str())
-            && did_you_mean(entry.key.as_str(), &["allow", "deny", "reject"])
+            && did_you_mean(entry.key.as_str(), &["allow", "deny", "reject", "pass"])
                 .is_some_and(|help| help.starts_with("did"))
     });
-    if found.is_none() && fields.entry("pass").is_none() && !misspelt {
+    if found.is_none() && !misspelt {
         let first = fields.entries().first().map_or(fields.span(), |entry| entry.key.span());
-        let problem = Problem::new(first, "this rule does nothing: it needs `allow`, `deny` or `reject`");
+        let problem = Problem::new(first, "this rule does nothing: it needs `allow`, `deny`, `reject` or `pass`");
         problems.report(problem.help("the action's value is its services, such as `allow: tcp/443` or `deny: any`"));
     }
     found
-}
-
-/// What a later version will know.
-pub(super) fn not_yet(span: crate::Span, what: &str) -> Problem {
-    Problem::new(span, format!("{what} is not yet supported"))
 }
 
 /// `mode: enforce | monitor`

@@ -1,5 +1,7 @@
 //! The `services:` of a policy, and the services of its rules.
 
+use std::collections::BTreeMap;
+
 use super::define::{Defined, Definitions, Step};
 use super::service::{self, RESERVED, is_name, parse_service};
 use crate::yaml::{Entry, Node, Text};
@@ -13,18 +15,27 @@ pub(super) type Named = Defined<Services>;
 
 impl Named {
     /// Reads all named services.
-    pub(super) fn of(entries: &[Entry], problems: &mut Problems) -> Self {
-        let definitions = Definitions::of(entries, "a service", &RESERVED, problems);
+    pub(super) fn of(entries: &[Entry], shared: &BTreeMap<Name, Services>, problems: &mut Problems) -> Self {
+        let definitions = Definitions::of(entries, ("a service", &RESERVED), shared, problems);
         definitions.read(|name, definitions| drop(resolve(name, definitions, problems)))
     }
 
     /// Reads the services of a rule.
     pub(super) fn services(&self, node: &Node, problems: &mut Problems) -> Option<Services> {
-        all(node, problems, &mut |word, _| match self.right.get(word) {
+        all(node, problems, &mut |word, _| self.named(word))
+    }
+
+    /// Reads one service that is a part of a text.
+    pub(super) fn service(&self, text: &Text, problems: &mut Problems) -> Option<Services> {
+        one(text, problems, &mut |word, _| self.named(word))
+    }
+
+    fn named(&self, word: &str) -> Use {
+        match self.right.get(word) {
             Some(services) => Use::Services(services.clone()),
             None if self.is_wrong(word) => Use::Broken,
             None => unknown(word, &self.right.keys().cloned().collect::<Vec<_>>()),
-        })
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! One small stream: a scenario that passes, one that fails in every way, one skipped, one lost.
 
-use policy::{Action, End, Family, Would};
+use policy::{End, Family, Verdict, Would};
 use reports::event::{Cell, Event, Figures, Finding, FindingKind, ScenarioId, ScenarioOutcome, Side, VERSION, Word};
 use reports::known::{Known, Tag};
 use reports::topology::{Topology, Vm};
@@ -116,7 +116,7 @@ pub(crate) fn ended(name: &str, outcome: ScenarioOutcome, reason: Option<&str>) 
 pub(crate) fn stream() -> Vec<Event> {
     let allow = side(Word::Allow, Some("ledger-app"), None);
     let reject = side(Word::Reject, Some("hr-reads-no-ledgers"), Some(End::Source));
-    let would = Would { verdict: Action::Deny, rule: Some("no-telnet".to_owned()), end: Some(End::Source) };
+    let would = Would { verdict: Verdict::Deny, rule: Some("no-telnet".to_owned()), end: Some(End::Source) };
     let good = cell("fin-web", allow.clone(), allow.clone());
     let leak = cell("hr-1", reject.clone(), allow.clone());
     let wrong = cell(

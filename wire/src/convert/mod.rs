@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
-use policy::{Action, End, Mode};
+use policy::{Action, End, Mode, Verdict};
 
 use crate::{MAX_TEXT, proto};
 
@@ -162,6 +162,17 @@ impl From<Action> for proto::Action {
             Action::Allow => Self::Allow,
             Action::Deny => Self::Deny,
             Action::Reject => Self::Reject,
+            Action::Pass => Self::Pass,
+        }
+    }
+}
+
+impl From<Verdict> for proto::Action {
+    fn from(verdict: Verdict) -> Self {
+        match verdict {
+            Verdict::Allow => Self::Allow,
+            Verdict::Deny => Self::Deny,
+            Verdict::Reject => Self::Reject,
         }
     }
 }
@@ -172,7 +183,12 @@ fn action_in(value: i32, field: &'static str) -> Decoded<Action> {
         proto::Action::Allow => Ok(Action::Allow),
         proto::Action::Deny => Ok(Action::Deny),
         proto::Action::Reject => Ok(Action::Reject),
+        proto::Action::Pass => Ok(Action::Pass),
     }
+}
+
+fn verdict_in(value: i32, field: &'static str) -> Decoded<Verdict> {
+    action_in(value, field)?.verdict().ok_or(Fault::Unknown(value)).at(field)
 }
 
 impl From<Mode> for proto::Mode {

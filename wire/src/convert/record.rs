@@ -2,7 +2,7 @@
 
 use policy::{Family, Protocol, Would};
 
-use super::{At, DecodeError, Decoded, Fault, action_in, address_in, address_out, at_most, end_in, end_out, small};
+use super::{At, DecodeError, Decoded, Fault, address_in, address_out, at_most, end_in, end_out, small, verdict_in};
 use super::{maybe_text_in, text_in};
 use crate::{Direction, FlowEnd, Kind, MAX_PAYLOAD, Record, RecordKey, proto};
 
@@ -61,7 +61,7 @@ impl TryFrom<proto::Record> for Record {
             icmp_id: small(icmp_id, "icmp_id")?,
             tcp_sequence,
             payload,
-            verdict: action_in(verdict, "verdict")?,
+            verdict: verdict_in(verdict, "verdict")?,
             rule: text_in(rule, "rule")?,
             admitted_by: maybe_text_in(admitted_by, "admitted_by")?,
             end: end_in(end, "end")?.at("end")?,
@@ -102,7 +102,7 @@ impl TryFrom<proto::Would> for Would {
 
     fn try_from(proto::Would { verdict, rule, end }: proto::Would) -> Decoded<Self> {
         let rule = maybe_text_in(rule, "rule")?;
-        Ok(Self { verdict: action_in(verdict, "verdict")?, rule, end: end_in(end, "end")? })
+        Ok(Self { verdict: verdict_in(verdict, "verdict")?, rule, end: end_in(end, "end")? })
     }
 }
 

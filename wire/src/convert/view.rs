@@ -5,7 +5,7 @@ use std::sync::Arc;
 use policy::{AddressGroup, Name, Outage, ServiceMatch};
 
 use super::{At, DecodeError, Decoded, Fault, action_in, addresses_in, addresses_out, each, mode_in, out};
-use super::{prefixes_in, small, socket_in};
+use super::{prefixes_in, small, socket_in, verdict_in};
 use crate::proto::{self, outage::Mode as Without, outside::Part, service_match::Kind};
 use crate::{Elsewhere, Outside, Peer, Set, View, ViewRule};
 
@@ -49,7 +49,7 @@ impl TryFrom<proto::View> for View {
             sets: each(sets)?,
             rules: each(rules)?,
             detectors: each(detectors)?,
-            default: action_in(default, "default")?,
+            default: verdict_in(default, "default")?,
             mode: mode_in(mode, "mode")?,
             quarantined,
             record_all,
@@ -172,7 +172,7 @@ fn group_in(proto::AddressGroup { name, includes, excludes }: proto::AddressGrou
 
 impl From<ViewRule> for proto::ViewRule {
     fn from(rule: ViewRule) -> Self {
-        let ViewRule { name, action, services, inbound, outbound, elsewhere, log, mode, until } = rule;
+        let ViewRule { name, action, services, inbound, outbound, elsewhere, tier, log, mode, until } = rule;
         Self {
             name,
             action: proto::Action::from(action).into(),
@@ -180,6 +180,7 @@ impl From<ViewRule> for proto::ViewRule {
             inbound,
             outbound,
             elsewhere: elsewhere.map(|Elsewhere { from, to }| proto::Elsewhere { from, to }),
+            tier,
             log,
             mode: proto::Mode::from(mode).into(),
             until,
@@ -191,7 +192,7 @@ impl TryFrom<proto::ViewRule> for ViewRule {
     type Error = DecodeError;
 
     fn try_from(rule: proto::ViewRule) -> Decoded<Self> {
-        let proto::ViewRule { name, action, services, inbound, outbound, elsewhere, log, mode, until } = rule;
+        let proto::ViewRule { name, action, services, inbound, outbound, elsewhere, tier, log, mode, until } = rule;
         Ok(Self {
             name,
             action: action_in(action, "action")?,
@@ -199,6 +200,7 @@ impl TryFrom<proto::ViewRule> for ViewRule {
             inbound,
             outbound,
             elsewhere: elsewhere.map(|proto::Elsewhere { from, to }| Elsewhere { from, to }),
+            tier,
             log,
             mode: mode_in(mode, "mode")?,
             until,

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Outage, Protocol, Response, ServiceMatch, Watch, Would};
+use policy::{
+    Action, AddressGroup, End, Family, Mode, Outage, Protocol, Response, ServiceMatch, Verdict, Watch, Would,
+};
 use wire::{
     Ack, AckResult, AgentState, CenterStatus, Direction, Elsewhere, FlowEnd, Hello, InventoryFile, InventoryVm, Kind,
     Outside, Peer, PolicyVersion, Presence, Record, RecordKey, RecordQuery, SealedView, Set, Suspension, View,
@@ -48,7 +50,7 @@ pub(crate) fn view() -> View {
         ],
         rules: rules(),
         detectors: detectors(),
-        default: Action::Deny,
+        default: Verdict::Deny,
         mode: Mode::Enforce,
         quarantined: true,
         record_all: true,
@@ -90,6 +92,7 @@ fn rules() -> Vec<ViewRule> {
         inbound: Some(0),
         outbound: None,
         elsewhere: Some(Elsewhere { from: 0, to: 2 }),
+        tier: 0,
         log: true,
         mode: Mode::Monitor,
         until: Some(1_795_000_100_000),
@@ -101,11 +104,13 @@ fn rules() -> Vec<ViewRule> {
         inbound: Some(2),
         outbound: Some(1),
         elsewhere: None,
+        tier: 1,
         log: false,
         mode: Mode::Enforce,
         until: None,
     };
-    vec![first, second]
+    let third = ViewRule { name: "own/handed-down".into(), action: Action::Pass, tier: 2, ..second.clone() };
+    vec![first, second, third]
 }
 
 pub(crate) fn record() -> Record {
@@ -121,11 +126,11 @@ pub(crate) fn record() -> Record {
         icmp_id: 0x1234,
         tcp_sequence: Some(0xdead_beef),
         payload: vec![1, 2, 3],
-        verdict: Action::Reject,
+        verdict: Verdict::Reject,
         rule: "no-web".into(),
         admitted_by: Some("web-to-db".into()),
         end: End::Destination,
-        would: Some(Would { verdict: Action::Deny, rule: Some("default".into()), end: Some(End::Source) }),
+        would: Some(Would { verdict: Verdict::Deny, rule: Some("default".into()), end: Some(End::Source) }),
         monitor: true,
         generation_first: 6,
         generation_last: 7,
@@ -141,7 +146,7 @@ pub(crate) fn alert() -> Record {
         kind: Kind::Alert,
         source: nowhere("web", "10.98.0.1"),
         destination: nowhere("db", "10.98.0.2"),
-        verdict: Action::Allow,
+        verdict: Verdict::Allow,
         rule: "eastwest/detect/port-scan".into(),
         admitted_by: None,
         would: None,

@@ -4,7 +4,9 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use ipnet::IpNet;
-use policy::{Action, AddressGroup, End, Family, Mode, Name, Outage, Protocol, Response, ServiceMatch, Watch, Would};
+use policy::{
+    Action, AddressGroup, End, Family, Mode, Name, Outage, Protocol, Response, ServiceMatch, Verdict, Watch, Would,
+};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -36,7 +38,11 @@ fn socket() -> impl Strategy<Value = SocketAddr> {
 }
 
 fn action() -> impl Strategy<Value = Action> {
-    select(vec![Action::Allow, Action::Deny, Action::Reject])
+    select(vec![Action::Allow, Action::Deny, Action::Reject, Action::Pass])
+}
+
+fn verdict() -> impl Strategy<Value = Verdict> {
+    select(vec![Verdict::Allow, Verdict::Deny, Verdict::Reject])
 }
 
 fn mode() -> impl Strategy<Value = Mode> {
@@ -71,14 +77,15 @@ fn index(length: usize) -> BoxedStrategy<Option<u32>> {
 fn rule(sets: usize) -> impl Strategy<Value = ViewRule> {
     let elsewhere = (index(sets), index(sets)).prop_map(|(from, to)| Some(Elsewhere { from: from?, to: to? }));
     let head = (text(), action(), vec(service(), 0..4), index(sets), index(sets), elsewhere);
-    (head, any::<bool>(), mode(), any::<Option<i64>>()).prop_map(
-        |((name, action, services, inbound, outbound, elsewhere), log, mode, until)| ViewRule {
+    (head, any::<(bool, u32)>(), mode(), any::<Option<i64>>()).prop_map(
+        |((name, action, services, inbound, outbound, elsewhere), (log, tier), mode, until)| ViewRule {
             name,
             action,
             services,
             inbound,
             outbound,
             elsewhere,
+            tier,
             log,
             mode,
             until,
@@ -116,7 +123,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
         (Just(peers), sets_of, vec(rule(sets), 0..4), vec(detector(sets), 0..3))
     });
     let head = (any::<u64>(), text(), vec(any::<IpAddr>(), 0..3), of(socket()), vec(prefix(), 0..3));
-    (head, body, action(), mode(), (any::<(bool, bool, i64)>(), outage())).prop_map(
+    (head, body, verdict(), mode(), (any::<(bool, bool, i64)>(), outage())).prop_map(
         |(head, body, default, mode, last)| {
             let (generation, vm, addresses, center, managed) = head;
             let ((peers, sets, rules, detectors), ((quarantined, record_all, now), outage)) = (body, last);
@@ -180,8 +187,8 @@ pub(crate) fn record() -> impl Strategy<Value = Record> {
     let way = select(vec![Direction::In, Direction::Out]);
     let family = select(vec![Family::V4, Family::V6]);
     let flow = (flow_end(), flow_end(), family, protocol(), any::<(u8, u16, Option<u32>)>());
-    let would = (action(), of(text()), of(end())).prop_map(|(verdict, rule, end)| Would { verdict, rule, end });
-    let judged = (action(), text(), of(text()), end(), of(would));
+    let would = (verdict(), of(text()), of(end())).prop_map(|(verdict, rule, end)| Would { verdict, rule, end });
+    let judged = (verdict(), text(), of(text()), end(), of(would));
     let rest = (any::<(bool, u64, u64, u64, u64)>(), text(), vec(any::<u8>(), 0..=wire::MAX_PAYLOAD));
     (key, kind(), way, flow, judged, rest).prop_map(|(key, kind, direction, flow, judged, rest)| {
         let (source, destination, family, protocol, (icmp_type, icmp_id, tcp_sequence)) = flow;

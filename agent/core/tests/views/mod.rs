@@ -11,7 +11,7 @@ use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
 use agent_core::{Class, Place, Program, Ruleset, Service, Word};
-use policy::{Action, AddressGroup, FlowService, Mode, Outage, ServiceMatch};
+use policy::{Action, AddressGroup, FlowService, Mode, Outage, ServiceMatch, Verdict};
 use wire::{Outside, Peer, Set, View, ViewRule};
 
 /// A VM `hr-1` (10.98.0.1, fd98::1) among four peers, with no rule and default deny.
@@ -35,7 +35,7 @@ pub fn view() -> View {
         ],
         rules: Vec::new(),
         detectors: Vec::new(),
-        default: Action::Deny,
+        default: Verdict::Deny,
         mode: Mode::Enforce,
         quarantined: false,
         record_all: false,
@@ -71,6 +71,7 @@ pub fn rule(name: &str, action: Action, services: &[ServiceMatch], set: u32) -> 
         inbound: Some(set),
         outbound: Some(set),
         elsewhere: None,
+        tier: 0,
         log: false,
         mode: Mode::Enforce,
         until: None,

@@ -15,7 +15,7 @@ use agent_core::{
     Config, Direction, Former, KernelRequest, Limits, LogEvent, LogKind, Machine, Ruleset, SpoolChange, State, Tail,
     packet,
 };
-use policy::{Action, FlowService};
+use policy::{Action, FlowService, Verdict};
 use wire::{Ack, AckResult, FromAgent, Record, View, ViewRule};
 
 use crate::views::{ANY, look_up, rule, tcp, view};
@@ -200,7 +200,7 @@ pub fn record(number: u64) -> Record {
         icmp_id: 0,
         tcp_sequence: Some(1),
         payload: Vec::new(),
-        verdict: Action::Deny,
+        verdict: Verdict::Deny,
         rule: "x".to_owned(),
         admitted_by: None,
         end: policy::End::Destination,

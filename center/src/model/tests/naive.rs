@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use policy::{Action, AddressGroup, At, Key, Mode, Outage, Policy, Rule, Selector, ServiceMatch};
+use policy::{Action, AddressGroup, At, Key, Mode, Outage, Policy, Rule, Selector, ServiceMatch, Verdict};
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
 use proptest::prelude::*;
@@ -135,6 +135,7 @@ fn selector() -> impl Strategy<Value = Selector> {
 fn rule() -> impl Strategy<Value = Rule> {
     let at = select(vec![At::Both, At::Source, At::Destination]);
     (selector(), selector(), of(word()), at).prop_map(|(from, to, within, at)| Rule {
+        tier: None,
         name: "r".parse().unwrap(),
         action: Action::Allow,
         services: vec![ServiceMatch::Any],
@@ -160,9 +161,11 @@ fn policy() -> impl Strategy<Value = Policy> {
             groups: [].into(),
             rules,
             detect: Vec::new(),
-            default: Action::Deny,
+            tiers: Vec::new(),
+            default: Verdict::Deny,
             outage: Outage::KeepLast,
             mode: Mode::Enforce,
+            tests: Vec::new(),
         }
     })
 }

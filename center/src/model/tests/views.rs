@@ -3,7 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use policy::{Action, Mode, Name, ServiceMatch};
+use policy::{Action, Mode, Name, ServiceMatch, Verdict};
 use wire::{InventoryFile, Outside, Set, View};
 
 use crate::model::{Change, Model, Standing};
@@ -155,7 +155,7 @@ fn a_rule_keeps_what_else_it_says() {
     assert_eq!((a.action, a.log, a.mode, a.until), (Action::Reject, true, Mode::Monitor, Some(1_801_418_400_000)));
     assert_eq!(a.services, [ServiceMatch::Ports { tcp: true, first: 80, last: 80 }, ServiceMatch::Icmp(None)]);
     assert_eq!((b.action, b.log, b.mode, b.until), (Action::Allow, false, Mode::Enforce, None));
-    assert_eq!((view.default, view.mode), (Action::Reject, Mode::Enforce));
+    assert_eq!((view.default, view.mode), (Verdict::Reject, Mode::Enforce));
 }
 
 #[test]

@@ -19,6 +19,7 @@ mod policies;
 mod sized;
 pub(crate) mod speaks;
 mod steps;
+mod tiers;
 pub(crate) mod topology;
 mod traffic;
 
@@ -41,7 +42,7 @@ use crate::state::State;
 /// The milliseconds that a heartbeat may have.
 const HEARTBEATS: RangeInclusive<u64> = 50..=60_000;
 /// Keys that the language has and this build does not.
-const LATER: [&str; 2] = ["include", "tiers"];
+const LATER: [&str; 1] = ["include"];
 
 /// All that is wrong in a scenario and in the policies that it names; at least one file.
 #[derive(Clone, Debug, thiserror::Error)]

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
-use policy::{Errors, Problem, Problems, line_and_column};
+use policy::{Problem, Problems, Source, line_and_column};
 
 use super::super::{Action, PolicyText, Publication, Refuser, soon};
 use super::doing::Item;
@@ -30,10 +30,7 @@ impl Reader<'_> {
                 }
                 _ => self.inline(node),
             },
-            Value::Sequence(_) => {
-                self.not_yet(node.span, "several policies in an order (tiers)");
-                None
-            }
+            Value::Sequence(items) => self.tiers(node, items),
             Value::Scalar(_) => self.file(node),
         }
     }
@@ -45,15 +42,7 @@ impl Reader<'_> {
     }
 
     fn parsed(&mut self, source: &str, text: String) -> Option<Arc<PolicyText>> {
-        match policy::parse(source, &text) {
-            Ok(policy) => Some(Arc::new(PolicyText { source: source.to_owned(), text, policy })),
-            Err(errors) => {
-                if !self.foreign.iter().any(|other: &Errors| other.source_name() == errors.source_name()) {
-                    self.foreign.push(errors);
-                }
-                None
-            }
-        }
+        self.bundled(vec![Source { name: source.to_owned(), text }])
     }
 
     pub(super) fn text_beside(&mut self, name: &Text, what: &str) -> Option<String> {
@@ -66,7 +55,7 @@ impl Reader<'_> {
     }
 
     /// `sized: FILE`, or the text itself in a block: it is published in full size.
-    fn sized(&mut self, node: &Node) -> Option<String> {
+    pub(super) fn sized(&mut self, node: &Node) -> Option<String> {
         let written = yaml::text(node, "a policy with ranges such as `rule-[1..5000]`", &mut self.problems)?;
         let text = match written.as_str().contains('\n') {
             true => written.as_str().to_owned(),
@@ -106,6 +95,10 @@ impl Reader<'_> {
 
     /// A policy that is written in the scenario. It need not name its version; the text that is published does.
     fn inline(&mut self, node: &Node) -> Option<Arc<PolicyText>> {
+        let includes = Fields::of(node, "a policy", &[], &mut Problems::default())?.get("include").is_some();
+        if includes {
+            return self.bundled(vec![Source { name: self.file.to_owned(), text: self.in_place(node)? }]);
+        }
         let policy = policy::parse_node(node, self.text, &mut self.problems)?;
         let text = self.written(node)?;
         Some(Arc::new(PolicyText { source: self.file.to_owned(), text, policy }))
