@@ -5,6 +5,7 @@
 mod bundle;
 mod check;
 mod claim;
+pub mod classify;
 mod detect;
 mod flow;
 mod icmp;

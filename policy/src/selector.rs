@@ -1,5 +1,6 @@
 //! Selectors: expressions that denote a set of endpoints (semantics 2).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::sync::Arc;
 
@@ -9,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::{Key, Name};
 
 /// A set of endpoints, as written, with group names already replaced by what they stand for.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Selector {
     /// `any`: `vms` and `outside`.
@@ -45,6 +46,23 @@ pub struct AddressGroup {
     pub includes: Vec<IpNet>,
     /// The prefixes taken out of it (`not 10.9.3.0/24`).
     pub excludes: Vec<IpNet>,
+}
+
+impl Ord for AddressGroup {
+    fn cmp(&self, other: &Self) -> Ordering {
+        // One group that many selectors hold is one value: a hundred thousand prefixes need not be compared to see it.
+        if std::ptr::eq(self, other) {
+            return Ordering::Equal;
+        }
+        let names = self.name.cmp(&other.name);
+        names.then_with(|| self.includes.cmp(&other.includes)).then_with(|| self.excludes.cmp(&other.excludes))
+    }
+}
+
+impl PartialOrd for AddressGroup {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
 }
 
 impl Selector {

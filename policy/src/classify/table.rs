@@ -1,0 +1,203 @@
+//! One policy over the classes of a [`Space`]: for each class a set of rules, so that the rules that hold for a flow are what
+//! the sets of its source, its destination and its service share, and the first of them decides.
+
+use super::bits::{Bits, WORD, ones};
+use super::endpoints::Endpoints;
+use super::judged::{Decider, Decision, EndJudged, Judged};
+use super::pair::Pair;
+use super::services::{Nature, ServiceClasses};
+use super::terms::{Reference, Terms};
+use crate::{At, Builtin, End, Inventory, Mode, Policy, Rule, Timestamp, Verdict};
+
+/// The classes that some policies and an inventory tell apart.
+#[derive(Clone, Debug)]
+pub(crate) struct Space {
+    pub(crate) endpoints: Endpoints,
+    pub(crate) services: ServiceClasses,
+}
+
+impl Space {
+    /// The classes that all these policies together tell apart, and each policy over them.
+    pub(crate) fn of(policies: &[&Policy], inventory: &Inventory, now: Timestamp) -> (Self, Vec<Table>) {
+        let mut terms = Terms::default();
+        let references: Vec<Vec<Reference>> = policies.iter().map(|policy| terms.read(policy)).collect();
+        let endpoints = Endpoints::of(inventory, &terms);
+        let services = ServiceClasses::of(&terms.services());
+        let space = Self { endpoints, services };
+        let keys = terms.within().len();
+        let tables = policies.iter().zip(references);
+        let tables = tables.map(|(policy, references)| Table::of(policy, &space, (&references, keys), now)).collect();
+        (space, tables)
+    }
+}
+
+/// One policy, compiled.
+#[derive(Clone, Debug)]
+pub(crate) struct Table {
+    /// By class of endpoints: the rules whose `from` matches it.
+    from: Vec<Bits>,
+    /// The rules whose `to` matches it.
+    to: Vec<Bits>,
+    /// The rules whose `from` matches it and that hold at it as the source.
+    at_source: Vec<Bits>,
+    /// The rules whose `to` matches it and that hold at it as the destination.
+    at_destination: Vec<Bits>,
+    /// By class of services: the rules that cover it.
+    pub(crate) covering: Vec<Bits>,
+    /// By rule: the classes of services that it covers.
+    pub(crate) covered: Vec<Bits>,
+    /// By `within` key: the rules that ask for it.
+    within: Vec<Bits>,
+    /// The rules that only record.
+    pub(crate) monitors: Bits,
+    /// Whether some rule, or the end of the policy, only records.
+    records: bool,
+    /// By rule: its verdict (`None`: it passes the flow on), and the first rule of the next tier.
+    pub(crate) actions: Vec<(Option<Verdict>, usize)>,
+    default: Verdict,
+    mode: Mode,
+}
+
+impl Table {
+    fn of(policy: &Policy, space: &Space, (references, keys): (&[Reference], usize), now: Timestamp) -> Self {
+        let rules = || policy.rules.iter().zip(references);
+        let size = policy.rules.len();
+        let living = |rule: &Rule| rule.until.is_none_or(|until| now < until);
+        let of = |holds: &dyn Fn(&Rule, &Reference) -> bool| {
+            let mut bits = Bits::none(size);
+            let held = rules().enumerate().filter(|(_, (rule, reference))| living(rule) && holds(rule, reference));
+            held.for_each(|(number, _)| bits.put(number));
+            bits
+        };
+        let endpoints = |holds: &dyn Fn(&Bits, &Rule, &Reference) -> bool| -> Vec<Bits> {
+            let signatures = (0..space.endpoints.classes()).map(|class| space.endpoints.signature(class));
+            signatures.map(|matched| of(&|rule, reference| holds(matched, rule, reference))).collect()
+        };
+        let owned = |matched: &Bits, reference: &Reference| reference.owns.is_none_or(|owns| matched.has(owns));
+        let classes = space.services.count();
+        let covers = |class: usize, reference: &Reference| space.services.lists(class).has(reference.services);
+        let monitors = of(&|rule, _| rule.mode == Mode::Monitor);
+        Self {
+            from: endpoints(&|matched, _, reference| matched.has(reference.from)),
+            to: endpoints(&|matched, _, reference| matched.has(reference.to)),
+            at_source: endpoints(&|matched, rule, reference| {
+                matched.has(reference.from) && rule.at != At::Destination && owned(matched, reference)
+            }),
+            at_destination: endpoints(&|matched, rule, reference| {
+                matched.has(reference.to) && rule.at != At::Source && owned(matched, reference)
+            }),
+            covering: (0..classes).map(|class| of(&|_, reference| covers(class, reference))).collect(),
+            covered: references.iter().map(|rule| Bits::of(classes, |class| covers(class, rule))).collect(),
+            within: (0..keys).map(|key| of(&|_, reference| reference.within == Some(key))).collect(),
+            records: policy.mode == Mode::Monitor || !monitors.is_empty(),
+            monitors,
+            actions: actions(policy),
+            default: policy.default,
+            mode: policy.mode,
+        }
+    }
+
+    /// What it says of a flow.
+    pub(crate) fn judge(&self, pair: &Pair<'_>, class: usize, service: Nature) -> Judged {
+        let end = |end| self.end(pair, end, class, service);
+        Judged::of(end(End::Source), end(End::Destination))
+    }
+
+    fn end(&self, pair: &Pair<'_>, end: End, class: usize, service: Nature) -> Option<EndJudged> {
+        let standing = pair.end(end).standing;
+        if !standing.managed {
+            return None;
+        }
+        if let Some(decision) = pair.builtin(end, service) {
+            return Some(EndJudged { acted: decision, live: decision });
+        }
+        let live = self.first(pair, end, class, true);
+        let acted = if standing.monitors {
+            self.last(true, false)
+        } else if self.records {
+            self.first(pair, end, class, false)
+        } else {
+            live
+        };
+        Some(EndJudged { acted, live })
+    }
+
+    /// The first rule that decides at an end.
+    fn first(&self, pair: &Pair<'_>, end: End, class: usize, live: bool) -> Decision {
+        let sides = self.sides(pair, end);
+        let mut start = 0;
+        loop {
+            let word = |place: usize| self.word(pair, live, (sides, class, place), start);
+            let words = (start / WORD..self.covering[class].words().len()).map(|place| (place, word(place)));
+            let found = words.into_iter().find(|(_, word)| *word != 0);
+            let Some(number) = found.map(|(place, word)| place * WORD + word.trailing_zeros() as usize) else {
+                return self.last(self.mode == Mode::Monitor, live);
+            };
+            match self.actions[number] {
+                (Some(verdict), _) => return Decision { verdict, decider: Decider::Rule(super::narrow(number)) },
+                (None, next) => start = next,
+            }
+        }
+    }
+
+    /// Those of a word of rules that hold for a flow, from a first rule on.
+    fn word(&self, pair: &Pair<'_>, live: bool, at: ([&Bits; 2], usize, usize), start: usize) -> u64 {
+        let ([one, other], class, place) = at;
+        let mut word = one.words()[place] & other.words()[place] & self.covering[class].words()[place];
+        if place == start / WORD {
+            word &= !0 << (start % WORD);
+        }
+        if word == 0 { 0 } else { self.holding(pair, live, place, word) }
+    }
+
+    /// The sets of rules that hold at an end for the source and for the destination.
+    fn sides(&self, pair: &Pair<'_>, end: End) -> [&Bits; 2] {
+        let (source, destination) = (pair.source.class as usize, pair.destination.class as usize);
+        match end {
+            End::Source => [&self.at_source[source], &self.to[destination]],
+            End::Destination => [&self.from[source], &self.at_destination[destination]],
+        }
+    }
+
+    /// Which of a word of rules hold: their `within` is kept, and they act.
+    fn holding(&self, pair: &Pair<'_>, live: bool, place: usize, mut word: u64) -> u64 {
+        let values = pair.source.values.iter().zip(&pair.destination.values);
+        for (within, (source, destination)) in self.within.iter().zip(values) {
+            if source != destination || *source == 0 {
+                word &= !within.words()[place];
+            }
+        }
+        if live { word } else { word & !self.monitors.words()[place] }
+    }
+
+    /// What is said where no rule decides, at an end that only records or not.
+    pub(crate) fn last(&self, records: bool, live: bool) -> Decision {
+        if records && !live {
+            return Decision { verdict: Verdict::Allow, decider: Decider::Builtin(Builtin::Monitor) };
+        }
+        Decision { verdict: self.default, decider: Decider::Default }
+    }
+
+    /// All rules that hold for a pair at an end, whatever the service, in their order.
+    pub(crate) fn holding_at(&self, pair: &Pair<'_>, end: End, live: bool) -> Vec<u32> {
+        let [one, other] = self.sides(pair, end).map(Bits::words);
+        let words = one.iter().zip(other).map(|(one, other)| one & other).enumerate().filter(|(_, word)| *word != 0);
+        let kept = words.map(|(place, word)| (place, self.holding(pair, live, place, word)));
+        kept.flat_map(|(place, word)| ones(word).map(move |bit| super::narrow(place * WORD + bit))).collect()
+    }
+}
+
+/// By rule: its verdict, and the first rule of the next tier.
+fn actions(policy: &Policy) -> Vec<(Option<Verdict>, usize)> {
+    let mut next = policy.rules.len();
+    let mut place = policy.rules.last().map_or(0, Rule::place);
+    let mut actions: Vec<(Option<Verdict>, usize)> = Vec::with_capacity(policy.rules.len());
+    for (number, rule) in policy.rules.iter().enumerate().rev() {
+        if rule.place() != place {
+            (next, place) = (number + 1, rule.place());
+        }
+        actions.push((rule.action.verdict(), next));
+    }
+    actions.reverse();
+    actions
+}
