@@ -9,7 +9,9 @@ use crate::demo::DemoArgs;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::manner::{RunManner, ToldArgs};
+use crate::mutate::MutateArgs;
 use crate::partition::Partition;
+use crate::prove::ProveArgs;
 use crate::schema::SchemaArgs;
 use crate::shells::{CompletionsArgs, ManArgs};
 
@@ -42,6 +44,10 @@ pub(crate) enum Command {
     Why(WhyArgs),
     /// Show who can speak to whom in a scenario's state before its first step
     Reach(ReachArgs),
+    /// Probe one flow for each class that policies tell apart, and say which rules that covers
+    Prove(ProveArgs),
+    /// Change policies in small ways, and see whether a suite's expectations notice
+    Mutate(MutateArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
     /// Print the JSON Schema of a kind of file, for editors

@@ -16,9 +16,11 @@ mod lab;
 mod list;
 mod manner;
 mod merge;
+mod mutate;
 mod output;
 mod partition;
 mod prompt;
+mod prove;
 mod reach;
 mod recorded;
 mod render;
@@ -62,6 +64,8 @@ fn outcome(command: Command) -> Outcome {
         Command::List(args) => list::list(&args),
         Command::Why(args) => why::why(&args),
         Command::Reach(args) => reach::reach(&args),
+        Command::Prove(args) => prove::prove(args),
+        Command::Mutate(args) => mutate::mutate(&args),
         Command::Check(args) => check::check(&args),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Completions(args) => Ok(shells::completions(&args)),

@@ -85,6 +85,9 @@ pub(crate) struct RunManner {
     /// The one flow that is probed
     #[arg(skip)]
     pub(crate) only: Option<harness::Only>,
+    /// What is probed beside what scenarios ask for
+    #[arg(skip)]
+    pub(crate) proving: Option<harness::prove::Proving>,
     /// Another build of the agent to run in the VMs
     #[arg(long, value_name = "PATH", conflicts_with = "model")]
     pub(crate) agent: Option<PathBuf>,

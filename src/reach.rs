@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use harness::scenario::Variant;
 use harness::state::State;
-use harness::{Programs, RunOptions, model, reach_packets};
+use harness::{RunOptions, model, reach_packets};
 use policy::{End, Family, FlowService, Name, Timestamp, Verdict, Would, parse_selector};
 use reports::event::{self, Word};
 use serde::Serialize;
@@ -71,22 +71,7 @@ fn line(cell: &Cell) -> String {
 }
 
 fn by_packets(found: &Found, services: &[FlowService]) -> Result<Vec<Cell>, Failure> {
-    let options = RunOptions {
-        jobs: Some(1),
-        seed: any_seed(),
-        report_dir: None,
-        programs: Programs {
-            exe: own_program()?,
-            agent: None,
-            agent_args: Vec::new(),
-            agent_only: None,
-            sabotage: None,
-        },
-        fail_fast: false,
-        until_failure: false,
-        pause: None,
-        only: None,
-    };
+    let options = RunOptions::plain(own_program()?, any_seed());
     let cells = reach_packets(job(found, None), services, &options).map_err(failure)?;
     Ok(cells.into_iter().map(Cell::observed).collect())
 }

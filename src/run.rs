@@ -47,7 +47,7 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
     let RunOutcome { wrong_input, interrupted, packets, .. } = if manner.model {
-        by_model(&chosen, manner, seed, &mut sink);
+        by_model(&chosen, manner, seed, &mut sink)?;
         RunOutcome::default()
     } else {
         let jobs = turns(manner).flat_map(|turn| chosen.iter().map(move |found| job(found, turn))).collect();
@@ -82,7 +82,7 @@ fn turns(manner: &RunManner) -> impl Iterator<Item = Turn> + use<> {
     (1..=times).map(move |turn| (times > 1).then_some((turn, times)))
 }
 
-fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMut(Event)) {
+fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMut(Event)) -> Result<(), Failure> {
     let (begun, now) = (Instant::now(), Timestamp::now());
     let all = || turns(manner).flat_map(|turn| chosen.iter().map(move |found| (found, turn_of(found, turn))));
     sink(Event::RunStarted {
@@ -98,12 +98,18 @@ fn by_model(chosen: &[Found], manner: &RunManner, seed: u64, sink: &mut dyn FnMu
             sink(Event::skipped(id, harness::BEHIND_A_FAILURE));
             continue;
         }
-        for event in harness::model::run(&found.scenario, &id, now) {
+        let events = match manner.proving {
+            Some(how) => harness::model::prove(&found.scenario, &id, how, now)
+                .map_err(|error| Failure::Input(format!("prove `{}`: {error}", found.scenario.name)))?,
+            None => harness::model::run(&found.scenario, &id, now),
+        };
+        for event in events {
             failed |= matches!(&event, Event::ScenarioFinished { outcome, .. } if *outcome != ScenarioOutcome::Passed);
             sink(event);
         }
     }
     sink(Event::RunFinished { seconds: begun.elapsed().as_secs_f64(), interrupted: false });
+    Ok(())
 }
 
 pub(crate) fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Result<RunOptions, Failure> {
@@ -124,6 +130,7 @@ pub(crate) fn options(args: &RunManner, seed: u64, pause: Option<Pause>) -> Resu
         until_failure: args.until_failure || args.keep,
         pause,
         only: args.only.clone(),
+        proving: args.proving,
     })
 }
 
@@ -160,6 +167,7 @@ pub(crate) fn job(found: &Found, turn: Turn) -> Job {
         variant: found.variant,
         visits: found.visits,
         exclusive: found.scenario.exclusive,
+        instead: None,
     }
 }
 

@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::judge::{excuse, without_expectations};
 use crate::plan::{PlannedCell, PlannedStep, ends, plan, ruling};
+use crate::prove::{Proving, TooMany, proving};
 use crate::scenario::Scenario;
 use crate::state::State;
 
@@ -19,13 +20,30 @@ const NOTE: &str = "by the oracle";
 /// those of records, agents and generations cannot be checked and are counted in the scenario's `reason`.
 #[must_use]
 pub fn run(scenario: &Scenario, id: &ScenarioId, now: Timestamp) -> Vec<Event> {
+    told(scenario, id, plan(scenario, now), without_expectations(scenario), now)
+}
+
+/// The same with what proves the scenario's policies.
+///
+/// # Errors
+/// When that would be more probes than may be.
+pub fn prove(scenario: &Scenario, id: &ScenarioId, how: Proving, now: Timestamp) -> Result<Vec<Event>, TooMany> {
+    Ok(told(scenario, id, proving(scenario, now, how)?, None, now))
+}
+
+fn told(
+    scenario: &Scenario,
+    id: &ScenarioId,
+    steps: Vec<PlannedStep>,
+    idle: Option<Finding>,
+    now: Timestamp,
+) -> Vec<Event> {
     let began = Instant::now();
-    let steps = plan(scenario, now);
     let names = steps.iter().map(|step| step.name.to_string()).collect();
     let topology = scenario.topology.told();
     let mut events = vec![Event::ScenarioStarted { scenario: id.clone(), steps: names, topology }];
     let unchecked: usize = steps.iter().map(|step| step.events.len()).sum();
-    let findings: Vec<Finding> = without_expectations(scenario).into_iter().collect();
+    let findings: Vec<Finding> = idle.into_iter().collect();
     let mut passed = findings.is_empty();
     for mut step in steps {
         let findings = std::mem::take(&mut step.findings);

@@ -185,7 +185,7 @@ fn unpacked(root: &Node, problems: &mut Problems) -> Option<Bundle> {
 }
 
 /// A text in double quotes, as JSON has it, which is YAML too.
-fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     let mut out = String::from("\"");
     for letter in text.chars() {
         match letter {

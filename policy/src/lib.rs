@@ -11,6 +11,7 @@ mod flow;
 mod icmp;
 mod inventory;
 pub mod keys;
+pub mod mutate;
 mod name;
 mod parse;
 mod problem;
@@ -20,6 +21,7 @@ mod selector;
 mod service;
 mod suggest;
 mod verdict;
+mod write;
 pub mod yaml;
 
 pub use bundle::{Bundle, Source};

@@ -3,7 +3,7 @@
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use saboteur::{Kind, Liar};
+use saboteur::{Bug, Kind, Liar, Miscompiler};
 
 /// The agent with a lie in it, for tests.
 #[derive(Debug, Parser)]
@@ -27,18 +27,26 @@ enum Agent {
     /// Runs an agent that lies in one way.
     Run {
         /// How it lies.
-        #[arg(long)]
-        kind: Kind,
+        #[arg(long, required_unless_present = "bug")]
+        kind: Option<Kind>,
+        /// Which bug its compiler has.
+        #[arg(long, conflicts_with = "kind")]
+        bug: Option<Bug>,
         #[command(flatten)]
         options: agent::Options,
     },
 }
 
 fn main() -> ExitCode {
-    let What::Agent { agent: Agent::Run { kind, options } } = Command::parse().what;
+    let What::Agent { agent: Agent::Run { kind, bug, options } } = Command::parse().what;
     // Another provider may have been installed before; it is ring too.
     let _installed = rustls::crypto::ring::default_provider().install_default();
-    match agent::run(&options, Liar::new(kind, lived(&options)), || say("ready")) {
+    let ended = match (kind, bug) {
+        (Some(kind), _) => agent::run(&options, Liar::new(kind, lived(&options)), || say("ready")),
+        (None, Some(bug)) => agent::run(&options, Miscompiler(bug), || say("ready")),
+        (None, None) => agent::run(&options, agent::Honest, || say("ready")),
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             complain(&format!("cannot {error}"));

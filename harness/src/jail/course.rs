@@ -16,6 +16,7 @@ use crate::judge::{judge_step, never_ran, set_apart, without_expectations};
 use crate::living;
 use crate::need::Means;
 use crate::plan::{PlannedStep, plan};
+use crate::prove::proving;
 use crate::scenario::{Scenario, beside, parse_trial};
 use crate::state::State;
 use crate::world::{World, check, folder_of};
@@ -41,8 +42,12 @@ pub(super) fn run(order: &Order, scratch: &Path, speaker: &mut Speaker<'_>) -> R
 
 /// Reads the scenario and the policies beside it.
 pub(super) fn read(order: &Order) -> Result<Scenario, String> {
-    parse_trial(&order.scenario.file, &order.text, order.variant, &mut beside(&order.path))
-        .map_err(|errors| format!("read the scenario: {errors}"))
+    let scenario = parse_trial(&order.scenario.file, &order.text, order.variant, &mut beside(&order.path))
+        .map_err(|errors| format!("read the scenario: {errors}"))?;
+    match &order.instead {
+        Some(instead) => instead.within(&scenario),
+        None => Ok(scenario),
+    }
 }
 
 /// Raises the world of a scenario's first state.
@@ -87,7 +92,10 @@ impl From<String> for Stopped {
 impl Course<'_, '_> {
     fn go(&mut self, scratch: &Path) -> Result<Vec<Finding>, Stopped> {
         let scenario = read(self.order)?;
-        let steps = plan(&scenario, Timestamp::now());
+        let steps = match self.order.proving {
+            Some(how) => proving(&scenario, Timestamp::now(), how).map_err(|error| error.to_string())?,
+            None => plan(&scenario, Timestamp::now()),
+        };
         let steps = self.order.visits.arrange(&steps).unwrap_or(steps);
         let steps = match &self.order.only {
             Some(only) => only.narrow(steps).map_err(|reason| format!("cannot {reason}"))?,
@@ -118,7 +126,8 @@ impl Course<'_, '_> {
             vms: scenario.topology.vms.len(),
             hosts: scenario.topology.hosts.len(),
         })?;
-        let mut ended = Ok(without_expectations(&scenario).into_iter().collect());
+        let idle = without_expectations(&scenario).filter(|_| self.order.proving.is_none());
+        let mut ended = Ok(idle.into_iter().collect());
         for (at, step) in steps.iter().enumerate() {
             if let Err(reason) = self.step(&mut world, step) {
                 self.keep.iter().for_each(|keep| keep.stopped(&mut world, step));

@@ -10,7 +10,8 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Visits;
-use crate::run::{Job, Only};
+use crate::prove::Proving;
+use crate::run::{Instead, Job, Only};
 use crate::scenario::Variant;
 use crate::world::Programs;
 
@@ -44,6 +45,10 @@ pub(crate) struct Order {
     pub(crate) only: Option<Only>,
     /// Behind a step with findings the world is to listen here until it is told to go on.
     pub(crate) pause: Option<PathBuf>,
+    /// What is probed beside what the scenario asks for.
+    pub(crate) proving: Option<Proving>,
+    /// One of its policies is another.
+    pub(crate) instead: Option<Instead>,
 }
 
 impl Order {
@@ -62,6 +67,8 @@ impl Order {
             lab: None,
             only: None,
             pause: None,
+            proving: None,
+            instead: job.instead.clone(),
         }
     }
 }

@@ -77,7 +77,7 @@ pub(crate) fn step<'n>(
     }
 }
 
-fn cell(
+pub(crate) fn cell(
     state: &State,
     (source, destination): (&Name, &Name),
     service: FlowService,

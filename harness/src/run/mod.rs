@@ -9,10 +9,12 @@ use std::time::Instant;
 
 use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
+use serde::{Deserialize, Serialize};
 
 pub use self::only::Only;
 use self::pool::Pool;
 use crate::plan::Visits;
+use crate::prove::Proving;
 use crate::scenario::Variant;
 use crate::world::Programs;
 
@@ -31,6 +33,17 @@ pub struct Job {
     pub visits: Visits,
     /// It may not run beside others (floods and storms).
     pub exclusive: bool,
+    /// One of its policies is another.
+    pub instead: Option<Instead>,
+}
+
+/// A policy that stands in the place of another wherever a scenario has that.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Instead {
+    /// The text of the scenario's own.
+    pub from: String,
+    /// The text that is published, and judged by.
+    pub to: String,
 }
 
 /// How a run is carried out.
@@ -52,6 +65,27 @@ pub struct RunOptions {
     pub pause: Option<Pause>,
     /// This flow alone is probed, and its packets are shown.
     pub only: Option<Only>,
+    /// What is probed beside what scenarios ask for, to prove their policies.
+    pub proving: Option<Proving>,
+}
+
+impl RunOptions {
+    /// One scenario at a time with this very program, and nothing more.
+    #[must_use]
+    pub fn plain(exe: PathBuf, seed: u64) -> Self {
+        let programs = Programs { exe, agent: None, agent_args: Vec::new(), agent_only: None, sabotage: None };
+        Self {
+            jobs: Some(1),
+            seed,
+            report_dir: None,
+            programs,
+            fail_fast: false,
+            until_failure: false,
+            pause: None,
+            only: None,
+            proving: None,
+        }
+    }
 }
 
 /// A run that waits behind steps with findings, with their worlds as they stand: [`crate::living::ask`] speaks with them.

@@ -180,6 +180,7 @@ impl<'a> Pool<'a> {
             pause: self.options.pause.as_ref().map(|pause| pause.socket.clone()),
             reach,
             only: self.options.only.clone(),
+            proving: self.options.proving,
             ..Order::of(job, &self.options.programs)
         };
         if let Err(error) = Speaker::new(&jail.control).say(&order) {

@@ -1,0 +1,133 @@
+//! Where a changed policy says something else: between the endpoints of a topology, or for others.
+
+use std::collections::BTreeSet;
+use std::net::IpAddr;
+
+use policy::classify::Classifier;
+use policy::{Family, Flow, FlowService, Policy, Ruling, Timestamp};
+
+use super::{Fate, User};
+use crate::plan::PlannedStep;
+use crate::prove::is_plain;
+use crate::scenario::PolicyText;
+use crate::state::State;
+
+/// What is left where nothing noticed a change.
+pub(super) fn fate(policy: &PolicyText, users: &[&User<'_>], changed: &Policy, now: Timestamp) -> Fate {
+    let mut elsewhere = None;
+    for (scenario, steps) in users {
+        for (at, step) in steps.iter().enumerate().filter(|(_, step)| in_force(step, policy)) {
+            if steps[..at].iter().any(|before| in_force(before, policy) && alike(before, step)) {
+                continue;
+            }
+            let both = Both::of(&step.state, [&policy.policy, changed], now);
+            if let Some(expectation) = both.expectation(&step.state) {
+                let (scenario, step) = (scenario.name.clone(), step.name.to_string());
+                return Fate::Survived { scenario, step, expectation };
+            }
+            elsewhere = elsewhere.or_else(|| both.elsewhere(&step.state));
+        }
+    }
+    elsewhere.map_or(Fate::Equivalent, |flow| Fate::Elsewhere { flow })
+}
+
+fn in_force(step: &PlannedStep, policy: &PolicyText) -> bool {
+    is_plain(&step.state) && step.state.policy.as_ref().is_some_and(|one| one.text == policy.text)
+}
+
+fn alike(one: &PlannedStep, other: &PlannedStep) -> bool {
+    one.state.inventory() == other.state.inventory()
+        && one.state.outside == other.state.outside
+        && one.state.now == other.state.now
+}
+
+/// A policy and the changed one in the same state.
+struct Both {
+    classifiers: [Classifier; 2],
+    /// One service of each class that either tells apart.
+    services: BTreeSet<FlowService>,
+}
+
+impl Both {
+    fn of(state: &State, policies: [&Policy; 2], now: Timestamp) -> Self {
+        let (inventory, now) = (state.inventory(), state.now.unwrap_or(now));
+        let classifiers = policies.map(|policy| Classifier::new(policy, &inventory, now));
+        let classes = classifiers.iter().flat_map(Classifier::services);
+        let services = classes.flat_map(|class| class.ranges).map(|range| range.first).collect();
+        Self { classifiers, services }
+    }
+
+    /// What both say of a flow, if that differs in what an expectation can claim.
+    fn differ(&self, flow: &Flow) -> Option<Ruling> {
+        let [old, new] = self.classifiers.each_ref().map(|one| one.ruling(&one.judge(flow)));
+        let claimed = |ruling: &Ruling| (ruling.verdict, ruling.rule.clone(), ruling.end);
+        (claimed(&old) != claimed(&new) || old.would.is_some() && old.would != new.would).then_some(old)
+    }
+
+    /// An expectation of the state that would notice.
+    fn expectation(&self, state: &State) -> Option<String> {
+        for source in state.endpoints() {
+            for destination in state.endpoints().filter(|destination| *destination != source) {
+                for family in state.families(source, destination) {
+                    let (from, to) = (state.address(source, family)?, state.address(destination, family)?);
+                    let Some((service, old)) = self.service(from, to) else { continue };
+                    let families = state.families(source, destination).len();
+                    let family = if families > 1 { format!(" {family}") } else { String::new() };
+                    return Some(format!("{source} -> {destination} {service}{family}: {}", told(&old)));
+                }
+            }
+        }
+        None
+    }
+
+    /// A service that probes can ask for, of which they differ.
+    fn service(&self, source: IpAddr, destination: IpAddr) -> Option<(FlowService, Ruling)> {
+        let family = Family::of(source);
+        let possible = self.services.iter().filter_map(|service| match service {
+            FlowService::Tcp(port) => Some(FlowService::Tcp((*port).max(1))),
+            FlowService::Udp(port) => Some(FlowService::Udp((*port).max(1))),
+            FlowService::Icmp(_) => Some(FlowService::Icmp(8)),
+            FlowService::Icmpv6(_) => Some(FlowService::Icmpv6(128)),
+            FlowService::Proto(_) => None,
+        });
+        possible
+            .filter(|service| service.exists_in(family))
+            .find_map(|service| self.differ(&Flow { source, destination, service }).map(|old| (service, old)))
+    }
+
+    /// A flow of any endpoints that there could be, of which they differ.
+    fn elsewhere(&self, state: &State) -> Option<String> {
+        let cells: Vec<_> = self.classifiers.iter().flat_map(Classifier::cells).collect();
+        let ranges = cells.iter().filter_map(|cell| cell.outside.as_ref()).flat_map(|outside| &outside.ranges);
+        let own = state.endpoints().flat_map(|name| state.addresses(name).iter().copied());
+        let addresses: BTreeSet<IpAddr> = ranges.map(|(first, _)| *first).chain(own).collect();
+        let managed: Vec<IpAddr> = state.vms.values().flat_map(|spec| spec.addresses.iter().copied()).collect();
+        for inside in &managed {
+            for other in addresses.iter().filter(|other| other.is_ipv4() == inside.is_ipv4()) {
+                for (source, destination) in [(*inside, *other), (*other, *inside)] {
+                    let family = Family::of(source);
+                    let services = self.services.iter().filter(|service| service.exists_in(family));
+                    let flow = services
+                        .map(|&service| Flow { source, destination, service })
+                        .find(|flow| self.differ(flow).is_some());
+                    if let Some(Flow { source, destination, service }) = flow {
+                        return Some(format!("{source} -> {destination} {service}"));
+                    }
+                }
+            }
+        }
+        None
+    }
+}
+
+/// A ruling as an expectation says it.
+fn told(ruling: &Ruling) -> String {
+    let by = ruling.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
+    let at = ruling.end.map(|end| format!(" at {end}")).unwrap_or_default();
+    let would = ruling.would.as_ref().map(|would| {
+        let by = would.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
+        let at = would.end.map(|end| format!(" at {end}")).unwrap_or_default();
+        format!(", would {}{by}{at}", would.verdict)
+    });
+    format!("{}{by}{at}{}", ruling.verdict, would.unwrap_or_default())
+}
