@@ -38,7 +38,11 @@ impl Scenario<'_> {
         let mut out = String::new();
         let about: String = self.about.iter().map(|line| format!("# {line}\n")).collect();
         let hosts: Vec<String> = (1..=options.hosts.max(1)).map(|number| format!("host-{number}")).collect();
-        let _ = write!(out, "{about}{}\n", TO_DO.trim_start());
+        let example = match self.vms {
+            [one, other, ..] => format!(", such as\n#   - {} -> {} tcp/80: allow", one.name, other.name),
+            [_] | [] => ".".to_owned(),
+        };
+        let _ = writeln!(out, "{about}{TO_DO}{example}");
         let _ = writeln!(out, "eastwest: scenario/v1\nname: {}\ntopology:\n  hosts: [{}]", self.name, hosts.join(", "));
         self.managed(&mut out);
         out.push_str("  vms:\n");
@@ -111,11 +115,9 @@ impl Scenario<'_> {
     }
 }
 
-const TO_DO: &str = "
+const TO_DO: &str = "\
 # Nothing is claimed yet beyond what the policy itself says: pairs that no expectation names are held to it. `eastwest reach` shows
-# who can speak to whom; write what must be so under `expect`, such as
-#   - shop.web -> shop.db tcp/5432: allow
-";
+# who can speak to whom; write what must be so under `expect`";
 
 const STEPS: &str = "\
 steps:

@@ -42,7 +42,7 @@ fn member(group: &str) -> String {
 /// Makes a scenario of what `describe-security-groups` and `describe-instances` say.
 ///
 /// # Errors
-/// All that is wrong, and all that cannot be carried.
+/// All that is wrong, and all that cannot be carried; nothing where there is no file.
 pub fn security_groups(sources: &[Source], options: Options) -> Outcome {
     let mut complaints = Complaints::new(sources);
     let mut account = Account::default();
@@ -56,7 +56,7 @@ pub fn security_groups(sources: &[Source], options: Options) -> Outcome {
     let entries: Vec<Entry> = account.groups.into_values().flat_map(|group| group.entries).collect();
     let tiers = [Tier { name: "security-groups", rules: world.rules(entries) }];
     let World { vms, blocks, .. } = world;
-    if !complaints.is_empty() {
+    if vms.is_empty() || !complaints.is_empty() {
         return Err(complaints.into_errors());
     }
     let name = "imported from AWS";

@@ -53,7 +53,7 @@ struct Cluster {
 /// Makes a scenario of the objects of a cluster.
 ///
 /// # Errors
-/// All that is wrong, and all that cannot be carried.
+/// All that is wrong, and all that cannot be carried; nothing where there is no file.
 pub fn kubernetes(sources: &[Source], options: Options) -> Outcome {
     let mut complaints = Complaints::new(sources);
     let mut cluster = Cluster::default();
@@ -70,7 +70,7 @@ pub fn kubernetes(sources: &[Source], options: Options) -> Outcome {
     let mut world = World { vms, blocks: Vec::new(), complaints: &mut complaints };
     let tiers = cluster.tiers(&mut world);
     let World { vms, blocks, .. } = world;
-    if !complaints.is_empty() {
+    if vms.is_empty() || !complaints.is_empty() {
         return Err(complaints.into_errors());
     }
     let name = "imported from Kubernetes";

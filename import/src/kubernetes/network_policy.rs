@@ -1,6 +1,6 @@
 //! NetworkPolicies.
 
-use policy::yaml::{self, Fields, Node, Style, Text};
+use policy::yaml::{self, Fields, Node, Style, Text, Value};
 use policy::{Action, Selector, ServiceMatch};
 
 use super::labels::{self, Of, namespace};
@@ -40,10 +40,9 @@ pub(super) fn is_block(peer: &Peer) -> bool {
 /// Reads a NetworkPolicy.
 pub(super) fn read(meta: Meta, fields: &Fields<'_>, document: &mut Document) -> Option<NetworkPolicy> {
     let before = document.problems.count();
-    let Some(spec) = given(fields, "spec") else {
-        document.wrong(first(fields), "a NetworkPolicy needs `spec`");
-        return None;
-    };
+    // Without a spec, or with an empty one, it isolates all pods of its namespace.
+    let empty = Node { value: Value::Mapping(Vec::new()), span: first(fields) };
+    let spec = given(fields, "spec").unwrap_or(&empty);
     let known = ["podSelector", "policyTypes", "ingress", "egress"];
     let spec = Fields::of(spec, "the spec of a NetworkPolicy", &known, &mut document.problems)?;
     let mut subject = vec![namespace(&meta.namespace)];

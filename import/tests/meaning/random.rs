@@ -210,7 +210,7 @@ fn check(objects: &[Value]) -> Result<usize, TestCaseError> {
 #[test]
 fn clusters_by_chance_mean_what_kubernetes_says() {
     let flows = std::cell::Cell::new(0);
-    let mut runner = TestRunner::new(Config { cases: 600, failure_persistence: None, ..Config::default() });
+    let mut runner = TestRunner::new(Config { cases: 512, failure_persistence: None, ..Config::default() });
     let outcome = runner.run(&cluster(), |objects| {
         flows.set(flows.get() + check(&objects)?);
         Ok(())
