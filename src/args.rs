@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
+use crate::importing::ImportCommand;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::manner::{RunManner, ToldArgs};
@@ -44,6 +45,11 @@ pub(crate) enum Command {
     Reach(ReachArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
+    /// Make a scenario of others' rules: of Kubernetes, or of AWS
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Render the reports of a recorded run again

@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod ending;
+mod importing;
 mod init;
 mod interrupts;
 mod inventory;
@@ -63,6 +64,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Why(args) => why::why(&args),
         Command::Reach(args) => reach::reach(&args),
         Command::Check(args) => check::check(&args),
+        Command::Import { command } => importing::import(&command),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Completions(args) => Ok(shells::completions(&args)),
         Command::Man(args) => shells::man(&args),

@@ -42,25 +42,20 @@ impl Scenario<'_> {
             [one, other, ..] => format!(", such as\n#   - {} -> {} tcp/80: allow", one.name, other.name),
             [_] | [] => ".".to_owned(),
         };
-        let _ = writeln!(out, "{about}{TO_DO}{example}");
+        let _ = writeln!(out, "{about}{HINT}{example}");
         let _ = writeln!(out, "eastwest: scenario/v1\nname: {}\ntopology:\n  hosts: [{}]", self.name, hosts.join(", "));
         self.managed(&mut out);
         out.push_str("  vms:\n");
         self.vms.iter().zip(hosts.iter().cycle()).for_each(|(vm, host)| one(&mut out, vm, host));
         self.outside(&mut out, hosts.first().map_or("host-1", String::as_str));
-        match self.tiers {
-            [only] => {
-                out.push_str("policy:\n");
-                self.tier(&mut out, only, "  ", true);
-            }
-            tiers => {
-                out.push_str("policy:\n");
-                for (index, tier) in tiers.iter().enumerate() {
-                    let mut text = String::new();
-                    let _ = writeln!(text, "    tier: {}", tier.name);
-                    self.tier(&mut text, tier, "    ", index + 1 == tiers.len());
-                    let _ = write!(out, "  - {}", text.trim_start());
-                }
+        out.push_str("policy:\n");
+        for (index, tier) in self.tiers.iter().enumerate() {
+            let (mut text, is_last) = (String::new(), index + 1 == self.tiers.len());
+            if self.tiers.len() == 1 {
+                self.tier(&mut out, tier, "  ", is_last);
+            } else {
+                self.tier(&mut text, tier, "    ", is_last);
+                let _ = write!(out, "  - {}", text.trim_start());
             }
         }
         out.push_str(STEPS);
@@ -93,7 +88,9 @@ impl Scenario<'_> {
     }
 
     fn tier(&self, out: &mut String, tier: &Tier, indent: &str, last: bool) {
-        let _ = writeln!(out, "{indent}eastwest: policy/v1");
+        let head =
+            if self.tiers.len() == 1 { "eastwest: policy/v1".to_owned() } else { format!("tier: {}", tier.name) };
+        let _ = writeln!(out, "{indent}{head}");
         let selectors = || tier.rules.iter().flat_map(|rule| [&rule.from, &rule.to]);
         let groups: Vec<_> = self.blocks.iter().enumerate().filter_map(|(index, block)| group(index, block)).collect();
         let used = groups.iter().filter(|group| selectors().any(|selector| names(selector, group.name.as_str())));
@@ -115,7 +112,7 @@ impl Scenario<'_> {
     }
 }
 
-const TO_DO: &str = "\
+const HINT: &str = "\
 # Nothing is claimed yet beyond what the policy itself says: pairs that no expectation names are held to it. `eastwest reach` shows
 # who can speak to whom; write what must be so under `expect`";
 

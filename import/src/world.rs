@@ -220,19 +220,22 @@ impl World<'_, '_> {
     }
 
     /// A label is a VM's, whatever the family of a flow: a block that holds the one address of a VM and not the other
-    /// cannot be carried.
+    /// cannot be carried, unless nobody whom the entry is about meets that VM in the other family.
     fn families_apart(&mut self, entry: &Entry) {
         let peers = entry.peers.as_deref().unwrap_or_default();
         let blocks: Vec<&Block> = peers.iter().filter_map(block).collect();
         let Some(place) = peers.iter().find_map(place) else { return };
         let by_label = |vm: &Vm| peers.iter().filter_map(selector).any(|selector| matches(selector, &vm.labels));
-        let apart = self.vms.iter().find(|vm| {
-            let spoken = |family: &Family| self.speaks(entry, vm, *family);
-            let families: Vec<Family> =
-                vm.addresses.iter().map(|address| Family::of(*address)).filter(spoken).collect();
-            let inside = vm.addresses.iter().filter(|address| blocks.iter().any(|block| block.holds(**address)));
-            let inside: BTreeSet<Family> = inside.map(|address| Family::of(*address)).filter(spoken).collect();
-            !inside.is_empty() && families.iter().any(|family| !inside.contains(family)) && !by_label(vm)
+        let subjects: Vec<&Vm> = self.vms.iter().filter(|vm| matches(&entry.subject, &vm.labels)).collect();
+        let met = [Family::V4, Family::V6].map(|family| speakers(&subjects, family));
+        let apart = self.vms.iter().filter(|vm| vm.addresses.len() > 1).find(|vm| {
+            let meets =
+                |(count, only): &(usize, Option<&Vm>)| *count > 1 || only.is_some_and(|one| one.name != vm.name);
+            let is_met = |address: &&IpAddr| meets(if address.is_ipv4() { &met[0] } else { &met[1] });
+            let families: BTreeSet<Family> = vm.addresses.iter().filter(is_met).map(|one| Family::of(*one)).collect();
+            let inside = vm.addresses.iter().filter(is_met).filter(|one| blocks.iter().any(|block| block.holds(**one)));
+            let inside: BTreeSet<Family> = inside.map(|one| Family::of(*one)).collect();
+            !inside.is_empty() && inside != families && !by_label(vm)
         });
         if let Some(vm) = apart.map(|vm| vm.name.clone()) {
             let message =
@@ -241,21 +244,18 @@ impl World<'_, '_> {
             self.complaints.wrong(place, message, help);
         }
     }
-
-    /// Whether somebody else whom the entry is about can meet a VM in a family.
-    fn speaks(&self, entry: &Entry, vm: &Vm, family: Family) -> bool {
-        let has = |other: &Vm| {
-            other.addresses.is_empty() || other.addresses.iter().any(|address| Family::of(*address) == family)
-        };
-        let meets = |other: &&Vm| other.name != vm.name && has(other) && matches(&entry.subject, &other.labels);
-        self.vms.iter().any(|other| meets(&other))
-    }
 }
 
 /// The group of the outside addresses of a block, by its number.
 pub(crate) fn group(index: usize, block: &Block) -> Option<AddressGroup> {
     let name = format!("block-{}", index + 1).parse().ok()?;
     Some(AddressGroup { name, includes: block.includes.clone(), excludes: block.excludes.clone() })
+}
+
+/// How many VMs can speak in a family, and one of them.
+fn speakers<'v>(vms: &[&'v Vm], family: Family) -> (usize, Option<&'v Vm>) {
+    let speaks = |vm: &&&Vm| vm.addresses.is_empty() || vm.addresses.iter().any(|one| Family::of(*one) == family);
+    (vms.iter().filter(speaks).count(), vms.iter().find(speaks).copied())
 }
 
 fn rule(entry: &Entry, name: String, services: Vec<ServiceMatch>, subject: Selector, peers: Selector) -> Rule {

@@ -99,10 +99,13 @@ impl Cluster {
         }
         let blocks = self.policies.iter().any(NetworkPolicy::names_blocks)
             || self.admin.iter().chain(&self.baseline).any(Admin::names_networks);
-        for pod in self.pods.iter().filter(|pod| blocks && !pod.ended && pod.addresses.is_empty()) {
+        let missing: Vec<&Pod> =
+            self.pods.iter().filter(|pod| blocks && !pod.ended && pod.addresses.is_empty()).collect();
+        if let [first, ..] = missing.as_slice() {
+            let others = if missing.len() > 1 { format!(" (and {} others)", missing.len() - 1) } else { String::new() };
             complaints.note(format!(
-                "the pod {} has no address (status.podIP): it is taken to lie in no range of a policy",
-                pod.meta
+                "the pod {}{others} has no address (status.podIP): it is taken to lie in no range of a policy",
+                first.meta
             ));
         }
         let unlike = |policy: &&NetworkPolicy| !policy.beside.is_empty();

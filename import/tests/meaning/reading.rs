@@ -32,12 +32,13 @@ fn texts<'n>(fields: &Fields<'n>, key: &str) -> Vec<&'n str> {
     items.iter().map(|item| item.as_text().unwrap().as_str()).collect()
 }
 
-/// A node's own text, with its indentation taken off.
+/// A policy's own text, with its indentation taken off; inside a scenario it need not name its version.
 fn cut(text: &str, node: &Node) -> String {
     let before = &text[..node.span.start];
     let column = before.len() - before.rfind('\n').map_or(0, |at| at + 1);
     let deeper = format!("\n{}", " ".repeat(column));
-    text[node.span.start..node.span.end].replace(&deeper, "\n") + "\n"
+    let own = text[node.span.start..node.span.end].replace(&deeper, "\n") + "\n";
+    if own.starts_with("eastwest: ") { own } else { format!("eastwest: policy/v1\n{own}") }
 }
 
 /// Reads a scenario.
