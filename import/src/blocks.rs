@@ -1,5 +1,6 @@
 //! Ranges of addresses with exceptions.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv6Addr};
 
 use policy::yaml::{self, Node};
@@ -60,4 +61,15 @@ pub(crate) fn is_usable(address: IpAddr) -> bool {
             IpAddr::V4(address) => !address.is_link_local() && !address.is_broadcast(),
             IpAddr::V6(address) => !address.is_unicast_link_local() && address.to_ipv4_mapped().is_none(),
         }
+}
+
+/// Who has which address.
+#[derive(Default)]
+pub(crate) struct Owners(BTreeMap<IpAddr, String>);
+
+impl Owners {
+    /// Gives somebody addresses; tells the first of them that another has, and who that is.
+    pub(crate) fn give(&mut self, addresses: &[IpAddr], name: &str) -> Option<(IpAddr, String)> {
+        addresses.iter().find_map(|address| Some((*address, self.0.insert(*address, name.to_owned())?)))
+    }
 }

@@ -136,22 +136,14 @@ impl World<'_, '_> {
 
     /// A port's name means another number at each destination that says so: a rule for each number.
     fn by_name(&mut self, entry: &Entry, names: &[String], meant: &Meant) -> Vec<Rule> {
-        let mut rules = Vec::new();
         let destinations = match entry.direction {
             Direction::Ingress => Some(entry.subject.clone()),
             Direction::Egress => meant.vms(),
         };
-        for (port, destinations) in names.iter().filter_map(|port| Some((port, destinations.as_ref()?))) {
-            let key = port_label(port);
-            for number in self.numbers(&key, destinations) {
-                let Some(service) = self.numbered(port, &number, entry.place) else { continue };
-                let there = both(destinations, &Selector::Equals(key.clone(), number.clone()));
-                let (subject, peers) = match entry.direction {
-                    Direction::Ingress => (there, meant.all()),
-                    Direction::Egress => (entry.subject.clone(), Some(there)),
-                };
-                let name = format!("{}-{}-{number}", entry.name, port.replace('/', "-"));
-                rules.extend(peers.map(|peers| rule(entry, name, vec![service], subject, peers)));
+        let mut rules = Vec::new();
+        if let Some(destinations) = destinations {
+            for (port, number) in self.numbers(names, &destinations) {
+                rules.extend(self.numbered(entry, (&port, &number), &destinations, meant));
             }
         }
         if rules.is_empty() {
@@ -162,23 +154,36 @@ impl World<'_, '_> {
         rules
     }
 
-    /// The numbers that a port's name has at VMs.
-    fn numbers(&self, key: &str, selector: &Selector) -> BTreeSet<String> {
+    /// The numbers that a port's names have at VMs.
+    fn numbers(&self, names: &[String], selector: &Selector) -> BTreeSet<(String, String)> {
         let vms = self.vms.iter().filter(|vm| matches(selector, &vm.labels));
-        vms.filter_map(|vm| vm.labels.get(key).cloned()).collect()
+        let number = |vm: &Vm, name: &String| Some((name.clone(), vm.labels.get(&port_label(name))?.clone()));
+        vms.flat_map(|vm| names.iter().filter_map(move |name| number(vm, name))).collect()
     }
 
-    fn numbered(&mut self, port: &str, number: &str, place: Place) -> Option<ServiceMatch> {
+    /// The rule for one number of a port's name, at those destinations that have it.
+    fn numbered(
+        &mut self,
+        entry: &Entry,
+        (port, number): (&str, &str),
+        destinations: &Selector,
+        meant: &Meant,
+    ) -> Option<Rule> {
         let (protocol, _) = port.split_once('/')?;
-        let number = number.parse().ok()?;
-        match protocol {
-            "tcp" | "udp" => Some(ServiceMatch::Ports { tcp: protocol == "tcp", first: number, last: number }),
-            _ => {
-                let message = format!("the port `{port}` cannot be carried: rules know no ports of SCTP");
-                self.complaints.wrong(place, message, "leave `port` out to mean all of SCTP");
-                None
-            }
+        if !matches!(protocol, "tcp" | "udp") {
+            let message = format!("the port `{port}` cannot be carried: rules know no ports of SCTP");
+            self.complaints.wrong(entry.place, message, "leave `port` out to mean all of SCTP");
+            return None;
         }
+        let first = number.parse().ok()?;
+        let service = ServiceMatch::Ports { tcp: protocol == "tcp", first, last: first };
+        let there = both(destinations, &Selector::Equals(port_label(port), number.to_owned()));
+        let (subject, peers) = match entry.direction {
+            Direction::Ingress => (there, meant.all()?),
+            Direction::Egress => (entry.subject.clone(), there),
+        };
+        let name = format!("{}-{}-{number}", entry.name, port.replace('/', "-"));
+        Some(rule(entry, name, vec![service], subject, peers))
     }
 
     /// Whom an entry's peers mean. A VM is never matched by its address: those that lie in a block get a label.

@@ -104,11 +104,9 @@ impl Instance {
         }
         self.bound(&fields, "PrivateIpAddress", document);
         for (key, of_item) in [("PrivateIpAddresses", "PrivateIpAddress"), ("Ipv6Addresses", "Ipv6Address")] {
-            for item in list(&fields, key, document) {
-                if let Some(item) = some(item, "an address", document) {
-                    self.bound(&item, of_item, document);
-                }
-            }
+            let items = list(&fields, key, document).iter();
+            let items: Vec<Fields<'_>> = items.filter_map(|item| some(item, "an address", document)).collect();
+            items.iter().for_each(|item| self.bound(item, of_item, document));
         }
     }
 

@@ -14,6 +14,7 @@ use policy::{Family, Span};
 
 use self::groups::Group;
 use self::instances::Instance;
+use crate::blocks::Owners;
 use crate::emit::{Scenario, Tier};
 use crate::source::{Complaints, Document};
 use crate::world::{Entry, Vm, World};
@@ -94,7 +95,7 @@ impl Account {
     /// The instances as VMs, in the order of their names.
     fn vms(&self, family: Option<Family>, complaints: &mut Complaints<'_>) -> Vec<Vm> {
         let names = instances::names(&self.instances);
-        let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
+        let mut owners = Owners::default();
         let mut vms: BTreeMap<String, Vm> = BTreeMap::new();
         for (instance, name) in self.instances.iter().zip(names) {
             if let Some(state) = &instance.gone {
@@ -111,11 +112,9 @@ impl Account {
                     "give describe-instances as it is, or import the other family",
                 );
             }
-            for address in &addresses {
-                if let Some(other) = owners.insert(*address, instance.id.clone()) {
-                    let message = format!("the instance {} has the address {address} of {other}", instance.id);
-                    complaints.wrong(instance.place, message, "import each network (VPC) by itself");
-                }
+            if let Some((address, other)) = owners.give(&addresses, &instance.id) {
+                let message = format!("the instance {} has the address {address} of {other}", instance.id);
+                complaints.wrong(instance.place, message, "import each network (VPC) by itself");
             }
             let labels = instance.groups.iter().map(|group| (member(group), "member".to_owned())).collect();
             vms.insert(name.clone(), Vm { name, labels, addresses, serves: Vec::new() });
@@ -129,21 +128,14 @@ impl Account {
             let help = "give the instances too: aws ec2 describe-instances";
             complaints.wrong(complaints.beginning(), "there is no instance in these files", help);
         }
-        let help = "give it too: aws ec2 describe-security-groups";
+        let running = self.instances.iter().filter(|instance| instance.gone.is_none());
+        let of_instances = running.flat_map(|one| one.groups.iter().map(move |group| (group, one.place)));
+        let of_rules = self.groups.values().flat_map(|group| &group.speaks_of).map(|(group, place)| (group, *place));
         let mut told = BTreeSet::new();
-        for instance in self.instances.iter().filter(|instance| instance.gone.is_none()) {
-            for group in instance.groups.iter().filter(|group| !self.groups.contains_key(*group)) {
-                if told.insert(group) {
-                    let message =
-                        format!("the instance {} is in the security group {group}, which is not here", instance.id);
-                    complaints.wrong(instance.place, message, help);
-                }
-            }
-        }
-        for (group, place) in self.groups.values().flat_map(|group| &group.speaks_of) {
-            if !self.groups.contains_key(group) && told.insert(group) {
-                let message = format!("this rule speaks of the security group {group}, which is not here");
-                complaints.wrong(*place, message, help);
+        for (group, place) in of_instances.chain(of_rules).filter(|(group, _)| !self.groups.contains_key(*group)) {
+            if told.insert(group) {
+                let message = format!("the security group {group} is spoken of, and is not here");
+                complaints.wrong(place, message, "give it too: aws ec2 describe-security-groups");
             }
         }
     }

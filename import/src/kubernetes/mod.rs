@@ -11,8 +11,8 @@ mod pods;
 mod workloads;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 
+use crate::blocks::Owners;
 use crate::emit::{Scenario, Tier};
 use crate::source::Complaints;
 use crate::world::{Entry, Vm, World};
@@ -102,10 +102,12 @@ impl Cluster {
         let missing: Vec<&Pod> =
             self.pods.iter().filter(|pod| blocks && !pod.ended && pod.addresses.is_empty()).collect();
         if let [first, ..] = missing.as_slice() {
-            let others = if missing.len() > 1 { format!(" (and {} others)", missing.len() - 1) } else { String::new() };
+            let who = match missing.len() {
+                1 => format!("the pod {}", first.meta),
+                many => format!("{many} pods, such as {}", first.meta),
+            };
             complaints.note(format!(
-                "the pod {}{others} has no address (status.podIP): it is taken to lie in no range of a policy",
-                first.meta
+                "no address (status.podIP) is known of {who}: without one, a pod lies in no range of a policy"
             ));
         }
         let unlike = |policy: &&NetworkPolicy| !policy.beside.is_empty();
@@ -118,7 +120,7 @@ impl Cluster {
     /// The pods as VMs, in the order of their names.
     fn vms(&self, options: Options, complaints: &mut Complaints<'_>) -> Vec<Vm> {
         let mut vms: BTreeMap<String, Vm> = BTreeMap::new();
-        let mut owners: BTreeMap<IpAddr, String> = BTreeMap::new();
+        let mut owners = Owners::default();
         for pod in self.pods.iter().filter(|pod| !pod.ended) {
             let vm = pod.vm(self.namespaces.get(&pod.meta.namespace), options.family);
             if vm.addresses.is_empty() && !pod.addresses.is_empty() {
@@ -128,11 +130,9 @@ impl Cluster {
                     "leave it out, or import the other family",
                 );
             }
-            for address in &vm.addresses {
-                if let Some(other) = owners.insert(*address, vm.name.clone()) {
-                    let message = format!("the pod {} has the address {address} of `{other}`", pod.meta);
-                    complaints.wrong(pod.meta.place, message, "take all pods at one time: kubectl get pods -A -o yaml");
-                }
+            if let Some((address, other)) = owners.give(&vm.addresses, &vm.name) {
+                let message = format!("the pod {} has the address {address} of `{other}`", pod.meta);
+                complaints.wrong(pod.meta.place, message, "take all pods at one time: kubectl get pods -A -o yaml");
             }
             vms.insert(vm.name.clone(), vm);
         }

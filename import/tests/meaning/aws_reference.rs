@@ -94,7 +94,7 @@ fn is_about(rule: &Value, service: FlowService) -> bool {
     let number = i64::from(number);
     let fits = match service {
         FlowService::Tcp(_) | FlowService::Udp(_) => first == -1 || (first..=last).contains(&number),
-        _ => first == -1 || first == number,
+        FlowService::Icmp(_) | FlowService::Icmpv6(_) | FlowService::Proto(_) => first == -1 || first == number,
     };
     protocol == "-1" || (names.contains(&protocol) && fits)
 }

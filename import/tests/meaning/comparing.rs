@@ -71,20 +71,18 @@ impl Case {
             else {
                 continue;
             };
-            for service in services.iter().copied().filter(|service| service.exists_in(family)) {
-                let (oracle, reference) = self.both(source, destination, service);
-                count += 1;
-                if oracle != reference {
-                    let says = |passes| if passes { "allow" } else { "deny" };
-                    wrong.push(format!(
-                        "{source} -> {destination} {service}: {}, and Kubernetes says {}",
-                        says(oracle),
-                        says(reference)
-                    ));
-                }
-            }
+            let asked: Vec<FlowService> = services.iter().copied().filter(|one| one.exists_in(family)).collect();
+            count += asked.len();
+            wrong.extend(asked.into_iter().filter_map(|service| self.difference(source, destination, service)));
         }
         (wrong, count)
+    }
+
+    fn difference(&self, source: IpAddr, destination: IpAddr, service: FlowService) -> Option<String> {
+        let (oracle, reference) = self.both(source, destination, service);
+        let word = if oracle { "allow" } else { "deny" };
+        (oracle != reference)
+            .then(|| format!("{source} -> {destination} {service}: {word}, and Kubernetes says otherwise"))
     }
 
     /// Every port that the objects name, its neighbours, and what has no port.

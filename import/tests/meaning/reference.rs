@@ -41,6 +41,9 @@ pub(crate) struct End<'a> {
     pub(crate) address: Option<IpAddr>,
 }
 
+/// The destination of a flow, and what it asks for.
+type Asked<'a> = (End<'a>, FlowService);
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Way {
     In,
@@ -112,9 +115,9 @@ impl Cluster {
         out && destination.pod.is_none_or(|pod| self.says(pod, source, Way::In, (destination, service)))
     }
 
-    fn says(&self, pod: &Pod, peer: End<'_>, way: Way, asked: (End<'_>, FlowService)) -> bool {
+    fn says(&self, pod: &Pod, peer: End<'_>, way: Way, asked: Asked<'_>) -> bool {
         for policy in &self.admin {
-            match self.admin_says(policy, pod, peer, way, asked) {
+            match self.admin_says(policy, pod, (peer, way), asked) {
                 Some("Allow") => return true,
                 Some("Deny") => return false,
                 Some("Pass") => break,
@@ -125,7 +128,7 @@ impl Cluster {
         if !about.is_empty() {
             return about.into_iter().any(|policy| self.lets_through(policy, peer, way, asked));
         }
-        let baseline = self.baseline.as_ref().and_then(|policy| self.admin_says(policy, pod, peer, way, asked));
+        let baseline = self.baseline.as_ref().and_then(|policy| self.admin_says(policy, pod, (peer, way), asked));
         baseline != Some("Deny")
     }
 
@@ -140,7 +143,7 @@ impl Cluster {
         typed && namespace_of(policy) == pod.namespace && selects(&policy["spec"]["podSelector"], &pod.labels)
     }
 
-    fn lets_through(&self, policy: &Value, peer: End<'_>, way: Way, asked: (End<'_>, FlowService)) -> bool {
+    fn lets_through(&self, policy: &Value, peer: End<'_>, way: Way, asked: Asked<'_>) -> bool {
         let (rules, whom) = if way == Way::In { ("ingress", "from") } else { ("egress", "to") };
         list(&policy["spec"], rules).iter().any(|rule| {
             let peers = list(rule, whom);
@@ -158,10 +161,9 @@ impl Cluster {
             });
         }
         let Some(pod) = end.pod else { return false };
-        let namespace = match &peer["namespaceSelector"] {
-            Value::Null => pod.namespace == own,
-            selector => selects(selector, &self.namespace(pod)),
-        };
+        let namespaces = &peer["namespaceSelector"];
+        let is_own = || pod.namespace == own;
+        let namespace = if namespaces.is_null() { is_own() } else { selects(namespaces, &self.namespace(pod)) };
         namespace && selects(&peer["podSelector"], &pod.labels)
     }
 
@@ -176,9 +178,8 @@ impl Cluster {
         &self,
         policy: &'v Value,
         pod: &Pod,
-        peer: End<'_>,
-        way: Way,
-        asked: (End<'_>, FlowService),
+        (peer, way): (End<'_>, Way),
+        asked: Asked<'_>,
     ) -> Option<&'v str> {
         if !self.selected(&policy["spec"]["subject"], End { pod: Some(pod), address: None }) {
             return None;
@@ -197,12 +198,9 @@ impl Cluster {
             return end.address.is_some_and(|address| list(what, "networks").iter().any(|net| within(address, net)));
         }
         let Some(pod) = end.pod else { return false };
-        match &what["pods"] {
-            Value::Null => selects(&what["namespaces"], &self.namespace(pod)),
-            both => {
-                selects(&both["namespaceSelector"], &self.namespace(pod)) && selects(&both["podSelector"], &pod.labels)
-            }
-        }
+        let pods = &what["pods"];
+        let namespaces = if pods.is_null() { &what["namespaces"] } else { &pods["namespaceSelector"] };
+        selects(namespaces, &self.namespace(pod)) && selects(&pods["podSelector"], &pod.labels)
     }
 }
 
@@ -246,30 +244,27 @@ fn is_named(end: End<'_>, name: &str, protocol: &str, port: Option<u64>) -> bool
     ports.iter().any(|one| one.0 == name && one.1 == protocol && Some(one.2) == port)
 }
 
-fn covers(item: &Value, (destination, service): (End<'_>, FlowService)) -> bool {
+fn covers(item: &Value, (destination, service): Asked<'_>) -> bool {
     let (protocol, port) = asked_for(service);
     if item["protocol"].as_str().unwrap_or("TCP") != protocol {
         return false;
     }
-    match &item["port"] {
-        Value::Null => true,
-        Value::String(name) => is_named(destination, name, protocol, port),
-        first => {
-            let first = first.as_u64().unwrap();
-            port.is_some_and(|port| (first..=item["endPort"].as_u64().unwrap_or(first)).contains(&port))
-        }
+    let wanted = &item["port"];
+    if let Some(name) = wanted.as_str() {
+        return is_named(destination, name, protocol, port);
     }
+    let Some(first) = wanted.as_u64() else { return true };
+    port.is_some_and(|port| (first..=item["endPort"].as_u64().unwrap_or(first)).contains(&port))
 }
 
-fn admin_covers(item: &Value, (destination, service): (End<'_>, FlowService)) -> bool {
+fn admin_covers(item: &Value, (destination, service): Asked<'_>) -> bool {
     let (protocol, port) = asked_for(service);
     if let Some(name) = item["namedPort"].as_str() {
         return is_named(destination, name, protocol, port);
     }
-    let (range, first, last) = match &item["portNumber"] {
-        Value::Null => (&item["portRange"], "start", "end"),
-        number => (number, "port", "port"),
-    };
+    let number = &item["portNumber"];
+    let (range, first, last) =
+        if number.is_null() { (&item["portRange"], "start", "end") } else { (number, "port", "port") };
     let bounds = range[first].as_u64().unwrap()..=range[last].as_u64().unwrap();
     // A flow of SCTP is asked about without its port: only what covers every port says something of it.
     let covered = port.map_or(bounds == (1..=65535), |port| bounds.contains(&port));
