@@ -238,9 +238,9 @@ impl World<'_, '_> {
                 |(count, only): &(usize, Option<&Vm>)| *count > 1 || only.is_some_and(|one| one.name != vm.name);
             let is_met = |address: &&IpAddr| meets(if address.is_ipv4() { &met[0] } else { &met[1] });
             let families: BTreeSet<Family> = vm.addresses.iter().filter(is_met).map(|one| Family::of(*one)).collect();
-            let inside = vm.addresses.iter().filter(is_met).filter(|one| blocks.iter().any(|block| block.holds(**one)));
+            let inside = vm.addresses.iter().filter(|one| blocks.iter().any(|block| block.holds(**one)));
             let inside: BTreeSet<Family> = inside.map(|one| Family::of(*one)).collect();
-            !inside.is_empty() && inside != families && !by_label(vm)
+            !inside.is_empty() && !families.is_subset(&inside) && !by_label(vm)
         });
         if let Some(vm) = apart.map(|vm| vm.name.clone()) {
             let message =
