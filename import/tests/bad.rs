@@ -58,3 +58,43 @@ fn no_file_at_all_is_an_error() {
         assert!(importer(&[], Options::default()).is_err(), "{kind}");
     }
 }
+
+/// The texts of a folder of cases that are right.
+fn texts(folder: &str) -> Vec<String> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests").join(folder);
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).collect();
+    paths.sort();
+    paths.iter().map(|path| fs::read_to_string(path).unwrap()).collect()
+}
+
+/// A text with one of its lines left out, one said twice, and one cut in its middle.
+fn broken(text: &str) -> Vec<String> {
+    let lines: Vec<&str> = text.split_inclusive('\n').collect();
+    let mut broken = Vec::new();
+    for (at, line) in lines.iter().enumerate().step_by(3) {
+        let (before, after) = (lines[..at].concat(), lines[at + 1..].concat());
+        let middle = (0..=line.len() / 2).rev().find(|end| line.is_char_boundary(*end)).unwrap();
+        broken.push(format!("{before}{after}"));
+        broken.push(format!("{before}{line}{line}{after}"));
+        broken.push(format!("{before}{}", &line[..middle]));
+        broken.push(format!("{before}{}\n{after}", &line[..middle]));
+    }
+    broken
+}
+
+#[test]
+fn broken_files_are_told_of_or_imported() {
+    let (mut wrong, mut right) = (0, 0);
+    for (kind, importer, _) in KINDS {
+        let names = |text: &String| Source { name: "broken.yaml".to_owned(), text: text.clone() };
+        for text in texts(kind).iter().flat_map(|text| broken(text)) {
+            match importer(&[names(&text)], Options::default()) {
+                Ok(imported) => right += usize::from(imported.scenario.contains("\nsteps:\n")),
+                Err(files) => {
+                    wrong += usize::from(!files.is_empty() && files.iter().all(|file| file.problems().len() > 0))
+                }
+            }
+        }
+    }
+    assert!(wrong > 500 && right > 100, "{wrong} wrong, {right} right");
+}
