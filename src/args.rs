@@ -6,14 +6,17 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
+use crate::importing::ImportCommand;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
 use crate::manner::{RunManner, ToldArgs};
 use crate::mutate::MutateArgs;
 use crate::partition::Partition;
 use crate::prove::ProveArgs;
+use crate::reach::ReachArgs;
 use crate::schema::SchemaArgs;
 use crate::shells::{CompletionsArgs, ManArgs};
+use crate::why::WhyArgs;
 
 /// Firewall policy between virtual machines, proven on real packets.
 #[derive(Debug, Parser)]
@@ -50,6 +53,11 @@ pub(crate) enum Command {
     Mutate(MutateArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
+    /// Make a scenario of others' rules: of Kubernetes, or of AWS
+    Import {
+        #[command(subcommand)]
+        command: ImportCommand,
+    },
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Render the reports of a recorded run again
@@ -195,63 +203,6 @@ pub(crate) struct ListArgs {
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: ListFormat,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  eastwest why departments.yaml hr-1 fin-db tcp/5432 --inventory scenario.yaml
-  eastwest why departments.yaml dept=hr dept=finance,app=db tcp/5432
-  eastwest why departments.yaml 10.9.0.7 app=web tcp/443")]
-pub(crate) struct WhyArgs {
-    /// The policy file; several tiers in their order, divided by commas
-    pub(crate) policy: PathBuf,
-    /// The source: a VM's name (with --inventory), an address, or a list of labels
-    #[arg(value_name = "SRC")]
-    pub(crate) source: String,
-    /// The destination: a VM's name (with --inventory), an address, or a list of labels
-    #[arg(value_name = "DST")]
-    pub(crate) destination: String,
-    /// One service, such as tcp/443, udp/53, icmp/echo-request
-    pub(crate) service: String,
-    /// A scenario, or a file with a `topology:` alone, that says which VMs there are
-    #[arg(long, value_name = "FILE")]
-    pub(crate) inventory: Option<PathBuf>,
-    /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
-    #[arg(long, value_name = "INSTANT")]
-    pub(crate) at: Option<policy::Timestamp>,
-    /// What to write to standard output
-    #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  eastwest reach scenario.yaml --services tcp/80,udp/53
-  eastwest reach scenario.yaml --services tcp/5432 --to 'app = db'        who can speak to the databases
-  eastwest reach scenario.yaml --services tcp/443 --from hr-1 --packets   what one VM can reach, on packets")]
-pub(crate) struct ReachArgs {
-    /// A scenario; one without steps will do
-    pub(crate) file: PathBuf,
-    /// The services to ask about
-    #[arg(long, required = true, value_delimiter = ',', value_name = "SERVICE,…")]
-    pub(crate) services: Vec<String>,
-    /// Only what these begin: a name, or a selector such as `dept = hr`
-    #[arg(long, value_name = "WHO")]
-    pub(crate) from: Option<String>,
-    /// Only what is begun with these
-    #[arg(long, value_name = "WHO")]
-    pub(crate) to: Option<String>,
-    /// By the oracle (this is the default)
-    #[arg(long, conflicts_with = "packets")]
-    pub(crate) model: bool,
-    /// By real packets in a lab of the scenario's topology
-    #[arg(long)]
-    pub(crate) packets: bool,
-    /// What to write to standard output
-    #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
 }
 
 #[derive(Debug, clap::Args)]

@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod ending;
+mod importing;
 mod init;
 mod interrupts;
 mod inventory;
@@ -67,6 +68,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Prove(args) => prove::prove(args),
         Command::Mutate(args) => mutate::mutate(&args),
         Command::Check(args) => check::check(&args),
+        Command::Import { command } => importing::import(&command),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Completions(args) => Ok(shells::completions(&args)),
         Command::Man(args) => shells::man(&args),

@@ -1,6 +1,7 @@
 //! `eastwest reach`: who can speak to whom in a scenario's state before its first step.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use harness::scenario::Variant;
 use harness::state::State;
@@ -9,12 +10,42 @@ use policy::{End, Family, FlowService, Name, Timestamp, Verdict, Would, parse_se
 use reports::event::{self, Word};
 use serde::Serialize;
 
-use crate::args::{Format, ReachArgs};
+use crate::args::Format;
 use crate::discover::{self, Found};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
 use crate::run::{any_seed, failure, job, own_program};
 use crate::why::service;
+
+/// What `reach` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest reach scenario.yaml --services tcp/80,udp/53
+  eastwest reach scenario.yaml --services tcp/5432 --to 'app = db'        who can speak to the databases
+  eastwest reach scenario.yaml --services tcp/443 --from hr-1 --packets   what one VM can reach, on packets")]
+pub(crate) struct ReachArgs {
+    /// A scenario; one without steps will do
+    file: PathBuf,
+    /// The services to ask about
+    #[arg(long, required = true, value_delimiter = ',', value_name = "SERVICE,…")]
+    services: Vec<String>,
+    /// Only what these begin: a name, or a selector such as `dept = hr`
+    #[arg(long, value_name = "WHO")]
+    from: Option<String>,
+    /// Only what is begun with these
+    #[arg(long, value_name = "WHO")]
+    to: Option<String>,
+    /// By the oracle (this is the default)
+    #[arg(long, conflicts_with = "packets")]
+    model: bool,
+    /// By real packets in a lab of the scenario's topology
+    #[arg(long)]
+    packets: bool,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    format: Format,
+}
 
 #[derive(Serialize)]
 struct Object {

@@ -1,14 +1,45 @@
 //! `eastwest why`: the verdict on one flow, the rule that decided, and the rules passed over.
 
+use std::path::PathBuf;
+
 use oracle::{EndExplanation, Explanation};
 use policy::{End, Family, Flow, FlowService, Ruling, Timestamp, Verdict};
 use serde::Serialize;
 
-use crate::args::{Format, WhyArgs};
+use crate::args::Format;
 use crate::check::read_policy;
 use crate::ending::{Ending, Failure, Outcome};
 use crate::inventory::{Known, pairs};
 use crate::output;
+
+/// What `why` is told.
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest why departments.yaml hr-1 fin-db tcp/5432 --inventory scenario.yaml
+  eastwest why departments.yaml dept=hr dept=finance,app=db tcp/5432
+  eastwest why departments.yaml 10.9.0.7 app=web tcp/443")]
+pub(crate) struct WhyArgs {
+    /// The policy file; several tiers in their order, divided by commas
+    policy: PathBuf,
+    /// The source: a VM's name (with --inventory), an address, or a list of labels
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// The destination: a VM's name (with --inventory), an address, or a list of labels
+    #[arg(value_name = "DST")]
+    destination: String,
+    /// One service, such as tcp/443, udp/53, icmp/echo-request
+    service: String,
+    /// A scenario, or a file with a `topology:` alone, that says which VMs there are
+    #[arg(long, value_name = "FILE")]
+    inventory: Option<PathBuf>,
+    /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
+    #[arg(long, value_name = "INSTANT")]
+    at: Option<policy::Timestamp>,
+    /// What to write to standard output
+    #[arg(long, default_value = "human")]
+    format: Format,
+}
 
 pub(crate) fn why(args: &WhyArgs) -> Outcome {
     let policy = read_policy(&args.policy)?;

@@ -8,7 +8,7 @@ use std::path::Path;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// Each crate of ours with those of ours that it may use. `docs/architecture.md` carries the same table.
-const EDGES: [(&str, &[&str]); 12] = [
+const EDGES: [(&str, &[&str]); 13] = [
     ("policy", &[]),
     ("oracle", &["policy"]),
     ("nft", &[]),
@@ -19,17 +19,20 @@ const EDGES: [(&str, &[&str]); 12] = [
     ("lab", &["nft"]),
     ("reports", &["policy"]),
     ("harness", &["lab", "nft", "oracle", "policy", "reports", "wire"]),
+    ("import", &["policy"]),
     ("saboteur", &["agent", "agent-core", "nft", "policy", "wire"]),
-    ("eastwest", &["agent", "center", "harness", "lab", "oracle", "policy", "reports", "wire"]),
+    ("eastwest", &["agent", "center", "harness", "import", "lab", "oracle", "policy", "reports", "wire"]),
 ];
 
 /// Edges that only tests may use beyond these.
-const EDGES_OF_TESTS: [(&str, &[&str]); 2] = [("agent-core", &["oracle"]), ("agent", &["center"])];
+const EDGES_OF_TESTS: [(&str, &[&str]); 3] =
+    [("agent-core", &["oracle"]), ("agent", &["center"]), ("import", &["oracle"])];
 
 /// Crates that are pure: these, and no others, may they use directly.
-const PURE: [(&str, &[&str]); 3] = [
+const PURE: [(&str, &[&str]); 4] = [
     ("policy", &["ipnet", "jiff", "miette", "serde", "serde-saphyr", "strsim", "thiserror"]),
     ("oracle", &["ipnet", "jiff", "policy"]),
+    ("import", &["policy"]),
     ("agent-core", &["ipnet", "jiff", "policy", "serde", "serde_json", "thiserror", "wire"]),
 ];
 
