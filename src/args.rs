@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
+use crate::fuzz::FuzzArgs;
 use crate::importing::ImportCommand;
 use crate::init::InitArgs;
 use crate::lab::LabArgs;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
     Prove(ProveArgs),
     /// Change policies in small ways, and see whether a suite's expectations notice
     Mutate(MutateArgs),
+    /// Try random topologies, policies and histories on packets, and make small what fails
+    Fuzz(FuzzArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
     /// Make a scenario of others' rules: of Kubernetes, or of AWS

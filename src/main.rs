@@ -8,6 +8,7 @@ mod demo;
 mod discover;
 mod doctor;
 mod ending;
+mod fuzz;
 mod importing;
 mod init;
 mod interrupts;
@@ -67,6 +68,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Reach(args) => reach::reach(&args),
         Command::Prove(args) => prove::prove(args),
         Command::Mutate(args) => mutate::mutate(&args),
+        Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Check(args) => check::check(&args),
         Command::Import { command } => importing::import(&command),
         Command::Schema(args) => Ok(schema::schema(&args)),

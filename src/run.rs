@@ -139,7 +139,7 @@ pub(crate) fn own_program() -> Result<PathBuf, Failure> {
     std::env::current_exe().map_err(|error| Failure::Environment(format!("find this very program: {error}")))
 }
 
-fn program(path: &Path) -> Result<PathBuf, Failure> {
+pub(crate) fn program(path: &Path) -> Result<PathBuf, Failure> {
     let wrong = |cause: String| Failure::Input(format!("use {} as the agent: {cause}", path.display()));
     let full = path.canonicalize().map_err(|error| wrong(error.to_string()))?;
     if full.is_file() { Ok(full) } else { Err(wrong("it is no file".to_owned())) }

@@ -1,6 +1,7 @@
 //! The harness: scenarios, the world they run in, probes, witnesses and the judge.
 
 pub mod evidence;
+pub mod fuzz;
 pub mod jail;
 pub mod judge;
 pub mod living;

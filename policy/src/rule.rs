@@ -137,6 +137,24 @@ pub struct Rule {
     pub line: usize,
 }
 
+impl Policy {
+    /// One without rules, which denies everything.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self {
+            services: BTreeMap::new(),
+            groups: BTreeMap::new(),
+            tiers: Vec::new(),
+            rules: Vec::new(),
+            detect: Vec::new(),
+            default: Verdict::Deny,
+            outage: Outage::KeepLast,
+            mode: Mode::Enforce,
+            tests: Vec::new(),
+        }
+    }
+}
+
 impl Rule {
     /// `tier/rule`, or `rule` where there is one tier.
     #[must_use]

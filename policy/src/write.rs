@@ -13,6 +13,12 @@ impl Policy {
     /// claims are gone.
     #[must_use]
     pub fn text(&self) -> String {
+        self.bundle().text()
+    }
+
+    /// The same, file by file.
+    #[must_use]
+    pub fn bundle(&self) -> Bundle {
         let tier = |tier: Option<&Arc<Tier>>, place: usize, last: bool| {
             let name = tier.and_then(|tier| tier.name.clone());
             let file = name.as_ref().map_or("policy.yaml".to_owned(), |name| format!("{name}.yaml"));
@@ -24,7 +30,7 @@ impl Policy {
         if tiers.is_empty() {
             tiers.push(tier(None, 0, true));
         }
-        Bundle { tiers, included: Vec::new() }.text()
+        Bundle { tiers, included: Vec::new() }
     }
 
     fn tier(&self, tier: Option<&Arc<Tier>>, place: usize, last: bool) -> String {

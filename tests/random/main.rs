@@ -5,10 +5,10 @@
 
 #![allow(clippy::unwrap_used, reason = "a test")]
 
-mod generate;
-
+use std::path::Path;
 use std::process::Command;
 
+use harness::fuzz;
 use libtest_mimic::{Arguments, Failed, Trial};
 
 /// States that share one topology; raising a lab costs more than changing its policy.
@@ -24,14 +24,37 @@ fn main() {
     let histories = number("EASTWEST_HISTORIES", 20) as u64;
     let seeds = |count: u64| first..first + count;
     let states = seeds(policies.div_ceil(POLICIES_PER_TOPOLOGY) as u64).map(|seed| {
-        let run = move || agree(seed, &generate::scenario(seed, POLICIES_PER_TOPOLOGY), POLICIES_PER_TOPOLOGY);
+        let run = move || agree(seed, &fuzz::policies(seed, POLICIES_PER_TOPOLOGY).text(), POLICIES_PER_TOPOLOGY);
         Trial::test(format!("seed {seed}"), run)
     });
     let histories = seeds(histories).map(|seed| {
-        Trial::test(format!("history {seed}"), move || agree(seed, &generate::history(seed, STATES), STATES))
+        Trial::test(format!("history {seed}"), move || agree(seed, &fuzz::history(seed, STATES).text(), STATES))
     });
-    let trials = states.chain(histories).collect();
+    let small = Trial::test("a compiler's bug is found, and what shows it made small", small);
+    let trials = states.chain(histories).chain([small]).collect();
     libtest_mimic::run(&arguments, trials).exit();
+}
+
+/// Agents that ask rules which deny before those that allow: a case of a rule or two is left of what shows it.
+fn small() -> Result<(), Failed> {
+    let folder = tempfile::tempdir().unwrap();
+    let saboteur = Path::new(env!("CARGO_BIN_EXE_eastwest")).with_file_name("eastwest-saboteur");
+    let output = Command::new(env!("CARGO_BIN_EXE_eastwest"))
+        .args(["fuzz", "--seed", "2", "--cases", "2", "--agent-arg=--bug=deny-first", "--agent"])
+        .arg(saboteur)
+        .arg("--keep")
+        .arg(folder.path())
+        .output()
+        .unwrap();
+    let said = format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let kept = std::fs::read_dir(folder.path()).unwrap().map(|entry| entry.unwrap().path());
+    let small = kept.into_iter().find(|path| path.to_str().is_some_and(|path| path.ends_with("-small.yaml")));
+    let text = small.map(|path| std::fs::read_to_string(path).unwrap()).unwrap_or_default();
+    let rules = text.matches("name: rule-").count();
+    if output.status.code() == Some(1) && (1..=3).contains(&rules) {
+        return Ok(());
+    }
+    Err(format!("exit {:?}, {rules} rules\n{said}\n{text}", output.status.code()).into())
 }
 
 /// Runs one random scenario of so many states; its expectations are all the oracle's.
