@@ -11,19 +11,15 @@ use crate::tally::{Change, Sums};
 /// What was read of one recording.
 #[must_use]
 pub fn account(name: &str, format: Format, account: &Account) -> String {
-    let entries = if format == Format::Pcap { "packets" } else { "lines" };
-    let mut text = format!(
-        "{name}: {} flows from {} {entries} ({format})",
-        grouped(account.flows),
-        grouped(account.entries)
-    );
+    let entry = if format == Format::Pcap { "packet" } else { "line" };
+    let (flows, entries) = (counted(account.flows, "flow"), counted(account.entries, entry));
+    let mut text = format!("{name}: {flows} from {entries} ({format})");
     match account.bad {
         0 => text.push('\n'),
         bad => {
             let _ = writeln!(text, ", {} of them could not be read", grouped(bad));
         }
     }
-    let entry = if format == Format::Pcap { "packet" } else { "line" };
     for bad in &account.shown {
         let excerpt = if bad.excerpt.is_empty() { String::new() } else { format!(": {}", bad.excerpt) };
         let _ = writeln!(text, "  {entry} {}: {}{excerpt}", bad.place, bad.reason);
@@ -35,7 +31,7 @@ pub fn account(name: &str, format: Format, account: &Account) -> String {
         match account.noted(note) {
             0 => {}
             count => {
-                let _ = writeln!(text, "  {} {}", grouped(count), note.words());
+                let _ = writeln!(text, "  {}: {}", note.words(), grouped(count));
             }
         }
     }
@@ -46,8 +42,8 @@ pub fn account(name: &str, format: Format, account: &Account) -> String {
 #[must_use]
 pub fn report(report: &Report, most: usize) -> String {
     let mut text = format!(
-        "{} flows{}: {} would be allowed, {} intercepted\n",
-        grouped(report.all.flows),
+        "{}{}: {} would be allowed, {} intercepted\n",
+        counted(report.all.flows, "flow"),
         span(report),
         grouped(report.all.allowed),
         grouped(report.all.intercepted)
@@ -67,7 +63,7 @@ pub fn report(report: &Report, most: usize) -> String {
     if let Some(changes) = &report.changes {
         let by = |wanted: Change| report.pairs.iter().filter(move |row| row.change == wanted);
         text.push_str("\nbeside the policy in force:\n");
-        let _ = writeln!(text, "  {} flows are judged alike", grouped(changes.same));
+        let _ = writeln!(text, "  judged alike: {}", counted(changes.same, "flow"));
         pairs(&mut text, "newly intercepted", changes.newly_intercepted, by(Change::NewlyIntercepted), most);
         pairs(&mut text, "newly allowed", changes.newly_allowed, by(Change::NewlyAllowed), most);
         let title = "decided by another rule, at another end or with another answer";
@@ -104,7 +100,7 @@ fn pairs<'a>(text: &mut String, title: &str, flows: u64, rows: impl Iterator<Ite
     if rows.is_empty() && flows == 0 {
         return;
     }
-    let _ = writeln!(text, "\n{title} ({} flows):", grouped(flows));
+    let _ = writeln!(text, "\n{title} ({}):", counted(flows, "flow"));
     for row in rows.iter().take(most) {
         let PairRow { source, destination, service, said: now, was, sums, .. } = row;
         let was = was.as_ref().filter(|was| *was != now).map(|was| format!("; it was {}", said(was)));
@@ -126,8 +122,8 @@ fn beyond(text: &mut String, report: &Report) {
     if flows > 0 {
         let _ = writeln!(
             text,
-            "\n{} flows of further pairs are counted above by rule, and listed by no pair: {} allowed, {} intercepted",
-            grouped(flows),
+            "\n{} of further pairs, counted above by rule and listed by no pair: {} allowed, {} intercepted",
+            counted(flows, "flow"),
             grouped(allowed),
             grouped(intercepted)
         );
@@ -135,7 +131,7 @@ fn beyond(text: &mut String, report: &Report) {
     if report.crowded > 0 {
         let _ = writeln!(
             text,
-            "\n{} addresses, of more prefixes than are told apart, are shown as others",
+            "\nends of flows shown as others, for their prefixes are more than are told apart: {}",
             grouped(report.crowded)
         );
     }
@@ -145,6 +141,12 @@ fn said(said: &Said) -> String {
     let rule = said.rule.as_deref().map_or(" (no agent judges)".to_owned(), |rule| format!(" by {rule}"));
     let end = said.end.map(|end| format!(" at {end}")).unwrap_or_default();
     format!("{}{rule}{end}", word(said.verdict))
+}
+
+/// So many of a thing, by its name for one.
+pub(crate) fn counted(number: u64, one: &str) -> String {
+    let plural = if number == 1 { "" } else { "s" };
+    format!("{} {one}{plural}", grouped(number))
 }
 
 /// A number with its thousands divided.

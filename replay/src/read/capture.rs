@@ -54,11 +54,7 @@ impl Capture {
         Self { framing: Framing::Unknown, buffer: Vec::new(), directions: Directions::new(), over: false }
     }
 
-    pub(super) fn read(
-        &mut self,
-        input: &mut impl BufRead,
-        account: &mut Account,
-    ) -> Result<Option<Seen>, ReadError> {
+    pub(super) fn read(&mut self, input: &mut impl BufRead, account: &mut Account) -> Result<Option<Seen>, ReadError> {
         while !self.over {
             match self.packet(input, account) {
                 Ok(packet) => {
@@ -137,12 +133,14 @@ impl<R: BufRead> Bytes<'_, R> {
             match self.input.read(rest) {
                 Ok(0) if filled == 0 => return Err(Stop::End),
                 Ok(0) => return Err(Stop::CutOff),
-                Ok(read) => filled += read,
+                Ok(read) => {
+                    filled += read;
+                    *self.read += read as u64;
+                }
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(Stop::Io(error)),
             }
         }
-        *self.read += filled as u64;
         Ok(())
     }
 
@@ -196,4 +194,3 @@ impl Order {
         if self.big { u32::from_be_bytes(found) } else { u32::from_le_bytes(found) }
     }
 }
-

@@ -8,8 +8,7 @@ use crate::seen::{Seen, is_answer, service};
 use crate::text::{address, port, seconds};
 
 /// The fields that matter.
-const FIELDS: [&str; 8] =
-    ["ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "history", "ip_proto"];
+const FIELDS: [&str; 8] = ["ts", "id.orig_h", "id.orig_p", "id.resp_h", "id.resp_p", "proto", "history", "ip_proto"];
 /// The most columns of a log.
 const MOST_COLUMNS: usize = 256;
 
@@ -96,10 +95,8 @@ fn separator(text: &[u8]) -> Option<u8> {
 fn seen(row: &Row<'_>, account: &mut Account) -> Result<Option<Seen>, Wrong> {
     let [when, source, source_port, destination, destination_port, proto, history, number] = *row;
     let wanted = |text: Option<_>, name| text.ok_or(Wrong::Missing(name));
-    let source =
-        address(wanted(source, "id.orig_h")?).ok_or(Wrong::Field("id.orig_h", "an address"))?;
-    let destination =
-        address(wanted(destination, "id.resp_h")?).ok_or(Wrong::Field("id.resp_h", "an address"))?;
+    let source = address(wanted(source, "id.orig_h")?).ok_or(Wrong::Field("id.orig_h", "an address"))?;
+    let destination = address(wanted(destination, "id.resp_h")?).ok_or(Wrong::Field("id.resp_h", "an address"))?;
     super::same_family(source, destination)?;
     let number = number.and_then(super::protocol);
     let protocol = match (wanted(proto, "proto")?, number) {

@@ -61,7 +61,11 @@ impl Task<'_> {
         all
     }
 
-    fn best<'c>(&self, sources: &'c [Candidate], destinations: &'c [Candidate]) -> Option<(&'c Candidate, &'c Candidate)> {
+    fn best<'c>(
+        &self,
+        sources: &'c [Candidate],
+        destinations: &'c [Candidate],
+    ) -> Option<(&'c Candidate, &'c Candidate)> {
         let mut best: Option<(Score<'c>, (&Candidate, &Candidate))> = None;
         for from in sources {
             for to in destinations {
@@ -104,7 +108,8 @@ impl Task<'_> {
     }
 
     fn take(&mut self, from: &Candidate, to: &Candidate, rectangles: &mut Vec<Rectangle>) {
-        self.uncovered.retain(|(source, destination)| !(from.classes.contains(source) && to.classes.contains(destination)));
+        self.uncovered
+            .retain(|(source, destination)| !(from.classes.contains(source) && to.classes.contains(destination)));
         let chosen = |one: &Candidate| Chosen::Vms(one.text.clone(), one.classes.clone());
         rectangles.push(Rectangle { from: chosen(from), to: chosen(to) });
     }

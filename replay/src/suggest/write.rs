@@ -8,7 +8,7 @@ use policy::{FlowService, IpNet, Name};
 use super::selectors::Classes;
 use super::{Cell, Chosen, Rectangle, Side, Suggested, Suggestion, Wanted};
 use crate::replay::Replay;
-use crate::show::grouped;
+use crate::show::{counted, grouped};
 
 /// How many pairs that a rule would allow and that were not seen are shown.
 const MOST_EXAMPLES: usize = 5;
@@ -196,16 +196,16 @@ fn text(suggestion: &Suggestion) -> String {
         "# A suggestion from recorded traffic; read it before use. It allows what was seen, whether or not that was right,\n\
          # and knows nothing of what happens once a month. Nothing publishes it but you.\n",
     );
-    let mut remark = |count: u64, words: &str| {
+    let mut remark = |count: u64, words: &str, one: &str| {
         if count > 0 {
-            let _ = writeln!(text, "# {} {words}", grouped(count));
+            let _ = writeln!(text, "# {words}: {}", counted(count, one));
         }
     };
-    remark(*excess, "pairs with a service were not seen and would be allowed, too: see the rules");
-    remark(*intercepted, "flows are left out, for they are recorded as intercepted");
-    remark(*hopeless, "flows no rule can allow: of unknown addresses, of quarantined VMs, on link-local addresses");
-    remark(*elsewhere, "flows are between two ends outside, where no agent judges");
-    remark(*uncovered, "flows are NOT covered, for there was no room for more pairs or rules");
+    remark(*excess, "not seen and allowed, too, as the rules say", "pair");
+    remark(*intercepted, "left out, for they are recorded as intercepted", "flow");
+    remark(*hopeless, "of unknown addresses, of quarantined VMs or link-local, which no rule can allow", "flow");
+    remark(*elsewhere, "between two ends outside, where no agent judges", "flow");
+    remark(*uncovered, "NOT covered, for there was no room for more pairs or rules", "flow");
     text.push_str("eastwest: policy/v1\n");
     if !groups.is_empty() {
         text.push_str("groups:\n");
@@ -222,7 +222,7 @@ fn text(suggestion: &Suggestion) -> String {
 
 fn one_rule(text: &mut String, rule: &Suggested) {
     let Suggested { name, from, to, services, flows, pairs, excess, examples, any_outside } = rule;
-    let _ = writeln!(text, "  # {} flows, of {} pairs with a service", grouped(*flows), grouped(*pairs));
+    let _ = writeln!(text, "  # {} between {}", counted(*flows, "flow"), counted(*pairs, "pair"));
     if *excess > 0 {
         let more = if *excess > examples.len() as u64 { ", …" } else { "" };
         let _ = writeln!(text, "  # not seen and allowed, too: {}: {}{more}", grouped(*excess), examples.join(", "));
