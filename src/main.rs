@@ -25,6 +25,7 @@ mod prove;
 mod reach;
 mod recorded;
 mod render;
+mod replay;
 mod rerun;
 mod run;
 mod schema;
@@ -69,6 +70,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Mutate(args) => mutate::mutate(&args),
         Command::Check(args) => check::check(&args),
         Command::Import { command } => importing::import(&command),
+        Command::Replay(args) => replay::replay(&args),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Completions(args) => Ok(shells::completions(&args)),
         Command::Man(args) => shells::man(&args),

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 /// How many entries that could not be read are shown with their place and reason.
 pub const MOST_SHOWN: usize = 5;
@@ -133,7 +133,13 @@ pub struct Account {
     pub bad: u64,
     /// The first of those.
     pub shown: Vec<Bad>,
+    #[serde(serialize_with = "named")]
     notes: [u64; Note::ALL.len()],
+}
+
+/// Notes by their names, those that were made.
+fn named<S: Serializer>(notes: &[u64; Note::ALL.len()], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(Note::ALL.iter().zip(notes).filter(|(_, count)| **count > 0))
 }
 
 impl Account {
@@ -155,17 +161,6 @@ impl Account {
             let text = String::from_utf8_lossy(entry.get(..EXCERPT * 4).unwrap_or(entry)).into_owned();
             let clean = text.trim_end().chars().map(|c| if c.is_control() { ' ' } else { c }).take(EXCERPT);
             self.shown.push(Bad { place: self.entries, reason: reason.to_string(), excerpt: clean.collect() });
-        }
-    }
-
-    /// Adds what was read of a further recording.
-    pub fn add(&mut self, other: &Self) {
-        self.bytes += other.bytes;
-        self.entries += other.entries;
-        self.flows += other.flows;
-        self.bad += other.bad;
-        for (sum, more) in self.notes.iter_mut().zip(other.notes) {
-            *sum += more;
         }
     }
 }

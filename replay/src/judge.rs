@@ -1,6 +1,7 @@
 //! Who judges a flow, and what is said of it in few bytes.
 
-use policy::{Builtin, End, Flow, Policy, Verdict};
+use policy::classify::{Classifier, Outcome};
+use policy::{Builtin, End, Flow, Policy, Verdict, classify};
 
 /// What decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -30,6 +31,19 @@ pub struct Judged {
 pub trait Judge {
     /// What it says of a flow.
     fn judge(&self, flow: &Flow) -> Judged;
+}
+
+impl Judge for Classifier {
+    fn judge(&self, flow: &Flow) -> Judged {
+        let Outcome { verdict, decider, end } = Classifier::judge(self, flow).outcome;
+        let by = match decider {
+            Some(classify::Decider::Rule(place)) => Decider::Rule(place),
+            Some(classify::Decider::Default) => Decider::Default,
+            Some(classify::Decider::Builtin(builtin)) => Decider::Builtin(builtin),
+            None => Decider::Nobody,
+        };
+        Judged { verdict, by, end }
+    }
 }
 
 impl Judged {
@@ -70,7 +84,7 @@ impl Decider {
     pub fn name(self, policy: &Policy) -> Option<String> {
         match self {
             Self::Rule(place) => {
-                Some(policy.rules.get(place as usize).map_or_else(|| place.to_string(), |rule| rule.name.to_string()))
+                Some(policy.rules.get(place as usize).map_or_else(|| place.to_string(), policy::Rule::full_name))
             }
             Self::Default => Some("default".to_owned()),
             Self::Builtin(builtin) => Some(builtin.name().to_owned()),

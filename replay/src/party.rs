@@ -21,6 +21,13 @@ pub(crate) const OTHERS: Party = Party(u32::MAX);
 /// Unknown addresses beyond the bound.
 const UNKNOWN_OTHERS: Party = Party(u32::MAX - 1);
 
+impl Party {
+    /// Whether it is all those beyond the bound.
+    pub(crate) fn is_others(self) -> bool {
+        self == OTHERS || self == UNKNOWN_OTHERS
+    }
+}
+
 /// Who a party is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Who {
@@ -60,8 +67,6 @@ pub(crate) struct Parties {
     managed: Vec<IpNet>,
     prefixes: Vec<(IpNet, bool)>,
     known: Table<Prefix, Party>,
-    /// How often an address was put among the others.
-    pub(crate) crowded: u64,
 }
 
 impl Parties {
@@ -70,7 +75,7 @@ impl Parties {
         let (mut owners, mut crowded_owners) = (Table::new(bound), BTreeMap::new());
         for (party, vm) in (0..).map(Party).zip(inventory.vms.values()) {
             for address in &vm.addresses {
-                if owners.entry(*address, || party).is_none() {
+                if owners.place(*address, || party).is_none() {
                     crowded_owners.entry(*address).or_insert(party);
                 }
             }
@@ -82,7 +87,6 @@ impl Parties {
             managed: inventory.managed.clone(),
             prefixes: Vec::new(),
             known: Table::new(most_prefixes),
-            crowded: 0,
         }
     }
 
@@ -102,17 +106,12 @@ impl Parties {
         let Ok(network) = IpNet::new(address, length).map(|network| network.trunc()) else { return OTHERS };
         let next = Party((self.vms.len() + self.prefixes.len()) as u32);
         let prefixes = &mut self.prefixes;
-        let found = self.known.entry((network.addr(), unknown), || {
+        let place = self.known.place((network.addr(), unknown), || {
             prefixes.push((network, unknown));
             next
         });
-        match found {
-            Some(party) => *party,
-            None => {
-                self.crowded += 1;
-                if unknown { UNKNOWN_OTHERS } else { OTHERS }
-            }
-        }
+        let others = if unknown { UNKNOWN_OTHERS } else { OTHERS };
+        place.and_then(|place| self.known.at(place)).map_or(others, |party| *party)
     }
 
     /// Who a party is.

@@ -2,12 +2,16 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Inventory, Policy, Verdict};
+use policy::{Flow, Inventory, Policy, Rule, Verdict};
 
 use crate::judge::{Decider, Judge, Judged};
 use crate::party::Parties;
 use crate::seen::Seen;
-use crate::tally::{Bounds, Change, Pair, Tally};
+use crate::table::{Key, mix};
+use crate::tally::{Bounds, Change, Counted, Pair, Tally, asked};
+
+/// How many flows are remembered with their verdict.
+const REMEMBERED: usize = 1 << 14;
 
 /// A policy with who judges by it.
 #[derive(Clone, Copy)]
@@ -27,6 +31,8 @@ pub struct Replay<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) parties: Parties,
     pub(crate) tally: Tally,
+    /// Flows that were seen lately: recordings tell the same flow again and again.
+    remembered: Vec<Option<(Flow, Counted)>>,
 }
 
 impl<'a> Replay<'a> {
@@ -40,17 +46,33 @@ impl<'a> Replay<'a> {
             inventory,
             parties: Parties::new(inventory, bounds.prefixes),
             tally: Tally::new(bounds),
+            remembered: vec![None; REMEMBERED],
         }
     }
 
     /// Takes one flow.
     pub fn see(&mut self, seen: &Seen) {
-        let now = self.draft.judge.judge(&seen.flow);
-        let was = self.against.map(|against| against.judge.judge(&seen.flow));
+        let place = spread(&seen.flow) as usize % REMEMBERED;
+        let counted = match self.remembered.get(place) {
+            Some(Some((flow, counted))) if *flow == seen.flow => *counted,
+            Some(_) | None => {
+                let counted = self.judged(&seen.flow);
+                if let Some(free) = self.remembered.get_mut(place) {
+                    *free = Some((seen.flow, counted));
+                }
+                counted
+            }
+        };
+        self.tally.see(seen, &counted);
+    }
+
+    fn judged(&mut self, flow: &Flow) -> Counted {
+        let now = self.draft.judge.judge(flow);
+        let was = self.against.map(|against| against.judge.judge(flow));
         let change = was.map_or(Change::Same, |was| self.change(was, now));
-        let source = self.parties.of(seen.flow.source);
-        let destination = self.parties.of(seen.flow.destination);
-        self.tally.see(seen, Pair { source, destination, service: seen.flow.service, now, was, change });
+        let source = self.parties.of(flow.source);
+        let destination = self.parties.of(flow.destination);
+        self.tally.counted(Pair { source, destination, service: flow.service, now, was, change })
     }
 
     /// How many pairs and prefixes are held: the measure of the memory that is used.
@@ -75,8 +97,12 @@ impl<'a> Replay<'a> {
 }
 
 fn same(was: &Policy, now: &Policy) -> Vec<Option<u32>> {
-    let places: BTreeMap<_, u32> = now.rules.iter().map(|rule| &rule.name).zip(0..).collect();
-    was.rules.iter().map(|rule| places.get(&rule.name).copied()).collect()
+    let places: BTreeMap<String, u32> = now.rules.iter().map(Rule::full_name).zip(0..).collect();
+    was.rules.iter().map(|rule| places.get(&rule.full_name()).copied()).collect()
+}
+
+fn spread(flow: &Flow) -> u64 {
+    mix(flow.source.spread(), flow.destination.spread().rotate_left(23) ^ asked(flow.service))
 }
 
 /// The word of a verdict.

@@ -115,7 +115,7 @@ impl Replay<'_> {
             unused: self.unused(),
             pairs: self.pair_rows(),
             beyond: self.tally.beyond,
-            crowded: self.parties.crowded,
+            crowded: self.tally.crowded,
             changes: self.against.map(|_| Changes { newly_intercepted, newly_allowed, otherwise, same }),
             recorded_allowed_now_intercepted: intercepted,
             recorded_intercepted_now_allowed: allowed,
@@ -154,6 +154,6 @@ impl Replay<'_> {
         };
         let used: BTreeSet<u32> = self.tally.rules.iter().filter_map(|(judged, _)| place(judged)).collect();
         let rules = (0..).zip(&self.draft.policy.rules).filter(|(place, _)| !used.contains(place));
-        rules.map(|(_, rule)| rule.name.to_string()).collect()
+        rules.map(|(_, rule)| rule.full_name()).collect()
     }
 }

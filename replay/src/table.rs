@@ -26,84 +26,113 @@ impl Key for u128 {
     }
 }
 
-/// A table that holds at most so many keys.
+/// A table that holds at most so many keys. They stand in the order in which they came; an index of few bytes for each
+/// tells where.
 #[derive(Clone, Debug)]
 pub(crate) struct Table<K, V> {
-    places: Vec<Option<(K, V)>>,
-    length: usize,
+    held: Vec<(K, V)>,
+    /// For each place a part of the key's spread and, from 1, where it is held; 0 for nobody.
+    index: Vec<(u32, u32)>,
     most: usize,
 }
 
-impl<K: Key, V: Copy> Table<K, V> {
+/// Where a key is held, or the free place of the index for it, if one is near.
+enum Found {
+    Held(usize),
+    Free(usize),
+    Nowhere,
+}
+
+impl<K: Key, V> Table<K, V> {
     pub(crate) fn new(most: usize) -> Self {
-        Self { places: vec![None; FIRST], length: 0, most }
+        Self { held: Vec::new(), index: vec![(0, 0); FIRST], most: most.min(u32::MAX as usize - 1) }
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.length
+        self.held.len()
     }
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
-        self.places.iter().flatten()
+        self.held.iter()
     }
 
     pub(crate) fn get(&self, key: K) -> Option<&V> {
-        let place = self.find(key).ok()?;
-        self.places.get(place)?.as_ref().map(|(_, value)| value)
+        match self.find(key, key.spread()) {
+            Found::Held(place) => self.held.get(place).map(|(_, value)| value),
+            Found::Free(_) | Found::Nowhere => None,
+        }
     }
 
-    /// The value of a key, made where it is absent; `None` where there is no room for it.
-    pub(crate) fn entry(&mut self, key: K, make: impl FnOnce() -> V) -> Option<&mut V> {
-        let mut found = self.find(key);
-        if found.is_err() {
-            if self.length >= self.most {
+    /// Where a key's value is, made where it is absent; `None` where there is no room for it.
+    pub(crate) fn place(&mut self, key: K, make: impl FnOnce() -> V) -> Option<usize> {
+        let spread = key.spread();
+        let mut found = self.find(key, spread);
+        if !matches!(found, Found::Held(_)) {
+            if self.held.len() >= self.most {
                 return None;
             }
-            if self.length * 2 >= self.places.len() || found == Err(None) {
+            if self.held.len() * 2 >= self.index.len() || matches!(found, Found::Nowhere) {
                 self.grow();
-                found = self.find(key);
+                found = self.find(key, spread);
             }
         }
-        let place = match found {
-            Ok(place) | Err(Some(place)) => place,
-            Err(None) => return None,
-        };
-        let held = self.places.get_mut(place)?;
-        if held.is_none() {
-            self.length += 1;
+        match found {
+            Found::Held(place) => Some(place),
+            Found::Free(free) => {
+                self.held.push((key, make()));
+                let number = self.held.len();
+                *self.index.get_mut(free)? = (tag(spread), number as u32);
+                Some(number - 1)
+            }
+            Found::Nowhere => None,
         }
-        Some(&mut held.get_or_insert_with(|| (key, make())).1)
     }
 
-    /// Where a key stands, else the empty place for it, if there is one near.
-    fn find(&self, key: K) -> Result<usize, Option<usize>> {
-        let mask = self.places.len() - 1;
-        let start = key.spread() as usize;
+    /// The value at a place.
+    pub(crate) fn at(&mut self, place: usize) -> Option<&mut V> {
+        self.held.get_mut(place).map(|(_, value)| value)
+    }
+
+    fn find(&self, key: K, spread: u64) -> Found {
+        let mask = self.index.len() - 1;
+        let wanted = tag(spread);
         for step in 0..PROBES {
-            let place = start.wrapping_add(step) & mask;
-            match self.places.get(place) {
-                Some(Some((held, _))) if *held == key => return Ok(place),
-                Some(Some(_)) => {}
-                Some(None) | None => return Err(Some(place)),
+            let place = (spread as usize).wrapping_add(step) & mask;
+            match self.index.get(place) {
+                Some((_, 0)) | None => return Found::Free(place),
+                Some((found, number)) if *found == wanted => {
+                    let held = *number as usize - 1;
+                    if self.held.get(held).is_some_and(|(found, _)| *found == key) {
+                        return Found::Held(held);
+                    }
+                }
+                Some(_) => {}
             }
         }
-        Err(None)
+        Found::Nowhere
     }
 
-    /// Doubles the places, as long as that helps and nothing that was taken loses its place by it.
+    /// Doubles the index, as long as that helps and nothing that was taken loses its place by it.
     fn grow(&mut self) {
-        let wanted = self.places.len() * 2;
+        let wanted = self.index.len() * 2;
         if wanted > self.most.next_power_of_two().max(FIRST) * 4 {
             return;
         }
-        let mut grown = Self { places: vec![None; wanted], length: self.length, most: self.most };
-        for held in self.places.iter().flatten() {
-            let Err(Some(place)) = grown.find(held.0) else { return };
-            let Some(free) = grown.places.get_mut(place) else { return };
-            *free = Some(*held);
+        let mut index = vec![(0, 0); wanted];
+        for (number, (key, _)) in (1..).zip(&self.held) {
+            let spread = key.spread();
+            let places = (0..PROBES).map(|step| (spread as usize).wrapping_add(step) & (wanted - 1));
+            let mut free = places.filter(|place| index.get(*place).is_some_and(|(_, number)| *number == 0));
+            let Some(place) = free.next().and_then(|place| index.get_mut(place)) else { return };
+            *place = (tag(spread), number);
         }
-        *self = grown;
+        self.index = index;
     }
+}
+
+/// A part of a spread that says little of the place.
+fn tag(spread: u64) -> u32 {
+    (spread >> 32) as u32
 }
 
 #[cfg(test)]
@@ -123,7 +152,7 @@ mod tests {
     #[test]
     fn it_keeps_what_it_took_and_no_more_than_its_bound() {
         let mut table = Table::new(5000);
-        let taken = (0..20_000_u128).filter(|&key| table.entry(key, || key * 2).is_some()).count();
+        let taken = (0..20_000_u128).filter(|&key| table.place(key, || key * 2).is_some()).count();
         assert_eq!((taken, table.len()), (5000, 5000));
         assert!((0..5000).all(|key| table.get(key) == Some(&(key * 2))));
         assert_eq!(table.get(5000), None);
@@ -133,7 +162,7 @@ mod tests {
     #[test]
     fn keys_that_all_meet_are_refused_after_a_bound_and_those_taken_stay() {
         let mut table = Table::new(5000);
-        let taken = (0..200).filter(|&key| table.entry(Same(key), || key).is_some()).count();
+        let taken = (0..200).filter(|&key| table.place(Same(key), || key).is_some()).count();
         assert_eq!(taken, super::PROBES);
         assert!((0..taken as u32).all(|key| table.get(Same(key)) == Some(&key)));
     }

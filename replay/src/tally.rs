@@ -85,16 +85,20 @@ pub(crate) struct Pair {
     pub(crate) change: Change,
 }
 
+/// A service as a number.
+pub(crate) fn asked(service: FlowService) -> u64 {
+    let asked = match service {
+        FlowService::Tcp(port) | FlowService::Udp(port) => port,
+        FlowService::Icmp(kind) | FlowService::Icmpv6(kind) | FlowService::Proto(kind) => kind.into(),
+    };
+    u64::from(service.protocol().number()) << 16 | u64::from(asked)
+}
+
 impl Key for Pair {
     fn spread(self) -> u64 {
-        let asked = match self.service {
-            FlowService::Tcp(port) | FlowService::Udp(port) => port,
-            FlowService::Icmp(kind) | FlowService::Icmpv6(kind) | FlowService::Proto(kind) => kind.into(),
-        };
-        let service = u64::from(self.service.protocol().number()) << 16 | u64::from(asked);
         let parties = u64::from(self.source.0) << 32 | u64::from(self.destination.0);
         let was = self.was.map_or(u64::MAX, Judged::bits);
-        mix(parties, service << 32 ^ self.now.bits() ^ was.rotate_left(17))
+        mix(parties, asked(self.service) << 32 ^ self.now.bits() ^ was.rotate_left(17))
     }
 }
 
@@ -102,6 +106,18 @@ impl Key for Judged {
     fn spread(self) -> u64 {
         mix(self.bits(), 1)
     }
+}
+
+/// How a flow is judged, and where it is counted.
+#[derive(Clone, Copy)]
+pub(crate) struct Counted {
+    now: Judged,
+    change: Change,
+    rule: Option<usize>,
+    /// `None` beyond the bound.
+    pair: Option<usize>,
+    /// How many of its ends are shown as others.
+    others: u64,
 }
 
 /// All that is counted.
@@ -117,6 +133,8 @@ pub(crate) struct Tally {
     pub(crate) pairs: Table<Pair, Sums>,
     /// What had no room among the pairs.
     pub(crate) beyond: Sums,
+    /// How many ends had no prefix of their own.
+    pub(crate) crowded: u64,
 }
 
 impl Tally {
@@ -129,13 +147,26 @@ impl Tally {
             rules: Table::new(MOST_DECIDERS),
             pairs: Table::new(bounds.pairs),
             beyond: Sums::default(),
+            crowded: 0,
         }
     }
 
-    pub(crate) fn see(&mut self, seen: &Seen, pair: Pair) {
-        let now = pair.now;
+    /// Where flows that are judged so are counted.
+    pub(crate) fn counted(&mut self, pair: Pair) -> Counted {
+        Counted {
+            now: pair.now,
+            change: pair.change,
+            rule: self.rules.place(pair.now, Sums::default),
+            pair: self.pairs.place(pair, Sums::default),
+            others: [pair.source, pair.destination].into_iter().filter(|party| party.is_others()).count() as u64,
+        }
+    }
+
+    pub(crate) fn see(&mut self, seen: &Seen, counted: &Counted) {
+        let now = counted.now;
         self.all.add(seen, now);
-        if let Some(count) = self.changes.get_mut(pair.change as usize) {
+        self.crowded += counted.others;
+        if let Some(count) = self.changes.get_mut(counted.change as usize) {
             *count += 1;
         }
         match (seen.action, now.passes()) {
@@ -147,10 +178,10 @@ impl Tally {
             let (first, last) = self.span.unwrap_or((when, when));
             self.span = Some((first.min(when), last.max(when)));
         }
-        if let Some(sums) = self.rules.entry(now, Sums::default) {
+        if let Some(sums) = counted.rule.and_then(|place| self.rules.at(place)) {
             sums.add(seen, now);
         }
-        match self.pairs.entry(pair, Sums::default) {
+        match counted.pair.and_then(|place| self.pairs.at(place)) {
             Some(sums) => sums.add(seen, now),
             None => self.beyond.add(seen, now),
         }

@@ -9,6 +9,7 @@ pub const LONGEST_LINE: usize = 64 * 1024;
 const LONGEST_ADDRESS: usize = 45;
 
 /// A decimal number without sign.
+#[inline]
 pub(crate) fn number(text: &[u8]) -> Option<u64> {
     if text.is_empty() || text.len() > 19 {
         return None;
@@ -17,11 +18,13 @@ pub(crate) fn number(text: &[u8]) -> Option<u64> {
 }
 
 /// A number of sixteen bits, such as a port.
+#[inline]
 pub(crate) fn port(text: &[u8]) -> Option<u16> {
     number(text)?.try_into().ok()
 }
 
 /// An address of either family.
+#[inline]
 pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST_ADDRESS {
         return None;
@@ -50,8 +53,28 @@ pub(crate) fn seconds(text: &[u8]) -> Option<i64> {
 }
 
 /// The words of a line, at blanks.
-pub(crate) fn words(line: &[u8]) -> impl Iterator<Item = &[u8]> {
-    line.split(|byte| matches!(byte, b' ' | b'\t')).filter(|word| !word.is_empty())
+pub(crate) fn words(line: &[u8]) -> Words<'_> {
+    Words { rest: line }
+}
+
+/// See [`words`].
+#[derive(Clone)]
+pub(crate) struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let start = self.rest.iter().position(|byte| *byte > b' ')?;
+        let rest = self.rest.get(start..)?;
+        let end = rest.iter().position(|byte| *byte <= b' ').unwrap_or(rest.len());
+        let (word, rest) = rest.split_at_checked(end)?;
+        self.rest = rest;
+        Some(word)
+    }
 }
 
 /// What became of an attempt to read a line.

@@ -22,7 +22,7 @@ fn samples() -> Vec<PathBuf> {
 fn told(bytes: &[u8], format: Option<Format>) -> String {
     let mut reader = match Reader::new(bytes, format) {
         Ok(reader) => reader,
-        Err(error) => return format!("cannot {error}\n"),
+        Err(error) => return format!("cannot read it: {error}\n"),
     };
     let (mut text, mut whole) = (String::new(), true);
     loop {
@@ -34,7 +34,7 @@ fn told(bytes: &[u8], format: Option<Format>) -> String {
                 let _ = writeln!(text, " x{} at {:?} {:?}", seen.count, seen.when, seen.action);
             }
             Err(error) => {
-                let _ = writeln!(text, "cannot {error}");
+                let _ = writeln!(text, "cannot read it: {error}");
                 whole = false;
                 break;
             }
@@ -70,16 +70,24 @@ fn check(bytes: &[u8], format: Option<Format>, said: &str) {
 
 #[test]
 fn what_is_no_recording_is_said_to_be_none() {
-    check(b"", None, "cannot tell the format: it is empty; the known ones are json (JSON lines with source");
+    check(
+        b"",
+        None,
+        "cannot read it: its format is not known: it is empty; the known ones are json (JSON lines with source",
+    );
     check(b" \n\n", None, "it is empty");
-    check(b"hello\n", None, "cannot tell the format: it begins with `hello`; the known ones are json");
+    check(b"hello\n", None, "its format is not known: it begins with `hello`; the known ones are json");
     check(b"hello\n", None, "conntrack (conntrack -L), and --from names one");
     check(b"{\"a\": 1}\n", None, "it begins with `{\"a\": 1}`");
     check(&[0x1f, 0x8b, 8, 0], None, "it is packed by gzip: give what `zcat FILE` writes, by `-`");
     check(b"PAR1....", None, "it is Parquet");
     check(b"hello\n", Some(Format::Json), "1 of them could not be read\n  line 1: not one whole JSON object: hello");
     check(b"#path\tdns\n", Some(Format::Zeek), "`#path` is not conn: of Zeek's logs, conn.log holds flows");
-    check(b"hello, who is there?", Some(Format::Pcap), "cannot read on after 0 packets: it begins like neither pcap");
+    check(
+        b"hello, who is there?",
+        Some(Format::Pcap),
+        "after 0 packets it cannot be read on: it begins like neither pcap",
+    );
 }
 
 #[test]
@@ -100,7 +108,10 @@ fn a_capture_that_makes_no_sense_ends_with_its_place() {
     let mut reader = Reader::new(capture.as_slice(), None).unwrap();
     assert!(reader.read().unwrap().is_some());
     let error = reader.read().unwrap_err().to_string();
-    assert_eq!(error, "read on after 1 packets: a packet of 4294967295 bytes, of which 262144 are the most");
+    assert_eq!(
+        error,
+        "after 1 packets it cannot be read on: a packet of 4294967295 bytes, of which 262144 are the most"
+    );
 }
 
 #[test]

@@ -25,7 +25,7 @@ pub enum Format {
 
 /// A recording in no format that is known.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("tell the format: {0}; the known ones are {list}, and --from names one", list = Format::list())]
+#[error("its format is not known: {0}; the known ones are {list}, and --from names one", list = Format::list())]
 pub struct NotKnown(String);
 
 impl Format {

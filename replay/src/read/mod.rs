@@ -32,13 +32,13 @@ const HEAD: u64 = 8192;
 #[derive(Debug, thiserror::Error)]
 pub enum ReadError {
     /// The bytes do not come.
-    #[error("read on: {0}")]
+    #[error(transparent)]
     Io(#[from] std::io::Error),
     /// It is in no format that is known.
     #[error(transparent)]
     NotKnown(#[from] NotKnown),
     /// It cannot be read on from here.
-    #[error("read on after {1} packets: {0}")]
+    #[error("after {1} packets it cannot be read on: {0}")]
     Broken(String, u64),
 }
 

@@ -65,21 +65,37 @@ impl Vpc {
     }
 
     pub(super) fn line(&mut self, line: &[u8], account: &mut Account) -> Result<Option<Seen>, Wrong> {
-        if is_header(line) {
-            let found = columns(line);
-            if found.len() > MOST_COLUMNS {
-                return Err(Wrong::Whole("a header of too many columns"));
-            }
-            self.columns = found;
-            return Ok(None);
+        match self.row(line, account) {
+            // The names of fields are no addresses: what is read is not a header.
+            Err(_) if is_header(line) => self.header(line).map(|()| None),
+            other => other,
         }
+    }
+
+    fn header(&mut self, line: &[u8]) -> Result<(), Wrong> {
+        let found = columns(line);
+        if found.len() > MOST_COLUMNS {
+            return Err(Wrong::Whole("a header of too many columns"));
+        }
+        self.columns = found;
+        Ok(())
+    }
+
+    fn row(&self, line: &[u8], account: &mut Account) -> Result<Option<Seen>, Wrong> {
         let mut row: Row<'_> = [None; FIELDS.len()];
-        let mut count = 0;
-        for (word, column) in words(line).zip(&self.columns) {
-            count += 1;
-            if let Some(place) = column.and_then(|field| row.get_mut(field as usize)) {
-                *place = Some(word).filter(|word| *word != b"-");
+        let (mut start, mut count) = (0, 0);
+        for at in 0..=line.len() {
+            if line.get(at).is_some_and(|byte| *byte > b' ') {
+                continue;
             }
+            if at > start {
+                let place = self.columns.get(count).copied().flatten().and_then(|field| row.get_mut(field as usize));
+                if let Some(place) = place {
+                    *place = line.get(start..at).filter(|word| *word != b"-");
+                }
+                count += 1;
+            }
+            start = at + 1;
         }
         if count < self.columns.len() {
             return Err(Wrong::Whole("fewer fields than the format has"));
