@@ -73,11 +73,10 @@ impl Parties {
     pub(crate) fn new(inventory: &Inventory, most_prefixes: usize) -> Self {
         let bound: usize = inventory.vms.values().map(|vm| vm.addresses.len()).sum();
         let (mut owners, mut crowded_owners) = (Table::new(bound), BTreeMap::new());
-        for (party, vm) in (0..).map(Party).zip(inventory.vms.values()) {
-            for address in &vm.addresses {
-                if owners.place(*address, || party).is_none() {
-                    crowded_owners.entry(*address).or_insert(party);
-                }
+        let vms = (0..).map(Party).zip(inventory.vms.values());
+        for (party, address) in vms.flat_map(|(party, vm)| vm.addresses.iter().map(move |address| (party, *address))) {
+            if owners.place(address, || party).is_none() {
+                crowded_owners.entry(address).or_insert(party);
             }
         }
         Self {

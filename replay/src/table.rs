@@ -100,16 +100,17 @@ impl<K: Key, V> Table<K, V> {
             let place = (spread as usize).wrapping_add(step) & mask;
             match self.index.get(place) {
                 Some((_, 0)) | None => return Found::Free(place),
-                Some((found, number)) if *found == wanted => {
-                    let held = *number as usize - 1;
-                    if self.held.get(held).is_some_and(|(found, _)| *found == key) {
-                        return Found::Held(held);
-                    }
+                Some((found, number)) if *found == wanted && self.is_at(*number as usize - 1, key) => {
+                    return Found::Held(*number as usize - 1);
                 }
                 Some(_) => {}
             }
         }
         Found::Nowhere
+    }
+
+    fn is_at(&self, place: usize, key: K) -> bool {
+        self.held.get(place).is_some_and(|(found, _)| *found == key)
     }
 
     /// Doubles the index, as long as that helps and nothing that was taken loses its place by it.

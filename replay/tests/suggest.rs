@@ -73,20 +73,16 @@ fn unseen(
     let alone = Policy { rules: vec![only], ..policy.clone() };
     let everyone = everyone(seen, inventory);
     let services: BTreeSet<FlowService> = seen.iter().map(|one| one.flow.service).collect();
-    let mut found = BTreeSet::new();
-    for (from, source) in &everyone {
-        for (to, destination) in everyone.iter().filter(|(to, _)| to != from) {
-            for service in &services {
-                let flow = Flow { source: *source, destination: *destination, service: *service };
-                let ruling = oracle::evaluate(&alone, &open, &flow, now());
-                let key = (from.clone(), to.clone(), *service);
-                if ruling.verdict == Verdict::Allow && ruling.rule.as_deref() == Some(rule) && !met.contains(&key) {
-                    found.insert(key);
-                }
-            }
-        }
-    }
-    found
+    let pairs =
+        everyone.iter().flat_map(|from| everyone.iter().filter(move |to| to.0 != from.0).map(move |to| (from, to)));
+    let all = pairs.flat_map(|pair| services.iter().map(move |service| (pair, *service)));
+    let matched = all.filter(|((from, to), service)| {
+        let flow = Flow { source: from.1, destination: to.1, service: *service };
+        let ruling = oracle::evaluate(&alone, &open, &flow, now());
+        ruling.verdict == Verdict::Allow && ruling.rule.as_deref() == Some(rule)
+    });
+    let keys = matched.map(|((from, to), service)| (from.0.clone(), to.0.clone(), service));
+    keys.filter(|key| !met.contains(key)).collect()
 }
 
 fn check(seen: &[Seen], options: &Options) {

@@ -37,6 +37,9 @@ fn said(judged: Judged, policy: &Policy) -> Said {
     Said { verdict: judged.verdict, rule: judged.by.name(policy), end: judged.end }
 }
 
+/// Both ends and the service, and what is said by either policy.
+type PairKey = (String, String, String, Said, Said);
+
 /// The word of a change, found from names alone.
 fn change(was: &Said, now: &Said) -> Change {
     let passes = |said: &Said| said.verdict == policy::Verdict::Allow;
@@ -58,7 +61,7 @@ proptest! {
         let bench = Bench { policy: &draft, judge: &by_draft };
         let mut replay = Replay::new(bench, Some(Bench { policy: &in_force, judge: &by_force }), &inventory, Bounds::default());
         let mut rules: BTreeMap<Said, u64> = BTreeMap::new();
-        let mut pairs: BTreeMap<(String, String, String, Said, Said), (u64, u64)> = BTreeMap::new();
+        let mut pairs: BTreeMap<PairKey, (u64, u64)> = BTreeMap::new();
         let mut changes: BTreeMap<Change, u64> = BTreeMap::new();
         let name = |address| match inventory.owner(address) {
             Some((name, _)) if !address.is_multicast() => name.to_string(),

@@ -41,6 +41,18 @@ enum Framing {
     Pcapng(Pcapng),
 }
 
+impl Framing {
+    /// Tells the framing by its magic number.
+    fn begin(bytes: &mut Bytes<'_, impl BufRead>) -> Result<Self, Stop> {
+        let mut magic = [0; 4];
+        bytes.fill(&mut magic)?;
+        if magic == Pcapng::MAGIC {
+            return Ok(Self::Pcapng(Pcapng::new()));
+        }
+        Pcap::begin(magic, bytes).map(Self::Pcap)
+    }
+}
+
 /// Reads a capture.
 pub(super) struct Capture {
     framing: Framing,
@@ -56,22 +68,31 @@ impl Capture {
 
     pub(super) fn read(&mut self, input: &mut impl BufRead, account: &mut Account) -> Result<Option<Seen>, ReadError> {
         while !self.over {
-            match self.packet(input, account) {
+            let seen = match self.packet(input, account) {
                 Ok(packet) => {
                     account.entries += 1;
-                    if let Some(seen) = self.flow(packet, account) {
-                        return Ok(Some(seen));
-                    }
+                    self.flow(packet, account)
                 }
-                Err(Stop::End) => self.over = true,
-                Err(Stop::CutOff) => {
-                    self.over = true;
-                    account.entries += 1;
-                    account.bad("the capture ends amid this packet", &[]);
-                }
-                Err(Stop::Broken(why)) => return Err(ReadError::Broken(why, account.entries)),
-                Err(Stop::Io(error)) => return Err(error.into()),
+                Err(stop) => self.stop(stop, account)?,
+            };
+            if seen.is_some() {
+                return Ok(seen);
             }
+        }
+        Ok(None)
+    }
+
+    /// Ends, or says why it cannot be read on.
+    fn stop(&mut self, stop: Stop, account: &mut Account) -> Result<Option<Seen>, ReadError> {
+        self.over = true;
+        match stop {
+            Stop::End => {}
+            Stop::CutOff => {
+                account.entries += 1;
+                account.bad("the capture ends amid this packet", &[]);
+            }
+            Stop::Broken(why) => return Err(ReadError::Broken(why, account.entries)),
+            Stop::Io(error) => return Err(error.into()),
         }
         Ok(None)
     }
@@ -79,20 +100,13 @@ impl Capture {
     fn packet(&mut self, input: &mut impl BufRead, account: &mut Account) -> Result<Packet, Stop> {
         let Self { framing, buffer, .. } = self;
         let mut bytes = Bytes { input, read: &mut account.bytes };
-        loop {
-            match framing {
-                Framing::Unknown => {
-                    let mut magic = [0; 4];
-                    bytes.fill(&mut magic)?;
-                    *framing = if magic == Pcapng::MAGIC {
-                        Framing::Pcapng(Pcapng::new())
-                    } else {
-                        Framing::Pcap(Pcap::begin(magic, &mut bytes)?)
-                    };
-                }
-                Framing::Pcap(pcap) => return pcap.packet(&mut bytes, buffer),
-                Framing::Pcapng(pcapng) => return pcapng.packet(&mut bytes, buffer),
-            }
+        if matches!(framing, Framing::Unknown) {
+            *framing = Framing::begin(&mut bytes)?;
+        }
+        match framing {
+            Framing::Unknown => Err(Stop::End),
+            Framing::Pcap(pcap) => pcap.packet(&mut bytes, buffer),
+            Framing::Pcapng(pcapng) => pcapng.packet(&mut bytes, buffer),
         }
     }
 

@@ -16,6 +16,7 @@ const SIMPLE_PACKET: u32 = 3;
 const ENHANCED_PACKET: u32 = 6;
 /// The option of an interface that says its unit of time.
 const TIME_UNIT: u16 = 9;
+const MICROSECONDS: u64 = 1_000_000;
 
 /// An interface of a section.
 #[derive(Clone, Copy)]
@@ -98,23 +99,17 @@ impl Pcapng {
         Ok(())
     }
 
-    /// The unit of time that an interface's options say; microseconds unless they do.
+    /// How many units of time a second has, as an interface's options say; microseconds unless they do.
     fn per_second(&self, block: &[u8]) -> u64 {
         let mut at = 8;
         while at + 4 <= block.len() {
-            let (code, length) = (self.order.u16(block, at), usize::from(self.order.u16(block, at + 2)));
-            if code == TIME_UNIT {
-                let unit = block.get(at + 4).copied().unwrap_or(6);
-                let power = u32::from(unit & 0x7f);
-                let found = if unit & 0x80 == 0 { 10_u64.checked_pow(power) } else { 2_u64.checked_pow(power) };
-                return found.unwrap_or(1_000_000);
+            match (self.order.u16(block, at), usize::from(self.order.u16(block, at + 2))) {
+                (0, _) => break,
+                (TIME_UNIT, _) => return units(block.get(at + 4).copied().unwrap_or(6)).unwrap_or(MICROSECONDS),
+                (_, length) => at += 4 + length.next_multiple_of(4),
             }
-            if code == 0 {
-                break;
-            }
-            at += 4 + length.next_multiple_of(4);
         }
-        1_000_000
+        MICROSECONDS
     }
 
     /// The packet of a block; the block is left with the packet's bytes alone.
@@ -142,6 +137,12 @@ impl Pcapng {
         block.drain(..start);
         Some(Packet { link: interface.link, when })
     }
+}
+
+/// A negative power of ten, or of two if the highest bit is set.
+fn units(unit: u8) -> Option<u64> {
+    let base: u64 = if unit & 0x80 == 0 { 10 } else { 2 };
+    base.checked_pow(u32::from(unit & 0x7f))
 }
 
 fn odd(length: u32) -> Stop {

@@ -89,10 +89,7 @@ impl Vpc {
                 continue;
             }
             if at > start {
-                let place = self.columns.get(count).copied().flatten().and_then(|field| row.get_mut(field as usize));
-                if let Some(place) = place {
-                    *place = line.get(start..at).filter(|word| *word != b"-");
-                }
+                self.put(&mut row, count, line.get(start..at));
                 count += 1;
             }
             start = at + 1;
@@ -106,6 +103,17 @@ impl Vpc {
             Some(_) | None => return seen(&row, account),
         }
         Ok(None)
+    }
+}
+
+impl Vpc {
+    /// Keeps the word of a column that matters.
+    #[inline]
+    fn put<'a>(&self, row: &mut Row<'a>, column: usize, word: Option<&'a [u8]>) {
+        let field = self.columns.get(column).copied().flatten();
+        if let Some(place) = field.and_then(|field| row.get_mut(field as usize)) {
+            *place = word.filter(|word| *word != b"-");
+        }
     }
 }
 

@@ -67,15 +67,13 @@ impl Task<'_> {
         destinations: &'c [Candidate],
     ) -> Option<(&'c Candidate, &'c Candidate)> {
         let mut best: Option<(Score<'c>, (&Candidate, &Candidate))> = None;
-        for from in sources {
-            for to in destinations {
-                let least = best.as_ref().map_or(1, |((gain, ..), _)| *gain);
-                let Some((gain, excess)) = self.worth(from, to, least) else { continue };
-                let words = Reverse((from.text.as_str(), to.text.as_str()));
-                let score = (gain, Reverse(excess), Reverse(from.terms + to.terms), words);
-                if best.as_ref().is_none_or(|(found, _)| score > *found) {
-                    best = Some((score, (from, to)));
-                }
+        for (from, to) in sources.iter().flat_map(|from| destinations.iter().map(move |to| (from, to))) {
+            let least = best.as_ref().map_or(1, |((gain, ..), _)| *gain);
+            let Some((gain, excess)) = self.worth(from, to, least) else { continue };
+            let words = Reverse((from.text.as_str(), to.text.as_str()));
+            let score = (gain, Reverse(excess), Reverse(from.terms + to.terms), words);
+            if best.as_ref().is_none_or(|(found, _)| score > *found) {
+                best = Some((score, (from, to)));
             }
         }
         best.map(|(_, both)| both)
@@ -89,18 +87,16 @@ impl Task<'_> {
             return None;
         }
         let (mut gain, mut seen, mut all, mut strange) = (0, 0, 0, false);
-        for source in &from.classes {
-            for destination in &to.classes {
-                let cell = (*source, *destination);
-                let found = self.seen.get(&cell);
-                strange |= found.is_none();
-                if strange && self.slack == 0 {
-                    return None;
-                }
-                seen += found.copied().unwrap_or_default();
-                all += self.classes.pairs(cell);
-                gain += u64::from(self.uncovered.contains(&cell));
+        let cells = from.classes.iter().flat_map(|source| to.classes.iter().map(move |other| (*source, *other)));
+        for cell in cells {
+            let found = self.seen.get(&cell);
+            strange |= found.is_none();
+            if strange && self.slack == 0 {
+                return None;
             }
+            seen += found.copied().unwrap_or_default();
+            all += self.classes.pairs(cell);
+            gain += u64::from(self.uncovered.contains(&cell));
         }
         let excess = all - seen.min(all);
         let admissible = !strange || excess * 100 <= self.slack * all;

@@ -117,13 +117,15 @@ fn candidates(labels: &[Labels]) -> Vec<Candidate> {
     let mut singles: BTreeMap<(&String, &String), BTreeSet<usize>> = BTreeMap::new();
     let mut pairs: BTreeMap<[(&String, &String); 2], BTreeSet<usize>> = BTreeMap::new();
     for (class, all) in labels.iter().enumerate() {
-        for (place, first) in all.iter().filter(said).enumerate() {
-            singles.entry(first).or_default().insert(class);
-            for second in all.iter().filter(said).skip(place + 1) {
-                let key = [first, second];
-                if pairs.len() < MOST_PAIRS || pairs.contains_key(&key) {
-                    pairs.entry(key).or_default().insert(class);
-                }
+        let all: Vec<(&String, &String)> = all.iter().filter(said).collect();
+        for first in &all {
+            singles.entry(*first).or_default().insert(class);
+        }
+        let both =
+            all.iter().enumerate().flat_map(|(place, first)| all.iter().skip(place + 1).map(|other| [*first, *other]));
+        for key in both {
+            if pairs.len() < MOST_PAIRS || pairs.contains_key(&key) {
+                pairs.entry(key).or_default().insert(class);
             }
         }
     }

@@ -83,9 +83,7 @@ impl Book<'_> {
                 figures.flows += cell.map_or(0, |cell| cell.flows);
                 let unseen = self.size(*ends) - seen.min(self.size(*ends));
                 figures.excess += unseen;
-                if unseen > 0 {
-                    self.exemplify(&mut figures.examples, *ends, cell, *service);
-                }
+                self.exemplify(&mut figures.examples, (*ends, unseen), cell, *service);
             }
             // Others outside are no side that can be counted; what they did is covered all the same.
             let others = cells.iter().filter(|((a, b), _)| *a == Side::Others || *b == Side::Others);
@@ -129,21 +127,25 @@ impl Book<'_> {
         from.class().zip(to.class()).map_or(one(from) * one(to), |both| self.classes.pairs(both))
     }
 
-    fn exemplify(&self, examples: &mut Vec<String>, ends: (Side, Side), cell: Option<&Cell>, service: FlowService) {
-        let name = |party| self.replay.parties.who(party).to_string();
-        let seen: BTreeSet<(String, String)> =
-            cell.map(|cell| cell.pairs.iter().map(|(a, b)| (name(*a), name(*b))).collect()).unwrap_or_default();
-        let destinations = self.parties(ends.1);
-        for from in self.parties(ends.0) {
-            for to in &destinations {
-                if examples.len() >= MOST_EXAMPLES {
-                    return;
-                }
-                if from != *to && !seen.contains(&(from.clone(), to.clone())) {
-                    examples.push(format!("{from} -> {to} {service}"));
-                }
-            }
+    /// Adds examples of what is not seen between two sides, if there is any.
+    fn exemplify(
+        &self,
+        examples: &mut Vec<String>,
+        ((from, to), unseen): ((Side, Side), u64),
+        cell: Option<&Cell>,
+        service: FlowService,
+    ) {
+        if unseen == 0 || examples.len() >= MOST_EXAMPLES {
+            return;
         }
+        let name = |party| self.replay.parties.who(party).to_string();
+        let pairs = cell.into_iter().flat_map(|cell| &cell.pairs);
+        let seen: BTreeSet<(String, String)> = pairs.map(|(a, b)| (name(*a), name(*b))).collect();
+        let (sources, destinations) = (self.parties(from), self.parties(to));
+        let all = sources.iter().flat_map(|from| destinations.iter().map(move |to| (from.clone(), to.clone())));
+        let strange = all.filter(|pair| pair.0 != pair.1 && !seen.contains(pair));
+        let more = strange.take(MOST_EXAMPLES - examples.len()).map(|(from, to)| format!("{from} -> {to} {service}"));
+        examples.extend(more);
     }
 
     fn parties(&self, side: Side) -> Vec<String> {
