@@ -145,7 +145,7 @@ fn departments_become_few_rules() {
     let expected = "\
 # A suggestion from recorded traffic; read it before use. It allows what was seen, whether or not that was right,
 # and knows nothing of what happens once a month. Nothing publishes it but you.
-# not seen and allowed, too, as the rules say: 5 pairs
+# allowed, too, and not seen, as the rules say: 5 pairs
 # left out, for they are recorded as intercepted: 1 flow
 # of unknown addresses, of quarantined VMs or link-local, which no rule can allow: 1 flow
 eastwest: policy/v1
@@ -158,13 +158,13 @@ rules:
     from: 'app = web & env = prod'
     to: 'app = db & env = prod'
   # 4 flows between 4 pairs
-  # not seen and allowed, too: 2: 10.9.1.0/24 -> vm-1 tcp/443, 10.9.1.0/24 -> vm-2 tcp/443
+  # allowed, too, and not seen: 2 pairs: 10.9.1.0/24 -> vm-1 tcp/443, 10.9.1.0/24 -> vm-2 tcp/443
   - name: seen-1-to-app-web-env-prod
     allow: [tcp/443]
     from: 'seen-1'
     to: 'app = web & env = prod'
   # 1 flow between 1 pair
-  # not seen and allowed, too: 3: vm-10 -> vm-11 tcp/5432, vm-10 -> vm-9 tcp/5432, vm-8 -> vm-11 tcp/5432
+  # allowed, too, and not seen: 3 pairs: vm-10 -> vm-11 tcp/5432, vm-10 -> vm-9 tcp/5432, vm-8 -> vm-11 tcp/5432
   - name: app-web-env-staging-to-app-db-env-staging
     allow: [tcp/5432]
     from: 'app = web & env = staging'

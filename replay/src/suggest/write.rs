@@ -8,7 +8,7 @@ use policy::{FlowService, IpNet, Name};
 use super::selectors::Classes;
 use super::{Cell, Chosen, Rectangle, Side, Suggested, Suggestion, Wanted};
 use crate::replay::Replay;
-use crate::show::{counted, grouped};
+use crate::show::counted;
 
 /// How many pairs that a rule would allow and that were not seen are shown.
 const MOST_EXAMPLES: usize = 5;
@@ -203,7 +203,7 @@ fn text(suggestion: &Suggestion) -> String {
             let _ = writeln!(text, "# {words}: {}", counted(count, one));
         }
     };
-    remark(*excess, "not seen and allowed, too, as the rules say", "pair");
+    remark(*excess, "allowed, too, and not seen, as the rules say", "pair");
     remark(*intercepted, "left out, for they are recorded as intercepted", "flow");
     remark(*hopeless, "of unknown addresses, of quarantined VMs or link-local, which no rule can allow", "flow");
     remark(*elsewhere, "between two ends outside, where no agent judges", "flow");
@@ -227,7 +227,12 @@ fn one_rule(text: &mut String, rule: &Suggested) {
     let _ = writeln!(text, "  # {} between {}", counted(*flows, "flow"), counted(*pairs, "pair"));
     if *excess > 0 {
         let more = if *excess > examples.len() as u64 { ", …" } else { "" };
-        let _ = writeln!(text, "  # not seen and allowed, too: {}: {}{more}", grouped(*excess), examples.join(", "));
+        let _ = writeln!(
+            text,
+            "  # allowed, too, and not seen: {}: {}{more}",
+            counted(*excess, "pair"),
+            examples.join(", ")
+        );
     }
     if *any_outside {
         text.push_str("  # and any other address outside\n");
