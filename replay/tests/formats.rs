@@ -8,7 +8,7 @@ use std::fmt::Write;
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use replay::{Format, LONGEST_LINE, Reader};
+use replay::{Format, LONGEST_LINE, Note, Reader};
 
 fn samples() -> Vec<PathBuf> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/samples");
@@ -112,6 +112,36 @@ fn a_capture_that_makes_no_sense_ends_with_its_place() {
         error,
         "after 1 packets it cannot be read on: a packet of 4294967295 bytes, of which 262144 are the most"
     );
+}
+
+/// A capture of SYNs of so many flows, each from a port and address of its own.
+fn syns(flows: u32) -> Vec<u8> {
+    let mut bytes = vec![0xd4, 0xc3, 0xb2, 0xa1, 2, 0, 4, 0];
+    bytes.extend([0; 12]);
+    bytes.extend(101_u32.to_le_bytes());
+    for flow in 0..flows {
+        bytes.extend([0; 8]);
+        bytes.extend([40, 0, 0, 0, 40, 0, 0, 0]);
+        bytes.extend([0x45, 0, 0, 40, 0, 0, 0, 0, 64, 6, 0, 0]);
+        bytes.extend((0x0b00_0000 + flow / 8).to_be_bytes());
+        bytes.extend([10, 98, 0, 1]);
+        bytes.extend((1024 + (flow % 8) as u16).to_be_bytes());
+        bytes.extend([1, 187, 0, 0, 0, 0, 0, 0, 0, 0, 0x50, 2, 0, 0, 0, 0, 0, 0]);
+    }
+    bytes
+}
+
+#[test]
+fn flows_that_are_forgotten_are_counted() {
+    for (flows, forgets) in [(10_000, false), (400_000, true)] {
+        let bytes = syns(flows);
+        let mut reader = Reader::new(bytes.as_slice(), None).unwrap();
+        while reader.read().unwrap().is_some() {}
+        let account = reader.account();
+        assert_eq!((account.flows, account.bad), (u64::from(flows), 0));
+        assert_eq!(account.noted(Note::Evicted) > 0, forgets);
+        assert!(account.noted(Note::Evicted) >= u64::from(flows).saturating_sub(1 << 18));
+    }
 }
 
 #[test]

@@ -175,6 +175,38 @@ default: deny
 }
 
 #[test]
+fn it_is_exact_where_labels_allow() {
+    let rows = [
+        // One class with two prefixes, another with one of them.
+        ("10.9.0.7", "10.98.0.6", "tcp/80"),
+        ("10.9.1.7", "10.98.0.6", "tcp/80"),
+        ("10.9.1.7", "10.98.0.7", "tcp/80"),
+        // Three classes of one VM each, all to all but themselves.
+        ("10.98.0.6", "10.98.0.7", "tcp/1"),
+        ("10.98.0.7", "10.98.0.6", "tcp/1"),
+        // And one way alone.
+        ("10.98.0.6", "10.98.0.7", "tcp/2"),
+    ];
+    let suggestion = suggested(&seen(&rows), &inventory(), &Options::default());
+    assert_eq!((suggestion.excess, suggestion.uncovered), (0, 0), "{}", suggestion.text);
+    assert!(suggestion.rules.iter().all(|rule| rule.excess == 0));
+    assert_eq!(suggestion.rules.len(), 4, "{}", suggestion.text);
+}
+
+#[test]
+fn slack_saves_rules() {
+    let rows: Vec<(String, String)> = (1..=11).map(|n| (format!("10.98.0.{n}"), "10.98.0.10".to_owned())).collect();
+    let rows: Vec<_> = rows.iter().filter(|(from, to)| from != to && !from.ends_with(".6")).collect();
+    let rows: Vec<_> = rows.iter().map(|(from, to)| (from.as_str(), to.as_str(), "tcp/5432")).collect();
+    let counted = |slack| {
+        let suggestion = suggested(&seen(&rows), &inventory(), &Options { slack, ..Options::default() });
+        (suggestion.rules.len(), suggestion.excess)
+    };
+    let (exact, loose) = (counted(0), counted(90));
+    assert!(exact.0 > loose.0 && exact.1 < loose.1, "{exact:?} {loose:?}");
+}
+
+#[test]
 fn its_rules_and_groups_are_bounded_and_what_is_left_is_said() {
     let rows: Vec<(String, String, String)> =
         (0..40).map(|n| (format!("10.{n}.0.1"), format!("10.98.0.{}", 1 + n % 10), format!("tcp/{n}"))).collect();

@@ -18,11 +18,14 @@ rules:
   - {name: office-to-web, allow: [tcp/80, tcp/443], from: office, to: app = web}
   - {name: names, allow: udp/53}
   - {name: idle, allow: tcp/1}
+  - {name: tunnels, deny: proto/47, at: destination}
+  - {name: tunnels-out, allow: proto/47, at: source}
 default: deny
 ";
 const IN_FORCE: &str = "eastwest: policy/v1
 rules:
   - {name: names, allow: udp/53}
+  - {name: tunnels, deny: proto/47}
   - {name: web-to-db, allow: tcp/5432, from: app = web, to: app = db, at: source}
   - {name: all-web, allow: [tcp/80, tcp/443], to: app = web}
   - {name: no-staging, deny: any, from: env = staging, to: env = prod}
@@ -169,7 +172,7 @@ by rule:
               1  allow by names
               1  deny by default at source
               1  reject by no-staging at source
-  no flow was decided by idle
+  no flow was decided by idle, tunnels, tunnels-out
 
 would be intercepted (2 flows):
               1  vm-1 -> vm-0 tcp/80: deny by default at source; it was allow by all-web

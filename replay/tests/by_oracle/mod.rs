@@ -66,7 +66,7 @@ pub(crate) fn inventory() -> Inventory {
         let vm = Vm { labels, addresses, managed: place != 5, quarantined: place == 11, ..Vm::default() };
         (format!("vm-{place}").parse::<Name>().unwrap(), vm)
     };
-    let managed = vec!["10.98.0.0/16".parse().unwrap(), "fd98::/48".parse().unwrap()];
+    let managed = ["10.98.0.0/16", "fd98::/48", "224.0.0.0/4"].map(|network| network.parse().unwrap()).to_vec();
     Inventory { managed, vms: (0..).zip(&kinds).map(vm).collect() }
 }
 
