@@ -33,7 +33,7 @@ Examples:
 
 Exit code 1: with --against some flow would newly be intercepted or newly pass; or no flow was read at all.")]
 pub(crate) struct ReplayArgs {
-    /// The draft, a policy file
+    /// The draft, a policy file; several tiers in their order, divided by commas
     pub(crate) policy: PathBuf,
     /// Recordings: the center's records, JSON lines, pcap and pcapng, VPC flow logs, Zeek's conn.log, `conntrack -L`; `-`
     /// for standard input

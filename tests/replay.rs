@@ -72,10 +72,16 @@ fn each_format_is_told_by_its_first_bytes_and_judged() {
     let rows: [(&str, &[&str]); 8] = [
         ("own.jsonl", &["4 flows from 11 lines (json), 5 of them could not be read", "line 7: `port` is not a port"]),
         ("center.jsonl", &["(center)", "allow by web-to-db", "records that are about no single flow: 2"]),
-        ("vpc-v2.log", &["(vpc)", "web -> ops udp/123: deny by default at source", "direction was told by their ports alone: 5"]),
+        (
+            "vpc-v2.log",
+            &["(vpc)", "web -> ops udp/123: deny by default at source", "direction was told by their ports alone: 5"],
+        ),
         ("zeek.log", &["(zeek)", "Zeek turned around by a guess: 1"]),
         ("zeek.jsonl", &["(zeek)", "allow by ping"]),
-        ("conntrack.txt", &["(conntrack)", "web -> unknown in 10.98.0.0/24 udp/53: deny by eastwest/unknown at source"]),
+        (
+            "conntrack.txt",
+            &["(conntrack)", "web -> unknown in 10.98.0.0/24 udp/53: deny by eastwest/unknown at source"],
+        ),
         ("frames.pcap", &["9 flows from 19 packets (pcap)", "ops -> db tcp/22: deny by default at source"]),
         ("frames.pcapng", &["4 flows from 5 packets (pcap)", "no flow was decided by idle"]),
     ];
@@ -86,9 +92,11 @@ fn each_format_is_told_by_its_first_bytes_and_judged() {
 
 #[test]
 fn what_changes_is_said_and_ends_with_1() {
-    let files = ["replay", "draft.yaml", &sample("conntrack.txt"), &sample("frames.pcap"), "--inventory", "inventory.yaml"];
+    let files =
+        ["replay", "draft.yaml", &sample("conntrack.txt"), &sample("frames.pcap"), "--inventory", "inventory.yaml"];
     let args = [&files[..], &["--against", "in-force.yaml"]].concat();
-    let said = ["newly intercepted (", "; it was allow by dns", "newly allowed (", "; it was deny by default at source"];
+    let said =
+        ["newly intercepted (", "; it was allow by dns", "newly allowed (", "; it was deny by default at source"];
     check(&args, b"", 1, &said);
     let same = [&files[..], &["--against", "draft.yaml"]].concat();
     check(&same, b"", 0, &["judged alike: 14 flows"]);
@@ -126,7 +134,12 @@ fn standard_input_and_json() {
 
 #[test]
 fn what_cannot_be_replayed_is_said() {
-    check(&["replay", "draft.yaml", "-"], b"hello\n", 2, &["cannot read -: its format is not known", "--from names one"]);
+    check(
+        &["replay", "draft.yaml", "-"],
+        b"hello\n",
+        2,
+        &["cannot read -: its format is not known", "--from names one"],
+    );
     check(&["replay", "draft.yaml", "nowhere.log"], b"", 2, &["cannot read nowhere.log"]);
     check(&["replay", "draft.yaml", "-", "--from", "netflow"], b"", 2, &["there is no format `netflow`"]);
     check(&["replay", "draft.yaml", "-", "--from", "json"], b"hello\n", 1, &["0 flows", "not one whole JSON object"]);

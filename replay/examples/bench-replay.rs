@@ -177,5 +177,5 @@ fn main() {
     println!(
         "judging alone: {judging:.0} a second; rule by rule: {plainly:.0} a second, {alike} of {PLAINLY} judged alike"
     );
-    println!("replay is {:.0} times as fast as judging rule by rule", rate / plainly);
+    println!("the latter replay is {:.0} times as fast as judging rule by rule", rate / plainly);
 }

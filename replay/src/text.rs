@@ -24,22 +24,39 @@ pub(crate) fn port(text: &[u8]) -> Option<u16> {
 }
 
 /// An address of either family.
-#[inline]
 pub(crate) fn address(text: &[u8]) -> Option<IpAddr> {
-    if text.len() > LONGEST_ADDRESS {
+    if let Some(found) = v4(text) {
+        return Some(IpAddr::V4(found));
+    }
+    if text.len() > LONGEST_ADDRESS || !text.contains(&b':') {
         return None;
     }
-    if text.contains(&b':') {
-        let found: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
-        return Some(IpAddr::V6(found));
+    let found: Ipv6Addr = std::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(IpAddr::V6(found))
+}
+
+/// Four numbers below 256 without leading zeros, divided by dots.
+fn v4(text: &[u8]) -> Option<Ipv4Addr> {
+    let (mut bits, mut octet, mut digits, mut dots) = (0_u32, 0_u32, 0, 0);
+    for byte in text {
+        let digit = byte.wrapping_sub(b'0');
+        if digit < 10 {
+            if digits > 0 && octet == 0 {
+                return None;
+            }
+            octet = octet * 10 + u32::from(digit);
+            digits += 1;
+        } else if *byte == b'.' && digits > 0 && dots < 3 {
+            bits = bits << 8 | octet;
+            (octet, digits, dots) = (0, 0, dots + 1);
+        } else {
+            return None;
+        }
+        if octet > 255 {
+            return None;
+        }
     }
-    let mut octets = [0_u8; 4];
-    let mut parts = text.split(|&byte| byte == b'.');
-    for octet in &mut octets {
-        let part = parts.next().filter(|part| part.len() <= 3 && (part.len() == 1 || part.first() != Some(&b'0')))?;
-        *octet = number(part)?.try_into().ok()?;
-    }
-    parts.next().is_none().then(|| IpAddr::V4(Ipv4Addr::from(octets)))
+    (dots == 3 && digits > 0).then(|| Ipv4Addr::from(bits << 8 | octet))
 }
 
 /// Seconds with a fraction (`1764237600.25`), as milliseconds.

@@ -84,8 +84,8 @@ impl Vpc {
     fn row(&self, line: &[u8], account: &mut Account) -> Result<Option<Seen>, Wrong> {
         let mut row: Row<'_> = [None; FIELDS.len()];
         let (mut start, mut count) = (0, 0);
-        for at in 0..=line.len() {
-            if line.get(at).is_some_and(|byte| *byte > b' ') {
+        for (at, byte) in line.iter().enumerate() {
+            if *byte > b' ' {
                 continue;
             }
             if at > start {
@@ -93,6 +93,10 @@ impl Vpc {
                 count += 1;
             }
             start = at + 1;
+        }
+        if line.len() > start {
+            self.put(&mut row, count, line.get(start..));
+            count += 1;
         }
         if count < self.columns.len() {
             return Err(Wrong::Whole("fewer fields than the format has"));

@@ -11,7 +11,7 @@ use replay::{Decider, Judge, Judged, Recorded, Seen};
 pub(crate) struct ByOracle<'a> {
     policy: &'a Policy,
     inventory: &'a Inventory,
-    places: BTreeMap<&'a str, u32>,
+    places: BTreeMap<String, u32>,
 }
 
 /// The built-in rules that the oracle knows.
@@ -26,7 +26,7 @@ const BUILTINS: [Builtin; 6] = [
 
 impl<'a> ByOracle<'a> {
     pub(crate) fn new(policy: &'a Policy, inventory: &'a Inventory) -> Self {
-        let places = policy.rules.iter().map(|rule| rule.name.as_str()).zip(0..).collect();
+        let places = policy.rules.iter().map(policy::Rule::full_name).zip(0..).collect();
         Self { policy, inventory, places }
     }
 }
