@@ -177,10 +177,15 @@ default: deny
 #[test]
 fn it_is_exact_where_labels_allow() {
     let rows = [
-        // One class with two prefixes, another with one of them.
-        ("10.9.0.7", "10.98.0.6", "tcp/80"),
-        ("10.9.1.7", "10.98.0.6", "tcp/80"),
-        ("10.9.1.7", "10.98.0.7", "tcp/80"),
+        // One class with two prefixes, another with one of them, and a selector that matches both.
+        ("10.9.0.7", "10.98.0.1", "tcp/80"),
+        ("10.9.0.7", "10.98.0.2", "tcp/80"),
+        ("10.9.0.7", "10.98.0.3", "tcp/80"),
+        ("10.9.1.7", "10.98.0.1", "tcp/80"),
+        ("10.9.1.7", "10.98.0.2", "tcp/80"),
+        ("10.9.1.7", "10.98.0.3", "tcp/80"),
+        ("10.9.1.7", "10.98.0.9", "tcp/80"),
+        ("10.9.1.7", "10.98.0.11", "tcp/80"),
         // Three classes of one VM each, all to all but themselves.
         ("10.98.0.6", "10.98.0.7", "tcp/1"),
         ("10.98.0.7", "10.98.0.6", "tcp/1"),
