@@ -160,7 +160,7 @@ fn read<R: BufRead>(
     let mut shown = Instant::now();
     while let Some(seen) = reader.read().map_err(|error| Failure::Input(format!("read {name}: {error}")))? {
         replay.see(&seen);
-        if reader.account().flows % FLOWS == 0 && shown.elapsed() >= OFTEN {
+        if reader.account().flows.is_multiple_of(FLOWS) && shown.elapsed() >= OFTEN {
             shown = Instant::now();
             let Account { flows, bytes, .. } = reader.account();
             let part = size.map(|size| format!(", {} %", bytes * 100 / size)).unwrap_or_default();
