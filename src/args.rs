@@ -15,6 +15,7 @@ use crate::mutate::MutateArgs;
 use crate::partition::Partition;
 use crate::prove::ProveArgs;
 use crate::reach::ReachArgs;
+use crate::replay::ReplayArgs;
 use crate::schema::SchemaArgs;
 use crate::shells::{CompletionsArgs, ManArgs};
 use crate::why::WhyArgs;
@@ -61,6 +62,8 @@ pub(crate) enum Command {
         #[command(subcommand)]
         command: ImportCommand,
     },
+    /// Bring recorded traffic before a draft: what would pass, what would be intercepted, what would change
+    Replay(ReplayArgs),
     /// Print the JSON Schema of a kind of file, for editors
     Schema(SchemaArgs),
     /// Render the reports of a recorded run again

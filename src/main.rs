@@ -26,6 +26,7 @@ mod prove;
 mod reach;
 mod recorded;
 mod render;
+mod replay;
 mod rerun;
 mod run;
 mod schema;
@@ -71,6 +72,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Check(args) => check::check(&args),
         Command::Import { command } => importing::import(&command),
+        Command::Replay(args) => replay::replay(&args),
         Command::Schema(args) => Ok(schema::schema(&args)),
         Command::Completions(args) => Ok(shells::completions(&args)),
         Command::Man(args) => shells::man(&args),

@@ -33,6 +33,14 @@ pub(crate) fn ask(text: &str) {
     let _ = write!(errors, "{text}").and_then(|()| errors.flush());
 }
 
+/// Shows how far something is, in place of what it last showed; nothing unless a person looks on.
+pub(crate) fn progress(text: &str) {
+    let mut errors = io::stderr().lock();
+    if errors.is_terminal() {
+        let _ = write!(errors, "\r{text}\x1b[K").and_then(|()| errors.flush());
+    }
+}
+
 /// Says why the command could not do its work.
 pub(crate) fn complain(failure: &Failure) {
     match failure {

@@ -8,7 +8,7 @@ use std::path::Path;
 use cargo_metadata::{DependencyKind, Metadata, MetadataCommand, PackageId};
 
 /// Each crate of ours with those of ours that it may use. `docs/architecture.md` carries the same table.
-const EDGES: [(&str, &[&str]); 13] = [
+const EDGES: [(&str, &[&str]); 14] = [
     ("policy", &[]),
     ("oracle", &["policy"]),
     ("nft", &[]),
@@ -17,23 +17,25 @@ const EDGES: [(&str, &[&str]); 13] = [
     ("agent", &["agent-core", "nft", "wire"]),
     ("center", &["oracle", "policy", "wire"]),
     ("lab", &["nft"]),
+    ("replay", &["policy"]),
     ("reports", &["policy"]),
     ("harness", &["lab", "nft", "oracle", "policy", "reports", "wire"]),
     ("import", &["policy"]),
     ("saboteur", &["agent", "agent-core", "nft", "policy", "wire"]),
-    ("eastwest", &["agent", "center", "harness", "import", "lab", "oracle", "policy", "reports", "wire"]),
+    ("eastwest", &["agent", "center", "harness", "import", "lab", "oracle", "policy", "replay", "reports", "wire"]),
 ];
 
 /// Edges that only tests may use beyond these.
-const EDGES_OF_TESTS: [(&str, &[&str]); 3] =
-    [("agent-core", &["oracle"]), ("agent", &["center"]), ("import", &["oracle"])];
+const EDGES_OF_TESTS: [(&str, &[&str]); 4] =
+    [("agent-core", &["oracle"]), ("agent", &["center"]), ("import", &["oracle"]), ("replay", &["oracle"])];
 
 /// Crates that are pure: these, and no others, may they use directly.
-const PURE: [(&str, &[&str]); 4] = [
+const PURE: [(&str, &[&str]); 5] = [
     ("policy", &["ipnet", "jiff", "miette", "serde", "serde-saphyr", "strsim", "thiserror"]),
     ("oracle", &["ipnet", "jiff", "policy"]),
     ("import", &["policy"]),
     ("agent-core", &["ipnet", "jiff", "policy", "serde", "serde_json", "thiserror", "wire"]),
+    ("replay", &["policy", "serde", "thiserror"]),
 ];
 
 /// What must not be found below a crate, and why.
