@@ -1,6 +1,8 @@
 //! Random policies, inventories and flows, from small pools, so that what can meet does.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
+pub mod apart;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use proptest::sample::{select, subsequence};
 const INSTANTS: [&str; 3] = ["2026-01-01T00:00:00Z", "2026-11-24T12:00:00Z", "2027-01-01T00:00:00Z"];
 const KEYS: [&str; 3] = ["dept", "app", "env"];
 const VALUES: [&str; 3] = ["a", "b", "c"];
-const GROUPS: [(&str, &[&str], &[&str]); 10] = [
+pub const GROUPS: [(&str, &[&str], &[&str]); 10] = [
     ("office", &["10.9.0.0/16", "2001:db8:9::/48"], &[]),
     ("office", &["10.9.0.0/16"], &["10.9.3.0/24"]),
     ("nested", &["10.0.0.0/8", "10.9.3.7/32"], &["10.9.0.0/16"]),

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Serialize, Serializer};
+
 use super::bits::Bits;
 use crate::{Family, FlowService, ServiceMatch, Services};
 
@@ -38,6 +40,12 @@ impl ServiceRange {
     #[must_use]
     pub fn holds(self, service: FlowService) -> bool {
         (slot(self.first)..=slot(self.last)).contains(&slot(service))
+    }
+}
+
+impl Serialize for ServiceRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -189,6 +197,12 @@ impl ServiceClasses {
     /// The services of a class.
     pub(crate) fn ranges(&self, class: usize) -> Vec<ServiceRange> {
         self.classes[class].segments.iter().map(range).collect()
+    }
+
+    /// How many services several classes hold.
+    pub(crate) fn size(&self, classes: &Bits) -> u64 {
+        let segments = classes.iter().flat_map(|class| &self.classes[class].segments);
+        segments.map(|segment| segment.len() as u64).sum()
     }
 
     /// The services of several classes in as few ranges as may be: what is between two of them and is no flow that a policy

@@ -7,7 +7,7 @@ use super::judged::{Decider, Decision, EndJudged, Judged};
 use super::pair::Pair;
 use super::services::{Nature, ServiceClasses};
 use super::terms::{Reference, Terms};
-use crate::{At, Builtin, End, Inventory, Mode, Policy, Rule, Timestamp, Verdict};
+use crate::{Action, At, Builtin, End, Inventory, Mode, Policy, Rule, Timestamp, Verdict};
 
 /// The classes that some policies and an inventory tell apart.
 #[derive(Clone, Debug)]
@@ -35,9 +35,9 @@ impl Space {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     /// By class of endpoints: the rules whose `from` matches it.
-    from: Vec<Bits>,
+    pub(crate) from: Vec<Bits>,
     /// The rules whose `to` matches it.
-    to: Vec<Bits>,
+    pub(crate) to: Vec<Bits>,
     /// The rules whose `from` matches it and that hold at it as the source.
     at_source: Vec<Bits>,
     /// The rules whose `to` matches it and that hold at it as the destination.
@@ -56,6 +56,34 @@ pub(crate) struct Table {
     pub(crate) actions: Vec<(Option<Verdict>, usize)>,
     default: Verdict,
     mode: Mode,
+    /// By rule: what makes it the same rule in another policy of the space.
+    pub(crate) identities: Vec<Identity>,
+}
+
+/// All of a rule that a verdict depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Identity {
+    name: String,
+    place: usize,
+    reference: Reference,
+    action: Action,
+    ends: [bool; 2],
+    monitors: bool,
+    until: Option<Timestamp>,
+}
+
+impl Identity {
+    fn of(rule: &Rule, reference: Reference) -> Self {
+        Self {
+            name: rule.full_name(),
+            place: rule.place(),
+            reference,
+            action: rule.action,
+            ends: [rule.at != At::Destination, rule.at != At::Source],
+            monitors: rule.mode == Mode::Monitor,
+            until: rule.until,
+        }
+    }
 }
 
 impl Table {
@@ -94,6 +122,7 @@ impl Table {
             actions: actions(policy),
             default: policy.default,
             mode: policy.mode,
+            identities: rules().map(|(rule, reference)| Identity::of(rule, *reference)).collect(),
         }
     }
 
@@ -131,7 +160,7 @@ impl Table {
             let words = (start / WORD..self.covering[class].words().len()).map(|place| (place, word(place)));
             let found = words.into_iter().find(|(_, word)| *word != 0);
             let Some(number) = found.map(|(place, word)| place * WORD + word.trailing_zeros() as usize) else {
-                return self.last(self.mode == Mode::Monitor, live);
+                return self.last(self.ends_in_monitor(), live);
             };
             match self.actions[number] {
                 (Some(verdict), _) => return Decision { verdict, decider: Decider::Rule(super::narrow(number)) },
@@ -161,9 +190,8 @@ impl Table {
 
     /// Which of a word of rules hold: their `within` is kept, and they act.
     fn holding(&self, pair: &Pair<'_>, live: bool, place: usize, mut word: u64) -> u64 {
-        let values = pair.source.values.iter().zip(&pair.destination.values);
-        for (within, (source, destination)) in self.within.iter().zip(values) {
-            if source != destination || *source == 0 {
+        for (key, within) in self.within.iter().enumerate() {
+            if !pair.equal(key) {
                 word &= !within.words()[place];
             }
         }
@@ -176,6 +204,23 @@ impl Table {
             return Decision { verdict: Verdict::Allow, decider: Decider::Builtin(Builtin::Monitor) };
         }
         Decision { verdict: self.default, decider: Decider::Default }
+    }
+
+    /// Whether the end of the policy only records.
+    pub(crate) fn ends_in_monitor(&self) -> bool {
+        self.mode == Mode::Monitor
+    }
+
+    /// Whether two policies say the same where no rule decides.
+    pub(crate) fn ends_as(&self, other: &Self) -> bool {
+        (self.default, self.mode) == (other.default, other.mode)
+    }
+
+    /// Whether a rule between the classes of two endpoints asks for equal values of a `within` key.
+    pub(crate) fn compares(&self, pair: &Pair<'_>, key: usize) -> bool {
+        let (from, to) = (&self.from[pair.source.class as usize], &self.to[pair.destination.class as usize]);
+        let words = from.words().iter().zip(to.words()).zip(self.within[key].words());
+        words.into_iter().any(|((from, to), within)| from & to & within != 0)
     }
 
     /// All rules that hold for a pair at an end, whatever the service, in their order.
