@@ -61,7 +61,7 @@ impl Classifier {
             return Vec::new();
         }
         let rules = self.table.holding_at(&pair, end, true).into_iter().map(|number| number as usize);
-        rules.filter(|&number| self.table.covering[class].has(number)).collect()
+        rules.filter(|&number| self.table.covering[class].bits().has(number)).collect()
     }
 
     /// The endpoints, in classes that the policy cannot tell apart; see [`Cell`].

@@ -6,6 +6,7 @@ use super::labels::Kinds;
 use super::walk::{Hits, Piece, Walk};
 use super::{Example, Kind, Party, Row};
 use crate::classify::cells::{self, Cell};
+use crate::classify::ruling;
 use crate::classify::table::{Space, Table};
 use crate::{Family, Name};
 
@@ -15,7 +16,7 @@ pub(super) fn all(space: &Space, tables: &[Table; 2], names: &[Vec<String>; 2], 
     let sends = |cell: &Cell| cell.vms.first().is_none_or(|vm| kinds.sends(vm));
     let (hits, pieces) = Walk::new(space, tables, names, &cells).all(&sends);
     let boxes = boxes(&cells, hits);
-    let finish = Finish { space, cells: &cells, kinds };
+    let finish = Finish { space, names, cells: &cells, kinds };
     let rows = boxes
         .iter()
         .filter_map(|((piece, destinations), sources)| finish.row(&pieces[*piece as usize], sources, destinations));
@@ -68,6 +69,7 @@ fn boxes(cells: &[Cell], hits: Vec<Hits>) -> Boxes {
 /// What a row is told by.
 struct Finish<'a> {
     space: &'a Space,
+    names: &'a [Vec<String>; 2],
     cells: &'a [Cell],
     kinds: &'a Kinds,
 }
@@ -75,10 +77,12 @@ struct Finish<'a> {
 impl Finish<'_> {
     fn row(&self, piece: &Piece, sources: &[u32], destinations: &[u32]) -> Option<Row> {
         let Piece { old, new, services } = piece;
+        let [old, new] =
+            [(old, &self.names[0]), (new, &self.names[1])].map(|(said, names)| ruling(names, said.0, said.1));
         Some(Row {
-            kind: Kind::of(old, new),
-            old: old.clone(),
-            new: new.clone(),
+            kind: Kind::of(&old, &new),
+            old,
+            new,
             sources: self.parties(sources, false),
             destinations: self.parties(destinations, true),
             services: self.space.services.joined(services),

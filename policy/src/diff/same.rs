@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::classify::bits::Bits;
+use crate::classify::bits::{Bits, Marked};
 use crate::classify::table::{Identity, Table};
 
 /// The rules of two policies that are not the same in both, and in the same order.
@@ -29,7 +29,8 @@ impl Changed {
             let places: Vec<usize> = (0..changed.words().len()).filter(|&place| changed.words()[place] != 0).collect();
             let cut =
                 |rules: &Bits| places.iter().map(|&place| rules.words()[place] & changed.words()[place]).collect();
-            Touch { from: table.from.iter().map(cut).collect(), to: table.to.iter().map(cut).collect() }
+            let of = |classes: &[Marked]| classes.iter().map(|rules| cut(rules.bits())).collect();
+            Touch { from: of(&table.from), to: of(&table.to) }
         };
         let policies = [touch(old, &|pair| pair.0, &kept), touch(new, &|pair| pair.1, &kept)];
         Self { policies, ends }

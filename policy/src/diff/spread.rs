@@ -1,6 +1,6 @@
 //! What a policy says of all services between two endpoints at once: sets of classes of services, each with one ruling.
 
-use crate::classify::bits::Bits;
+use crate::classify::bits::{Bits, WORD};
 use crate::classify::judged::{Decider, Decision, Outcome, differing, together};
 use crate::classify::narrow;
 use crate::classify::pair::Pair;
@@ -11,7 +11,7 @@ use crate::{Builtin, End, Verdict};
 pub(super) type Ruled = (Outcome, Option<Outcome>);
 
 /// The rules that hold at one managed end whatever the service, those that only record with them.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Held {
     rules: Vec<u32>,
     quarantined: bool,
@@ -31,51 +31,63 @@ pub(super) fn held(table: &Table, pair: &Pair<'_>) -> Ends {
     })
 }
 
+/// Sets of services that have nothing in common, and what is said of each.
+pub(super) type Division<T> = Vec<(T, Bits)>;
+
 /// What is said of these services; every one of them stands in one set.
-pub(super) fn spread(table: &Table, ends: &Ends, services: &Bits) -> Vec<(Ruled, Bits)> {
-    let both = |live| {
-        let [source, destination] =
-            ends.each_ref().map(|end| end.as_ref().map(|end| at_end(table, end, live, services)));
-        joined(source, destination, services)
-    };
-    let (acted, live) = (both(false), both(true));
-    let mut all = Vec::with_capacity(acted.len());
-    for (outcome, services) in &acted {
-        let meeting = live.iter().map(|(live, others)| (*live, services.both(others)));
-        all.extend(
-            meeting
-                .filter(|(_, some)| !some.is_empty())
-                .map(|(live, some)| ((*outcome, differing(*outcome, live)), some)),
-        );
+pub(super) fn spread(table: &Table, ends: &Ends, services: &Bits) -> Division<Ruled> {
+    let acted = together_at(table, ends, false, services);
+    if table.acts() && !ends.iter().flatten().any(|held| held.monitors) {
+        return acted.into_iter().map(|(outcome, some)| ((outcome, None), some)).collect();
     }
-    all
+    let live = together_at(table, ends, true, services);
+    let all = meeting(&acted, &live).into_iter();
+    all.map(|(outcome, live, some)| ((outcome, differing(outcome, live)), some)).collect()
 }
 
-type Decided = Vec<(Decision, Bits)>;
-
 /// Both ends together; an end without an agent says nothing.
-fn joined(source: Option<Decided>, destination: Option<Decided>, services: &Bits) -> Vec<(Outcome, Bits)> {
-    let (source, destination) = match (source, destination) {
-        (None, None) => return vec![(together(None, None), services.clone())],
-        (Some(one), None) => return one.into_iter().map(|(said, some)| (together(Some(said), None), some)).collect(),
-        (None, Some(one)) => return one.into_iter().map(|(said, some)| (together(None, Some(said)), some)).collect(),
-        (Some(source), Some(destination)) => (source, destination),
+fn together_at(table: &Table, [source, destination]: &Ends, live: bool, services: &Bits) -> Division<Outcome> {
+    let said = |held: &Held| at_end(table, held, live, services);
+    let each = |said: Division<Decision>, both: fn(Decision) -> Outcome| -> Division<Outcome> {
+        said.into_iter().map(|(decision, some)| (both(decision), some)).collect()
     };
-    let mut all = Vec::new();
-    for (first, services) in source {
-        if first.verdict != Verdict::Allow {
-            all.push((together(Some(first), None), services));
-            continue;
+    match (source, destination) {
+        (None, None) => vec![(together(None, None), services.clone())],
+        (Some(one), None) => each(said(one), |one| together(Some(one), None)),
+        (None, Some(one)) => each(said(one), |one| together(None, Some(one))),
+        (Some(one), Some(other)) if one == other => each(said(one), |one| together(Some(one), Some(one))),
+        (Some(one), Some(other)) => {
+            let all = meeting(&said(one), &said(other)).into_iter();
+            all.map(|(one, other, some)| (together(Some(one), Some(other)), some)).collect()
         }
-        let meeting = destination.iter().map(|(second, others)| (*second, services.both(others)));
-        let meeting = meeting.filter(|(_, some)| !some.is_empty());
-        all.extend(meeting.map(|(second, some)| (together(Some(first), Some(second)), some)));
+    }
+}
+
+/// The sets into which two divisions together divide.
+pub(super) fn meeting<A: Copy, B: Copy>(one: &Division<A>, other: &Division<B>) -> Vec<(A, B, Bits)> {
+    let mut all = Vec::with_capacity(one.len() + other.len());
+    if one.len().min(other.len()) == 1 {
+        let pairs = one.iter().flat_map(|one| other.iter().map(move |other| (one, other)));
+        let shared = pairs.map(|((a, services), (b, others))| (*a, *b, services.both(others)));
+        return shared.filter(|(_, _, some)| !some.is_empty()).collect();
+    }
+    let mut places: Vec<usize> = vec![usize::MAX; one.first().map_or(0, |(_, bits)| bits.words().len() * WORD)];
+    for (place, (_, services)) in other.iter().enumerate() {
+        services.iter().for_each(|class| places[class] = place);
+    }
+    for (a, services) in one {
+        let mut rest = services.clone();
+        while let Some((b, others)) = rest.first().and_then(|class| other.get(places[class])) {
+            let some = rest.both(others);
+            rest.remove(&some);
+            all.push((*a, *b, some));
+        }
     }
     all
 }
 
 /// What one end says: each rule in its turn takes what it covers of what is left.
-fn at_end(table: &Table, held: &Held, live: bool, services: &Bits) -> Decided {
+fn at_end(table: &Table, held: &Held, live: bool, services: &Bits) -> Division<Decision> {
     if held.quarantined {
         let decider = Decider::Builtin(Builtin::Quarantine);
         return vec![(Decision { verdict: Verdict::Deny, decider }, services.clone())];
@@ -89,9 +101,9 @@ fn at_end(table: &Table, held: &Held, live: bool, services: &Bits) -> Decided {
         if rule >= tier {
             (here, tier) = (open.clone(), next);
         }
-        let taken = here.both(&table.covered[rule]);
+        let Some(taken) = table.covered[rule].both(&here) else { continue };
         here.remove(&taken);
-        let Some(verdict) = verdict.filter(|_| !taken.is_empty()) else { continue };
+        let Some(verdict) = verdict else { continue };
         open.remove(&taken);
         all.push((Decision { verdict, decider: Decider::Rule(narrow(rule)) }, taken));
         if open.is_empty() {

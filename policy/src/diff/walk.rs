@@ -3,23 +3,27 @@
 use std::collections::BTreeMap;
 
 use super::same::Changed;
-use super::spread::{Ends, Ruled, held, spread};
+use super::spread::{Ends, Ruled, held, meeting, spread};
+use crate::Family;
 use crate::classify::bits::Bits;
 use crate::classify::cells::Cell;
 use crate::classify::endpoints::Endpoint;
 use crate::classify::judged::Outcome;
+use crate::classify::narrow;
 use crate::classify::pair::Pair;
 use crate::classify::table::{Space, Table};
-use crate::classify::{narrow, ruling};
-use crate::{Family, Ruling};
 
 /// Services between two endpoints whose ruling changes in one way.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Piece {
-    pub(super) old: Ruling,
-    pub(super) new: Ruling,
+    pub(super) old: Ruled,
+    pub(super) new: Ruled,
     pub(super) services: Bits,
 }
+
+/// What is looked up, and never gone through in the order in which it stands.
+#[expect(clippy::disallowed_types, reason = "its order is nowhere seen")]
+type Known<K, V> = std::collections::HashMap<K, V>;
 
 /// From one cell: by the number of a piece, to which cell.
 pub(super) type Hits = Vec<(u32, u32)>;
@@ -32,9 +36,9 @@ pub(super) struct Walk<'a> {
     cells: &'a [Cell],
     /// The services that exist in IPv4, in IPv6, in either.
     services: [Bits; 3],
-    numbers: BTreeMap<Piece, u32>,
+    numbers: Known<Piece, u32>,
     /// The pieces of a pair, by the rules that hold for it.
-    known: BTreeMap<([Ends; 2], usize), Vec<u32>>,
+    known: Known<([Ends; 2], usize), Vec<u32>>,
 }
 
 impl<'a> Walk<'a> {
@@ -50,7 +54,7 @@ impl<'a> Walk<'a> {
                 !nature.neighbours && ((v4 && nature.v4) || (v6 && nature.v6))
             })
         });
-        Self { space, tables, names, cells, services, numbers: BTreeMap::new(), known: BTreeMap::new() }
+        Self { space, tables, names, cells, services, numbers: Known::new(), known: Known::new() }
     }
 
     /// For each cell what changes of its flows; and the pieces, by their numbers.
@@ -112,14 +116,11 @@ impl<'a> Walk<'a> {
     fn changes(&mut self, [old, new]: &[Ends; 2], families: usize) -> Vec<u32> {
         let services = &self.services[families];
         let (old, new) = (spread(&self.tables[0], old, services), spread(&self.tables[1], new, services));
-        let mut changes: BTreeMap<(Ruling, Ruling), Bits> = BTreeMap::new();
-        for ((before, services), (after, others)) in old.iter().flat_map(|one| new.iter().map(move |two| (one, two))) {
-            let services = services.both(others);
-            if services.is_empty() || self.alike(*before, *after) {
-                continue;
+        let mut changes: BTreeMap<(Ruled, Ruled), Bits> = BTreeMap::new();
+        for (before, after, services) in meeting(&old, &new) {
+            if !self.alike(before, after) {
+                changes.entry((before, after)).and_modify(|known| known.add(&services)).or_insert(services);
             }
-            let rulings = (ruling(&self.names[0], before.0, before.1), ruling(&self.names[1], after.0, after.1));
-            changes.entry(rulings).and_modify(|known| known.add(&services)).or_insert(services);
         }
         let mut number = |((old, new), services)| {
             let next = narrow(self.numbers.len());
