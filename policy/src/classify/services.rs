@@ -36,6 +36,16 @@ impl ServiceRange {
         (slot(self.last) - slot(self.first) + 1) as u64
     }
 
+    /// One of them that packets can ask for, if there is one: no port 0.
+    #[must_use]
+    pub fn sample(self) -> FlowService {
+        match self.first {
+            FlowService::Tcp(0) | FlowService::Udp(0) if self.first < self.last => service(slot(self.first) + 1),
+            FlowService::Tcp(_) | FlowService::Udp(_) | FlowService::Icmp(_) => self.first,
+            FlowService::Icmpv6(_) | FlowService::Proto(_) => self.first,
+        }
+    }
+
     /// Whether it holds one.
     #[must_use]
     pub fn holds(self, service: FlowService) -> bool {

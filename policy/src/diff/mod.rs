@@ -10,6 +10,7 @@ mod labels;
 mod rows;
 mod same;
 mod spread;
+mod told;
 mod walk;
 
 use std::fmt;
@@ -30,6 +31,8 @@ pub struct Difference {
     pub rows: Vec<Row>,
     /// Who there is: the inventory that was given, or made up of all kinds of VMs that the policies tell apart.
     pub inventory: Inventory,
+    /// Whether it was made up.
+    pub made_up: bool,
 }
 
 /// Flows that change alike: every source with every destination, but no VM with itself, for every one of the services.
@@ -190,5 +193,5 @@ fn between(old: &Policy, new: &Policy, among: (&Inventory, &labels::Kinds), now:
         Ok(tables) => rows::all(&space, &tables, &names, kinds),
         Err(_) => Vec::new(),
     };
-    Difference { rows, inventory: inventory.clone() }
+    Difference { rows, inventory: inventory.clone(), made_up: !kinds.is_empty() }
 }

@@ -6,8 +6,8 @@ use super::labels::Kinds;
 use super::walk::{Hits, Piece, Walk};
 use super::{Example, Kind, Party, Row};
 use crate::classify::cells::{self, Cell};
-use crate::classify::ruling;
 use crate::classify::table::{Space, Table};
+use crate::classify::{ServiceRange, ruling};
 use crate::{Family, Name};
 
 /// All rows.
@@ -108,7 +108,7 @@ impl Finish<'_> {
         tried.into_iter().find_map(|((from, to), family)| {
             let (source, destination) = from.towards(to, family)?;
             let service = piece.services.iter().flat_map(|class| self.space.services.ranges(class));
-            let service = service.map(|range| range.first).find(|service| service.exists_in(family))?;
+            let service = service.map(ServiceRange::sample).find(|service| service.exists_in(family))?;
             let own = from.vms.first();
             let other = to.vms.get(usize::from(std::ptr::eq(from, to)));
             Some(Example { from: own.cloned(), source, to: other.cloned(), destination, service })

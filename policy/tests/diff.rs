@@ -1,0 +1,159 @@
+//! Differences in words, and where they end.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+use policy::diff::{Difference, Kind, Undecidable, diff, diff_all};
+use policy::{Inventory, Policy, Timestamp, Vm, parse, render_plain};
+
+const BEFORE: &str = "
+rules:
+  - {name: web, allow: [tcp/80, tcp/443], from: office, to: app = web}
+  - {name: ledger, allow: tcp/5432, from: app = web, to: app = db}
+  - {name: own, allow: any, within: dept}
+default: deny
+groups: {office: [10.9.0.0/16, not 10.9.3.0/24]}
+";
+
+fn read(text: &str) -> Policy {
+    parse("p", &format!("eastwest: policy/v1\n{text}")).unwrap_or_else(|errors| panic!("{}", render_plain(&errors)))
+}
+
+fn now() -> Timestamp {
+    "2026-11-24T12:00:00Z".parse().unwrap()
+}
+
+fn inventory() -> Inventory {
+    let vm = |number: u8, labels: &[(&str, &str)]| Vm {
+        labels: labels.iter().map(|(key, value)| ((*key).to_owned(), (*value).to_owned())).collect(),
+        addresses: vec![format!("10.98.0.{number}").parse().unwrap()],
+        managed: true,
+        ..Vm::default()
+    };
+    let vms = [
+        ("fin-db", vm(1, &[("dept", "finance"), ("app", "db")])),
+        ("fin-web", vm(2, &[("dept", "finance"), ("app", "web")])),
+        ("hr-1", vm(3, &[("dept", "hr")])),
+        ("hr-2", vm(4, &[("dept", "hr")])),
+    ];
+    let managed = vec!["10.98.0.0/16".parse().unwrap()];
+    Inventory { managed, vms: vms.into_iter().map(|(name, vm)| (name.parse().unwrap(), vm)).collect() }
+}
+
+/// The difference that a change of the text makes, with an inventory and without.
+fn changed(from: &str, to: &str) -> [Difference; 2] {
+    assert!(BEFORE.contains(from), "{from}");
+    let (old, new) = (read(BEFORE), read(&BEFORE.replacen(from, to, 1)));
+    [diff(&old, &new, &inventory(), now()), diff_all(&old, &new, now()).unwrap()]
+}
+
+fn check(from: &str, to: &str, expected: [&str; 2]) {
+    let found = changed(from, to).map(|difference| difference.human());
+    for (found, expected) in found.iter().zip(expected) {
+        assert_eq!(found.trim(), expected.trim(), "{from} to {to}");
+    }
+}
+
+#[test]
+fn nothing_changes() {
+    let words = "no flow changes its verdict or its rule";
+    check("name: web", "note: other words, name: web", [words, words]);
+}
+
+#[test]
+fn a_port_more() {
+    check(
+        "tcp/443",
+        "tcp/443-444",
+        [
+            "
+newly allowed: office v4 -> fin-web
+  tcp/444
+  before: deny by default at destination
+  after:  allow by web
+  1 flow, such as 10.9.0.1 -> fin-web tcp/444
+
+1 flow newly allowed",
+            "
+newly allowed: office v4 -> (app = web)
+  tcp/444
+  before: deny by default at destination
+  after:  allow by web
+  3 flows, such as 10.9.0.1 -> app=web,dept=other tcp/444
+
+3 flows newly allowed",
+        ],
+    );
+}
+
+#[test]
+fn equal_values_of_a_label() {
+    check(
+        "within: dept",
+        "within: dept, at: source",
+        [
+            "
+newly intercepted: fin-db -> fin-web
+  tcp, udp, icmp, proto
+  before: allow by own
+  after:  deny by default at destination
+  131579 flows, such as fin-db -> fin-web tcp/1
+
+newly intercepted: hr-1, hr-2 -> hr-1, hr-2
+  tcp, udp, icmp, proto
+  before: allow by own
+  after:  deny by default at destination
+  263158 flows, such as hr-1 -> hr-2 tcp/1
+
+newly intercepted: fin-web -> fin-db
+  tcp/0-5431, tcp/5433-65535, udp, icmp, proto
+  before: allow by own
+  after:  deny by default at destination
+  131578 flows, such as fin-web -> fin-db tcp/1
+
+526315 flows newly intercepted",
+            "
+newly intercepted: (app = web & has dept) -> (app != db & has dept; the source's own dept)
+  any
+  before: allow by own
+  after:  deny by default at destination
+  263654 flows, such as app=web,dept=other -> app=other,dept=other tcp/1
+
+newly intercepted: (app != web & has dept) -> (has dept; the source's own dept)
+  any
+  before: allow by own
+  after:  deny by default at destination
+  790962 flows, such as app=other,dept=other -> app=other,dept=other tcp/1
+
+newly intercepted: (app = web & has dept) -> (app = db & has dept; the source's own dept)
+  tcp/0-5431, tcp/5433-65535, udp, icmp, icmpv6, proto
+  before: allow by own
+  after:  deny by default at destination
+  131826 flows, such as app=web,dept=other -> app=db,dept=other tcp/1
+
+1186442 flows newly intercepted",
+        ],
+    );
+}
+
+#[test]
+fn a_comment() {
+    let [_, difference] = changed("app = web, to", "app = web | dept = hr, to");
+    let expected = r"**6 flows newly allowed, 2 flows by another rule**
+
+| | from | to | services | before | after | flows | such as |
+|---|---|---|---|---|---|---:|---|
+| newly allowed | (app != web & dept = hr) | (app = db & dept != hr) | tcp/5432 | deny by default at source | allow by ledger | 6 | app=other,dept=hr -\> app=db,dept=other tcp/5432 |
+| by another rule | (app != web & dept = hr) | (app = db & dept = hr) | tcp/5432 | allow by own | allow by ledger | 2 | app=other,dept=hr -\> app=db,dept=hr tcp/5432 |
+";
+    assert_eq!(difference.markdown(), expected);
+}
+
+#[test]
+fn too_many_kinds_end_in_their_number() {
+    let many: Vec<String> = (0..30).map(|value| format!("v{value}")).collect();
+    let rule = |key: &str, value: &str| format!("  - {{name: {key}-{value}, allow: tcp/1, from: {key} = {value}}}\n");
+    let rules: String = ["a", "b", "c"].iter().flat_map(|key| many.iter().map(move |value| rule(key, value))).collect();
+    let (old, new) = (read(&format!("rules:\n{rules}default: deny\n")), read("rules: []\ndefault: deny\n"));
+    assert_eq!(diff_all(&old, &new, now()), Err(Undecidable::Kinds(31 * 31 * 31)));
+    let found = diff(&old, &new, &inventory(), now());
+    assert!(found.rows.is_empty() && !found.has(&[Kind::NewlyAllowed]));
+}
