@@ -44,7 +44,7 @@ Examples:
   git show main:policy.yaml > old.yaml && eastwest diff old.yaml policy.yaml --format json
 
 Every flow that changes is in one row, and no other. Without an inventory, policies that tell apart more than 20000 kinds of
-VMs end in exit code 2 with the number.")]
+VMs, and changes about more than 25000000 pairs of them, end in exit code 2 with the number.")]
 pub(crate) struct DiffArgs {
     /// The policy before; several tiers in their order, divided by commas
     pub(crate) old: PathBuf,

@@ -147,13 +147,25 @@ fn a_comment() {
     assert_eq!(difference.markdown(), expected);
 }
 
+/// Rules for each of so many values of three keys.
+fn kinds(values: usize, default: &str) -> Policy {
+    let rule = |key: &str, value: usize| format!("  - {{name: {key}-{value}, allow: tcp/1, from: {key} = v{value}}}\n");
+    let all = ["a", "b", "c"].into_iter().flat_map(|key| (0..values).map(move |value| rule(key, value)));
+    read(&format!("rules:\n{}default: {default}\n", all.collect::<String>()))
+}
+
 #[test]
 fn too_many_kinds_end_in_their_number() {
-    let many: Vec<String> = (0..30).map(|value| format!("v{value}")).collect();
-    let rule = |key: &str, value: &str| format!("  - {{name: {key}-{value}, allow: tcp/1, from: {key} = {value}}}\n");
-    let rules: String = ["a", "b", "c"].iter().flat_map(|key| many.iter().map(move |value| rule(key, value))).collect();
-    let (old, new) = (read(&format!("rules:\n{rules}default: deny\n")), read("rules: []\ndefault: deny\n"));
+    let (old, new) = (kinds(30, "deny"), kinds(1, "deny"));
     assert_eq!(diff_all(&old, &new, now()), Err(Undecidable::Kinds(31 * 31 * 31)));
     let found = diff(&old, &new, &inventory(), now());
     assert!(found.rows.is_empty() && !found.has(&[Kind::NewlyAllowed]));
+}
+
+#[test]
+fn too_many_pairs_end_in_their_number() {
+    let [old, new] = ["deny", "allow"].map(|default| kinds(17, default));
+    // With those outside: one machine's addresses and multicast, in both families.
+    let kinds: u64 = 18 * 18 * 18 + 4;
+    assert_eq!(diff_all(&old, &new, now()), Err(Undecidable::Pairs(kinds * kinds)));
 }

@@ -16,6 +16,8 @@ use crate::{Family, Inventory, Key, Name, Policy, Selector, Vm};
 
 /// The most kinds of VMs that two policies may tell apart, to be compared without an inventory.
 pub const LARGEST: usize = 20_000;
+/// The most pairs of kinds that a change may be about, likewise.
+pub const MOST_PAIRS: u64 = 25_000_000;
 
 /// Why two policies cannot be compared without an inventory.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -25,6 +27,11 @@ pub enum Undecidable {
         "decide it for all labels: the selectors tell apart {0} kinds of VMs, and {LARGEST} are the most; give an inventory"
     )]
     Kinds(u128),
+    /// The change is about too many pairs of kinds.
+    #[error(
+        "decide it for all labels: the change is about {0} pairs of kinds of VMs, and {MOST_PAIRS} are the most; give an inventory"
+    )]
+    Pairs(u64),
     /// Their groups leave no room for the addresses of the VMs that would be made up.
     #[error("decide it for all labels: the groups of addresses leave too little room beside them; give an inventory")]
     Room,

@@ -18,11 +18,12 @@ use std::net::IpAddr;
 
 use serde::Serialize;
 
-use crate::classify::table::Space;
+use crate::classify::table::{Space, Table};
 use crate::classify::{Outside, ServiceRange, names};
 use crate::{Flow, FlowService, Inventory, Key, Name, Policy, Ruling, Selector, Timestamp, Verdict};
 
-pub use labels::{LARGEST, Undecidable};
+use labels::Kinds;
+pub use labels::{LARGEST, MOST_PAIRS, Undecidable};
 
 /// All that changes from one policy to another.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -171,27 +172,38 @@ impl fmt::Display for Kind {
 /// What changes among the VMs of an inventory, and between them and outside addresses.
 #[must_use]
 pub fn diff(old: &Policy, new: &Policy, inventory: &Inventory, now: Timestamp) -> Difference {
-    let known = labels::Kinds::default();
-    between(old, new, (inventory, &known), now)
+    let kinds = Kinds::default();
+    let rows = Both::of([old, new], inventory, now).map_or_else(Vec::new, |both| rows::all(&both, &kinds));
+    Difference { rows, inventory: inventory.clone(), made_up: false }
 }
 
 /// What changes for any VMs whatsoever that have an agent that enforces, whatever their labels, and between them and
 /// outside addresses.
 ///
 /// # Errors
-/// Policies that tell apart more kinds of VMs than [`LARGEST`].
+/// Policies that tell apart more kinds of VMs than [`LARGEST`], or a change that is about more pairs of them than
+/// [`MOST_PAIRS`].
 pub fn diff_all(old: &Policy, new: &Policy, now: Timestamp) -> Result<Difference, Undecidable> {
     let (inventory, kinds) = labels::all(&[old, new])?;
-    Ok(between(old, new, (&inventory, &kinds), now))
+    let both = Both::of([old, new], &inventory, now);
+    let pairs = both.as_ref().map_or(0, |both| rows::pairs(both, &kinds));
+    if pairs > MOST_PAIRS {
+        return Err(Undecidable::Pairs(pairs));
+    }
+    let rows = both.map_or_else(Vec::new, |both| rows::all(&both, &kinds));
+    Ok(Difference { rows, inventory, made_up: true })
 }
 
-fn between(old: &Policy, new: &Policy, among: (&Inventory, &labels::Kinds), now: Timestamp) -> Difference {
-    let (inventory, kinds) = among;
-    let (space, tables) = Space::of(&[old, new], inventory, now);
-    let names = [names(old), names(new)];
-    let rows = match <[_; 2]>::try_from(tables) {
-        Ok(tables) => rows::all(&space, &tables, &names, kinds),
-        Err(_) => Vec::new(),
-    };
-    Difference { rows, inventory: inventory.clone(), made_up: !kinds.is_empty() }
+/// Two policies over the classes that they tell apart together.
+struct Both {
+    space: Space,
+    tables: [Table; 2],
+    names: [Vec<String>; 2],
+}
+
+impl Both {
+    fn of(policies: [&Policy; 2], inventory: &Inventory, now: Timestamp) -> Option<Self> {
+        let (space, tables) = Space::of(&policies, inventory, now);
+        Some(Self { space, tables: tables.try_into().ok()?, names: policies.map(names) })
+    }
 }

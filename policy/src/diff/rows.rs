@@ -4,27 +4,35 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::labels::Kinds;
 use super::walk::{Hits, Piece, Walk};
-use super::{Example, Kind, Party, Row};
+use super::{Both, Example, Kind, Party, Row};
 use crate::classify::cells::{self, Cell};
-use crate::classify::table::{Space, Table};
+use crate::classify::table::Space;
 use crate::classify::{ServiceRange, ruling};
 use crate::{Family, Name};
 
+/// How many pairs of cells a change may be about.
+pub(super) fn pairs(both: &Both, kinds: &Kinds) -> u64 {
+    let cells = cells::of(&both.space.endpoints);
+    Walk::new(both, &cells).pairs(&|cell| sends(cell, kinds))
+}
+
 /// All rows.
-pub(super) fn all(space: &Space, tables: &[Table; 2], names: &[Vec<String>; 2], kinds: &Kinds) -> Vec<Row> {
-    let cells = cells::of(&space.endpoints);
-    let sends = |cell: &Cell| cell.vms.first().is_none_or(|vm| kinds.sends(vm));
-    let (hits, pieces) = Walk::new(space, tables, names, &cells).all(&sends);
+pub(super) fn all(both: &Both, kinds: &Kinds) -> Vec<Row> {
+    let cells = cells::of(&both.space.endpoints);
+    let (hits, pieces) = Walk::new(both, &cells).all(&|cell| sends(cell, kinds));
     let boxes = boxes(&cells, hits);
-    let finish = Finish { space, names, cells: &cells, kinds };
+    let finish = Finish { space: &both.space, names: &both.names, cells: &cells, kinds };
     let rows = boxes
         .iter()
         .filter_map(|((piece, destinations), sources)| finish.row(&pieces[*piece as usize], sources, destinations));
     let mut rows: Vec<Row> = rows.collect();
-    rows.sort_by(|one, other| {
-        (one.kind, &one.new.rule, &one.old.rule).cmp(&(other.kind, &other.new.rule, &other.old.rule))
-    });
+    let order = |row: &Row| (row.kind, row.new.rule.clone(), row.old.rule.clone());
+    rows.sort_by_cached_key(order);
     rows
+}
+
+fn sends(cell: &Cell, kinds: &Kinds) -> bool {
+    cell.vms.first().is_none_or(|vm| kinds.sends(vm))
 }
 
 /// By a piece and the cells to which it is: from which cells.

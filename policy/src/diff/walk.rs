@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::Both;
 use super::same::Changed;
 use super::spread::{Ends, Ruled, held, meeting, spread};
 use crate::Family;
@@ -42,12 +43,8 @@ pub(super) struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    pub(super) fn new(
-        space: &'a Space,
-        tables: &'a [Table; 2],
-        names: &'a [Vec<String>; 2],
-        cells: &'a [Cell],
-    ) -> Self {
+    pub(super) fn new(both: &'a Both, cells: &'a [Cell]) -> Self {
+        let Both { space, tables, names } = both;
         let services = [(true, false), (false, true), (true, true)].map(|(v4, v6)| {
             Bits::of(space.services.count(), |class| {
                 let nature = space.services.nature(class);
@@ -57,14 +54,31 @@ impl<'a> Walk<'a> {
         Self { space, tables, names, cells, services, numbers: Known::new(), known: Known::new() }
     }
 
-    /// For each cell what changes of its flows; and the pieces, by their numbers.
-    pub(super) fn all(mut self, sends: &dyn Fn(&Cell) -> bool) -> (Vec<Hits>, Vec<Piece>) {
-        let changed = Changed::between(&self.tables[0], &self.tables[1]);
-        let mut hits = vec![Vec::new(); self.cells.len()];
+    /// How many pairs of cells are looked at.
+    pub(super) fn pairs(&self, sends: &dyn Fn(&Cell) -> bool) -> u64 {
+        let (changed, classes) = (Changed::between(&self.tables[0], &self.tables[1]), self.by_class());
+        let mut pairs = 0;
+        for (source, senders) in &classes {
+            let senders = senders.iter().filter(|&&cell| sends(&self.cells[cell])).count();
+            let touched = classes.iter().filter(|(to, _)| changed.touches(*source as usize, **to as usize));
+            pairs += touched.map(|(_, receivers)| senders as u64 * receivers.len() as u64).sum::<u64>();
+        }
+        pairs
+    }
+
+    /// The cells of each class.
+    fn by_class(&self) -> BTreeMap<u32, Vec<usize>> {
         let mut classes: BTreeMap<u32, Vec<usize>> = BTreeMap::new();
         for (number, cell) in self.cells.iter().enumerate() {
             classes.entry(self.endpoint(cell).class).or_default().push(number);
         }
+        classes
+    }
+
+    /// For each cell what changes of its flows; and the pieces, by their numbers.
+    pub(super) fn all(mut self, sends: &dyn Fn(&Cell) -> bool) -> (Vec<Hits>, Vec<Piece>) {
+        let (changed, classes) = (Changed::between(&self.tables[0], &self.tables[1]), self.by_class());
+        let mut hits = vec![Vec::new(); self.cells.len()];
         for (source, senders) in &classes {
             let senders: Vec<usize> = senders.iter().copied().filter(|&cell| sends(&self.cells[cell])).collect();
             let touched = classes.iter().filter(|(to, _)| changed.touches(*source as usize, **to as usize));
