@@ -90,29 +90,33 @@ fn rulings(
 /// Holds all rows against all flows; gives how many change.
 fn check(old: &Policy, new: &Policy, inventory: &Inventory, difference: &Difference) -> u64 {
     let (everyone, segments) = (everyone(inventory, &[old, new]), segments(&[old, new]));
+    let senders = everyone.iter().filter(|who| !matches!(who, Who::Outside(address) if groupcast(*address)));
+    let pairs = senders.flat_map(|source| everyone.iter().map(move |destination| (source, destination)));
     let mut changed = 0;
-    for source in everyone.iter().filter(|who| !matches!(who, Who::Outside(address) if groupcast(*address))) {
-        for destination in everyone.iter().filter(|destination| *destination != source) {
-            for (first, last, count) in &segments {
-                for (service, count) in [(*first, *count), (*last, 0)] {
-                    let pair = (source, destination);
-                    let Some((before, after)) = rulings([old, new], inventory, pair, service) else { continue };
-                    let rows = difference.rows.iter();
-                    let rows: Vec<&Row> =
-                        rows.filter(|row| holds(row, source, destination, service, inventory)).collect();
-                    let context = || {
-                        format!(
-                            "{source:?} -> {destination:?} {service}: {before:?}, {after:?}\n{rows:#?}\n{inventory:#?}\n{old:#?}\n{new:#?}"
-                        )
-                    };
-                    assert_eq!(rows.len(), usize::from(before != after), "{}", context());
-                    assert!(rows.iter().all(|row| row.old == before && row.new == after), "{}", context());
-                    changed += if before != after { count } else { 0 };
-                }
-            }
+    for pair in pairs.filter(|(source, destination)| source != destination) {
+        for (first, last, count) in &segments {
+            let first = changes([old, new], inventory, difference, (pair, *first));
+            assert_eq!(first, changes([old, new], inventory, difference, (pair, *last)));
+            changed += if first { *count } else { 0 };
         }
     }
     changed
+}
+
+/// Whether one flow changes: then one row has it, else none.
+fn changes(
+    policies: [&Policy; 2],
+    inventory: &Inventory,
+    difference: &Difference,
+    (pair, service): ((&Who, &Who), FlowService),
+) -> bool {
+    let Some((before, after)) = rulings(policies, inventory, pair, service) else { return false };
+    let rows = difference.rows.iter().filter(|row| holds(row, pair.0, pair.1, service, inventory));
+    let rows: Vec<&Row> = rows.collect();
+    let context = || format!("{pair:?} {service}: {before:?}, {after:?}\n{rows:#?}\n{inventory:#?}\n{policies:#?}");
+    assert_eq!(rows.len(), usize::from(before != after), "{}", context());
+    assert!(rows.iter().all(|row| row.old == before && row.new == after), "{}", context());
+    before != after
 }
 
 /// The example of each row is one of its flows, and changes as the row says.

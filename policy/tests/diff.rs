@@ -169,3 +169,43 @@ fn too_many_pairs_end_in_their_number() {
     let kinds: u64 = 18 * 18 * 18 + 4;
     assert_eq!(diff_all(&old, &new, now()), Err(Undecidable::Pairs(kinds * kinds)));
 }
+
+#[test]
+fn vms_that_change_alike_towards_each_other_are_one_row() {
+    let apart = "  - {name: apart, deny: tcp/9, from: app = web, to: outside}\n  - {name: too, deny: tcp/9, from: app = db, to: outside}\n";
+    let [old, new] = ["  - {name: all, allow: any, from: vms, to: vms}\n", ""]
+        .map(|first| read(&format!("rules:\n{first}{apart}default: deny\n")));
+    let found = diff(&old, &new, &inventory(), now());
+    let expected = "
+newly intercepted: fin-db, fin-web, hr-1, hr-2 -> fin-db, fin-web, hr-1, hr-2
+  tcp, udp, icmp, proto
+  before: allow by all
+  after:  deny by default at source
+  1578948 flows, such as fin-db -> fin-web tcp/1
+
+1578948 flows newly intercepted";
+    assert_eq!(found.human().trim(), expected.trim());
+}
+
+#[test]
+fn the_sources_own_value_is_told_apart_from_values_that_are_named() {
+    let [old, new] = ["deny", "reject"].map(|default| {
+        read(&format!(
+            "rules:
+  - {{name: own, pass: any, within: dept, to: vms, from: not dept = a}}
+  - {{name: others, deny: any, from: outside | dept = a | not has dept}}
+  - {{name: rest, deny: any, to: outside | has dept & dept != a | not has dept}}
+default: {default}
+"
+        ))
+    });
+    let expected = "
+intercepted otherwise: (has dept & dept != a) -> (dept = a), (has dept & dept != a; the source's own dept)
+  any
+  before: deny by default at source
+  after:  reject by default at source
+  263654 flows, such as dept=other -> dept=a tcp/1
+
+263654 flows intercepted otherwise";
+    assert_eq!(diff_all(&old, &new, now()).unwrap().human().trim(), expected.trim());
+}

@@ -7,62 +7,38 @@ use policy::{AddressGroup, FlowService, Inventory, IpNet, Policy, Selector, Serv
 
 use super::GROUPS;
 
+/// The service of a protocol by its port, type or number.
+type Of<'a> = &'a dyn Fn(u32) -> FlowService;
+
 /// Services that these policies cannot tell apart: the first, the last, and how many there are. Those that no flow has, or no
 /// policy judges, are left out.
 pub fn segments(policies: &[&Policy]) -> Vec<(FlowService, FlowService, u64)> {
-    let rules = policies.iter().flat_map(|policy| &policy.rules);
-    let items: Vec<ServiceMatch> = rules.flat_map(|rule| rule.services.iter().copied()).collect();
+    let mut ranges: [Vec<(u32, u32)>; 5] = Default::default();
+    for item in policies.iter().flat_map(|policy| &policy.rules).flat_map(|rule| &rule.services) {
+        let kind = |kind: Option<u8>| kind.map(|kind| (u32::from(kind), u32::from(kind)));
+        match *item {
+            ServiceMatch::Any => {}
+            ServiceMatch::Ports { tcp, first, last } => ranges[usize::from(!tcp)].push((first.into(), last.into())),
+            ServiceMatch::Icmp(number) => ranges[2].extend(kind(number)),
+            ServiceMatch::Icmpv6(number) => ranges[3].extend(kind(number)),
+            ServiceMatch::Proto(number) => ranges[4].extend(kind(Some(number))),
+        }
+    }
     let byte = |number: u32| u8::try_from(number).unwrap();
     let port = |number: u32| u16::try_from(number).unwrap();
-    let kind = |kind: Option<u8>| kind.map(|kind| (u32::from(kind), u32::from(kind)));
-    let tcp = cut(
-        65536,
-        &[],
-        items.iter().filter_map(|item| match *item {
-            ServiceMatch::Ports { tcp: true, first, last } => Some((first.into(), last.into())),
-            _ => None,
-        }),
-    );
-    let udp = cut(
-        65536,
-        &[],
-        items.iter().filter_map(|item| match *item {
-            ServiceMatch::Ports { tcp: false, first, last } => Some((first.into(), last.into())),
-            _ => None,
-        }),
-    );
-    let icmp = cut(
-        256,
-        &[],
-        items.iter().filter_map(|item| match *item {
-            ServiceMatch::Icmp(number) => kind(number),
-            _ => None,
-        }),
-    );
     let neighbours: Vec<u32> = (130..=136).chain([143]).collect();
-    let icmpv6 = cut(
-        256,
-        &neighbours,
-        items.iter().filter_map(|item| match *item {
-            ServiceMatch::Icmpv6(number) => kind(number),
-            _ => None,
-        }),
-    );
-    let proto = cut(
-        256,
-        &[1, 2, 6, 17, 58],
-        items.iter().filter_map(|item| match *item {
-            ServiceMatch::Proto(number) => kind(Some(number)),
-            _ => None,
-        }),
-    );
-    let all = tcp.into_iter().map(|(a, b, n)| (FlowService::Tcp(port(a)), FlowService::Tcp(port(b)), n));
-    let all = all.chain(udp.into_iter().map(|(a, b, n)| (FlowService::Udp(port(a)), FlowService::Udp(port(b)), n)));
-    let all = all.chain(icmp.into_iter().map(|(a, b, n)| (FlowService::Icmp(byte(a)), FlowService::Icmp(byte(b)), n)));
-    let all =
-        all.chain(icmpv6.into_iter().map(|(a, b, n)| (FlowService::Icmpv6(byte(a)), FlowService::Icmpv6(byte(b)), n)));
-    all.chain(proto.into_iter().map(|(a, b, n)| (FlowService::Proto(byte(a)), FlowService::Proto(byte(b)), n)))
-        .collect()
+    let kinds: [(u32, &[u32], Of<'_>); 5] = [
+        (65536, &[], &|number| FlowService::Tcp(port(number))),
+        (65536, &[], &|number| FlowService::Udp(port(number))),
+        (256, &[], &|number| FlowService::Icmp(byte(number))),
+        (256, &neighbours, &|number| FlowService::Icmpv6(byte(number))),
+        (256, &[1, 2, 6, 17, 58], &|number| FlowService::Proto(byte(number))),
+    ];
+    let all = kinds.iter().zip(ranges).flat_map(|((size, without, service), ranges)| {
+        let cut = cut(*size, without, ranges.into_iter()).into_iter();
+        cut.map(move |(first, last, count)| (service(first), service(last), count))
+    });
+    all.collect()
 }
 
 fn cut(size: u32, without: &[u32], ranges: impl Iterator<Item = (u32, u32)>) -> Vec<(u32, u32, u64)> {
@@ -139,7 +115,8 @@ fn groups(policies: &[&Policy]) -> Vec<Arc<AddressGroup>> {
             Selector::Addresses(group) => found.push(Arc::clone(group)),
             Selector::Not(inner) => open.push(inner),
             Selector::And(parts) | Selector::Or(parts) => open.extend(parts),
-            _ => {}
+            Selector::Any | Selector::Vms | Selector::Outside | Selector::Has(_) => {}
+            Selector::Equals(..) | Selector::Differs(..) | Selector::In(..) => {}
         }
     }
     found

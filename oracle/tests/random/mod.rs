@@ -234,7 +234,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
 
 /// A policy and a successor with a few changes, or another policy altogether.
 pub fn pair() -> impl Strategy<Value = (Policy, Policy)> {
-    let change = (any::<prop::sample::Index>(), 0..5, rule());
+    let change = (any::<prop::sample::Index>(), 0..6, rule());
     let changed = (policy(), prop::collection::vec(change, 0..3), mode()).prop_map(|(old, changes, mode)| {
         let mut new = Policy { mode, ..old.clone() };
         for (place, kind, rule) in changes {
@@ -256,6 +256,10 @@ fn apply(policy: &mut Policy, place: prop::sample::Index, kind: i32, other: Rule
         1 => policy.rules[rule] = Rule { tier, name, ..other },
         2 => policy.rules.insert(rule, Rule { tier, name: "new".parse().unwrap(), ..other }),
         3 => policy.rules[rule].services = other.services,
+        4 => {
+            let first = policy.rules.iter().position(|other| other.place() == policy.rules[rule].place()).unwrap();
+            policy.rules[first..=rule].rotate_right(1);
+        }
         _ => policy.rules[rule].action = other.action,
     }
 }
