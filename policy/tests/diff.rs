@@ -1,7 +1,7 @@
 //! Differences in words, and where they end.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
-use policy::diff::{Difference, Kind, Undecidable, diff, diff_all};
+use policy::diff::{Difference, Kind, Row, Undecidable, diff, diff_all};
 use policy::{Inventory, Policy, Timestamp, Vm, parse, render_plain};
 
 const BEFORE: &str = "
@@ -208,4 +208,29 @@ intercepted otherwise: (has dept & dept != a) -> (dept = a), (has dept & dept !=
 
 263654 flows intercepted otherwise";
     assert_eq!(diff_all(&old, &new, now()).unwrap().human().trim(), expected.trim());
+}
+
+#[test]
+fn rules_that_change_places() {
+    let rules = ["a, allow: tcp/1-9", "b, deny: tcp/5-15", "c, reject: tcp/8", "d, allow: udp/1"];
+    let ordered = |order: [usize; 4]| {
+        let rules: String = order.iter().map(|place| format!("  - {{name: {}}}\n", rules[*place])).collect();
+        read(&format!("rules:\n{rules}default: deny\n"))
+    };
+    let rows: [([usize; 4], &[&str]); 6] = [
+        ([0, 1, 3, 2], &[]),
+        ([3, 0, 1, 2], &[]),
+        ([1, 0, 2, 3], &["newly intercepted tcp/5-9"]),
+        ([0, 2, 1, 3], &[]),
+        ([2, 0, 1, 3], &["newly intercepted tcp/8"]),
+        ([2, 1, 0, 3], &["newly intercepted tcp/5-7, tcp/9", "newly intercepted tcp/8"]),
+    ];
+    for (order, expected) in rows {
+        let found = diff(&ordered([0, 1, 2, 3]), &ordered(order), &inventory(), now());
+        let services = |row: &Row| row.services.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+        let mut told: Vec<String> = found.rows.iter().map(|row| format!("{} {}", row.kind, services(row))).collect();
+        told.sort_unstable();
+        told.dedup();
+        assert_eq!(told, expected, "{order:?}");
+    }
 }
