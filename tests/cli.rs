@@ -135,8 +135,16 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),
         ("diff policy.yaml policy.yaml --fail-on any", 0, &["no flow changes its verdict or its rule"]),
         ("diff policy.yaml idle.yaml", 0, &["newly intercepted: (dept = hr", "before: allow by hr-web", "such as"]),
-        ("diff policy.yaml idle.yaml --inventory topology.yaml --fail-on newly-intercepted", 1, &["hr -> web", "tcp/80"]),
-        ("diff policy.yaml idle.yaml --inventory topology.yaml --fail-on newly-allowed", 0, &["1 flow newly intercepted"]),
+        (
+            "diff policy.yaml idle.yaml --inventory topology.yaml --fail-on newly-intercepted",
+            1,
+            &["hr -> web", "tcp/80"],
+        ),
+        (
+            "diff policy.yaml idle.yaml --inventory topology.yaml --fail-on newly-allowed",
+            0,
+            &["1 flow newly intercepted"],
+        ),
         ("diff policy.yaml idle.yaml --format markdown", 0, &["| newly intercepted |"]),
         ("diff policy.yaml idle.yaml --format json", 0, &["\"kind\":\"newly-intercepted\"", "\"tcp/80\""]),
         ("diff policy.yaml bad-policy.yaml", 2, &["bad-policy.yaml:5:"]),
