@@ -6,6 +6,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
+use crate::diff::DiffArgs;
 use crate::fuzz::FuzzArgs;
 use crate::importing::ImportCommand;
 use crate::init::InitArgs;
@@ -57,6 +58,8 @@ pub(crate) enum Command {
     Fuzz(FuzzArgs),
     /// Look for mistakes in a policy
     Check(CheckArgs),
+    /// Show exactly which flows a new policy judges differently, with an example of each change
+    Diff(DiffArgs),
     /// Make a scenario of others' rules: of Kubernetes, or of AWS
     Import {
         #[command(subcommand)]

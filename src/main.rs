@@ -5,6 +5,7 @@ mod args;
 mod center;
 mod check;
 mod demo;
+mod diff;
 mod discover;
 mod doctor;
 mod ending;
@@ -71,6 +72,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Mutate(args) => mutate::mutate(&args),
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Check(args) => check::check(&args),
+        Command::Diff(args) => diff::diff(&args),
         Command::Import { command } => importing::import(&command),
         Command::Replay(args) => replay::replay(&args),
         Command::Schema(args) => Ok(schema::schema(&args)),

@@ -7,6 +7,7 @@ mod check;
 mod claim;
 pub mod classify;
 mod detect;
+pub mod diff;
 mod flow;
 mod icmp;
 mod inventory;

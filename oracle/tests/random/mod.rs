@@ -1,6 +1,8 @@
 //! Random policies, inventories and flows, from small pools, so that what can meet does.
 #![allow(dead_code, unreachable_pub, reason = "each test uses a part")]
 
+pub mod apart;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -16,7 +18,7 @@ use proptest::sample::{select, subsequence};
 const INSTANTS: [&str; 3] = ["2026-01-01T00:00:00Z", "2026-11-24T12:00:00Z", "2027-01-01T00:00:00Z"];
 const KEYS: [&str; 3] = ["dept", "app", "env"];
 const VALUES: [&str; 3] = ["a", "b", "c"];
-const GROUPS: [(&str, &[&str], &[&str]); 10] = [
+pub const GROUPS: [(&str, &[&str], &[&str]); 10] = [
     ("office", &["10.9.0.0/16", "2001:db8:9::/48"], &[]),
     ("office", &["10.9.0.0/16"], &["10.9.3.0/24"]),
     ("nested", &["10.0.0.0/8", "10.9.3.7/32"], &["10.9.0.0/16"]),
@@ -232,7 +234,7 @@ pub fn policy() -> impl Strategy<Value = Policy> {
 
 /// A policy and a successor with a few changes, or another policy altogether.
 pub fn pair() -> impl Strategy<Value = (Policy, Policy)> {
-    let change = (any::<prop::sample::Index>(), 0..5, rule());
+    let change = (any::<prop::sample::Index>(), 0..6, rule());
     let changed = (policy(), prop::collection::vec(change, 0..3), mode()).prop_map(|(old, changes, mode)| {
         let mut new = Policy { mode, ..old.clone() };
         for (place, kind, rule) in changes {
@@ -254,6 +256,10 @@ fn apply(policy: &mut Policy, place: prop::sample::Index, kind: i32, other: Rule
         1 => policy.rules[rule] = Rule { tier, name, ..other },
         2 => policy.rules.insert(rule, Rule { tier, name: "new".parse().unwrap(), ..other }),
         3 => policy.rules[rule].services = other.services,
+        4 => {
+            let first = policy.rules.iter().position(|other| other.place() == policy.rules[rule].place()).unwrap();
+            policy.rules[first..=rule].rotate_right(1);
+        }
         _ => policy.rules[rule].action = other.action,
     }
 }

@@ -4,7 +4,7 @@
 pub(crate) const WORD: usize = 64;
 
 /// A set of numbers below a size that is fixed when it is made; only sets of one size are put together.
-#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct Bits(Vec<u64>);
 
 impl Bits {
@@ -43,6 +43,11 @@ impl Bits {
         &self.0
     }
 
+    /// The least number.
+    pub(crate) fn first(&self) -> Option<usize> {
+        self.iter().next()
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.0.iter().all(|&word| word == 0)
     }
@@ -64,11 +69,6 @@ impl Bits {
         Self(self.0.iter().zip(&other.0).map(|(word, other)| word & other).collect())
     }
 
-    /// Whether two sets share a number.
-    pub(crate) fn meets(&self, other: &Self) -> bool {
-        self.0.iter().zip(&other.0).any(|(word, other)| word & other != 0)
-    }
-
     /// The numbers, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(place, &word)| ones(word).map(move |bit| place * WORD + bit))
@@ -82,4 +82,43 @@ pub(crate) fn ones(mut word: u64) -> impl Iterator<Item = usize> {
         word &= word - 1;
         Some(lowest)
     })
+}
+
+/// A set that knows which of its words hold any, so that sets that share little are gone through in a few steps.
+#[derive(Clone, Debug)]
+pub(crate) struct Marked {
+    bits: Bits,
+    filled: Bits,
+}
+
+impl From<Bits> for Marked {
+    fn from(bits: Bits) -> Self {
+        let filled = Bits::of(bits.0.len(), |place| bits.0[place] != 0);
+        Self { bits, filled }
+    }
+}
+
+impl Marked {
+    pub(crate) fn bits(&self) -> &Bits {
+        &self.bits
+    }
+
+    /// What it shares with a set; `None` where that is nothing.
+    pub(crate) fn both(&self, other: &Bits) -> Option<Bits> {
+        let meets = self.filled.iter().any(|place| self.bits.0[place] & other.0[place] != 0);
+        meets.then(|| self.bits.both(other))
+    }
+}
+
+/// The words that some sets share, but for empty ones, with their places from a first one on.
+pub(crate) fn shared<const N: usize>(sets: [&Marked; N], first: usize) -> impl Iterator<Item = (usize, u64)> {
+    let filled = sets.map(|set| set.filled.words());
+    let words = sets.map(|set| set.bits.words());
+    let both = |words: &[&[u64]; N], place: usize| words.iter().fold(!0, |both, words| both & words[place]);
+    let blocks = first / WORD..filled.first().map_or(0, |filled| filled.len());
+    let places = blocks.flat_map(move |block| {
+        let before = if block == first / WORD { !0 << (first % WORD) } else { !0 };
+        ones(both(&filled, block) & before).map(move |bit| block * WORD + bit)
+    });
+    places.map(move |place| (place, both(&words, place))).filter(|(_, word)| *word != 0)
 }

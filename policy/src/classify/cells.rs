@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 
+use serde::Serialize;
+
 use super::endpoints::{Endpoint, Endpoints};
 use super::services::{ServiceClasses, ServiceRange};
 use crate::{Family, Name};
@@ -25,7 +27,7 @@ pub struct Cell {
 }
 
 /// Outside addresses of one family that no rule tells apart.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Outside {
     /// Their family.
     pub family: Family,

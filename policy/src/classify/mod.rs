@@ -4,16 +4,16 @@
 //! Agents are sent nothing of this: what the kernel enforces is compiled elsewhere, so that packets check both. The oracle
 //! is the definition; a test holds the two together.
 
-mod addresses;
-mod bits;
-mod cells;
-mod endpoints;
-mod judged;
+pub(crate) mod addresses;
+pub(crate) mod bits;
+pub(crate) mod cells;
+pub(crate) mod endpoints;
+pub(crate) mod judged;
 mod members;
-mod pair;
-mod services;
-mod table;
-mod terms;
+pub(crate) mod pair;
+pub(crate) mod services;
+pub(crate) mod table;
+pub(crate) mod terms;
 
 pub use cells::{Cell, Outside, ServiceClass};
 pub use judged::{Decider, Decision, EndJudged, Judged, Outcome};
@@ -61,7 +61,7 @@ impl Classifier {
             return Vec::new();
         }
         let rules = self.table.holding_at(&pair, end, true).into_iter().map(|number| number as usize);
-        rules.filter(|&number| self.table.covering[class].has(number)).collect()
+        rules.filter(|&number| self.table.covering[class].bits().has(number)).collect()
     }
 
     /// The endpoints, in classes that the policy cannot tell apart; see [`Cell`].
@@ -94,7 +94,7 @@ pub(crate) fn names(policy: &Policy) -> Vec<String> {
     policy.rules.iter().map(crate::Rule::full_name).collect()
 }
 
-fn name(rules: &[String], decider: Decider) -> &str {
+pub(crate) fn name(rules: &[String], decider: Decider) -> &str {
     match decider {
         Decider::Rule(number) => rules.get(number as usize).map_or("", String::as_str),
         Decider::Default => "default",
@@ -113,6 +113,6 @@ pub(crate) fn ruling(rules: &[String], outcome: Outcome, would: Option<Outcome>)
 }
 
 /// A number of a class or a rule; what is counted here stays far below its bound.
-fn narrow(number: usize) -> u32 {
+pub(crate) fn narrow(number: usize) -> u32 {
     u32::try_from(number).unwrap_or(u32::MAX)
 }

@@ -34,6 +34,12 @@ impl<'a> Pair<'a> {
         Self { source, destination, loopback: false, link_local: false }
     }
 
+    /// Whether both carry the same value of a `within` key.
+    pub(crate) fn equal(&self, key: usize) -> bool {
+        let value = |endpoint: &Endpoint| endpoint.values.get(key).copied();
+        value(self.source) == value(self.destination) && value(self.source) != Some(0)
+    }
+
     pub(crate) fn end(&self, end: End) -> &'a Endpoint {
         match end {
             End::Source => self.source,

@@ -7,6 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::ops::Range;
 
+use serde::{Serialize, Serializer};
+
 use super::bits::Bits;
 use crate::{Family, FlowService, ServiceMatch, Services};
 
@@ -34,10 +36,26 @@ impl ServiceRange {
         (slot(self.last) - slot(self.first) + 1) as u64
     }
 
+    /// One of them that packets can ask for, if there is one: no port 0.
+    #[must_use]
+    pub fn sample(self) -> FlowService {
+        match self.first {
+            FlowService::Tcp(0) | FlowService::Udp(0) if self.first < self.last => service(slot(self.first) + 1),
+            FlowService::Tcp(_) | FlowService::Udp(_) | FlowService::Icmp(_) => self.first,
+            FlowService::Icmpv6(_) | FlowService::Proto(_) => self.first,
+        }
+    }
+
     /// Whether it holds one.
     #[must_use]
     pub fn holds(self, service: FlowService) -> bool {
         (slot(self.first)..=slot(self.last)).contains(&slot(service))
+    }
+}
+
+impl Serialize for ServiceRange {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 
@@ -189,6 +207,12 @@ impl ServiceClasses {
     /// The services of a class.
     pub(crate) fn ranges(&self, class: usize) -> Vec<ServiceRange> {
         self.classes[class].segments.iter().map(range).collect()
+    }
+
+    /// How many services several classes hold.
+    pub(crate) fn size(&self, classes: &Bits) -> u64 {
+        let segments = classes.iter().flat_map(|class| &self.classes[class].segments);
+        segments.map(|segment| segment.len() as u64).sum()
     }
 
     /// The services of several classes in as few ranges as may be: what is between two of them and is no flow that a policy

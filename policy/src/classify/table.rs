@@ -1,13 +1,13 @@
 //! One policy over the classes of a [`Space`]: for each class a set of rules, so that the rules that hold for a flow are what
 //! the sets of its source, its destination and its service share, and the first of them decides.
 
-use super::bits::{Bits, WORD, ones};
+use super::bits::{Bits, Marked, WORD, ones, shared};
 use super::endpoints::Endpoints;
 use super::judged::{Decider, Decision, EndJudged, Judged};
 use super::pair::Pair;
 use super::services::{Nature, ServiceClasses};
 use super::terms::{Reference, Terms};
-use crate::{At, Builtin, End, Inventory, Mode, Policy, Rule, Timestamp, Verdict};
+use crate::{Action, At, Builtin, End, Inventory, Mode, Policy, Rule, Timestamp, Verdict};
 
 /// The classes that some policies and an inventory tell apart.
 #[derive(Clone, Debug)]
@@ -35,17 +35,17 @@ impl Space {
 #[derive(Clone, Debug)]
 pub(crate) struct Table {
     /// By class of endpoints: the rules whose `from` matches it.
-    from: Vec<Bits>,
+    pub(crate) from: Vec<Marked>,
     /// The rules whose `to` matches it.
-    to: Vec<Bits>,
+    pub(crate) to: Vec<Marked>,
     /// The rules whose `from` matches it and that hold at it as the source.
-    at_source: Vec<Bits>,
+    at_source: Vec<Marked>,
     /// The rules whose `to` matches it and that hold at it as the destination.
-    at_destination: Vec<Bits>,
+    at_destination: Vec<Marked>,
     /// By class of services: the rules that cover it.
-    pub(crate) covering: Vec<Bits>,
+    pub(crate) covering: Vec<Marked>,
     /// By rule: the classes of services that it covers.
-    pub(crate) covered: Vec<Bits>,
+    pub(crate) covered: Vec<Marked>,
     /// By `within` key: the rules that ask for it.
     within: Vec<Bits>,
     /// The rules that only record.
@@ -56,6 +56,34 @@ pub(crate) struct Table {
     pub(crate) actions: Vec<(Option<Verdict>, usize)>,
     default: Verdict,
     mode: Mode,
+    /// By rule: what makes it the same rule in another policy of the space.
+    pub(crate) identities: Vec<Identity>,
+}
+
+/// All of a rule that a verdict depends on.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) struct Identity {
+    name: String,
+    place: usize,
+    reference: Reference,
+    action: Action,
+    ends: [bool; 2],
+    monitors: bool,
+    until: Option<Timestamp>,
+}
+
+impl Identity {
+    fn of(rule: &Rule, reference: Reference) -> Self {
+        Self {
+            name: rule.full_name(),
+            place: rule.place(),
+            reference,
+            action: rule.action,
+            ends: [rule.at != At::Destination, rule.at != At::Source],
+            monitors: rule.mode == Mode::Monitor,
+            until: rule.until,
+        }
+    }
 }
 
 impl Table {
@@ -69,9 +97,9 @@ impl Table {
             held.for_each(|(number, _)| bits.put(number));
             bits
         };
-        let endpoints = |holds: &dyn Fn(&Bits, &Rule, &Reference) -> bool| -> Vec<Bits> {
+        let endpoints = |holds: &dyn Fn(&Bits, &Rule, &Reference) -> bool| -> Vec<Marked> {
             let signatures = (0..space.endpoints.classes()).map(|class| space.endpoints.signature(class));
-            signatures.map(|matched| of(&|rule, reference| holds(matched, rule, reference))).collect()
+            signatures.map(|matched| of(&|rule, reference| holds(matched, rule, reference)).into()).collect()
         };
         let owned = |matched: &Bits, reference: &Reference| reference.owns.is_none_or(|owns| matched.has(owns));
         let classes = space.services.count();
@@ -86,14 +114,15 @@ impl Table {
             at_destination: endpoints(&|matched, rule, reference| {
                 matched.has(reference.to) && rule.at != At::Source && owned(matched, reference)
             }),
-            covering: (0..classes).map(|class| of(&|_, reference| covers(class, reference))).collect(),
-            covered: references.iter().map(|rule| Bits::of(classes, |class| covers(class, rule))).collect(),
+            covering: (0..classes).map(|class| of(&|_, reference| covers(class, reference)).into()).collect(),
+            covered: references.iter().map(|rule| Bits::of(classes, |class| covers(class, rule)).into()).collect(),
             within: (0..keys).map(|key| of(&|_, reference| reference.within == Some(key))).collect(),
             records: policy.mode == Mode::Monitor || !monitors.is_empty(),
             monitors,
             actions: actions(policy),
             default: policy.default,
             mode: policy.mode,
+            identities: rules().map(|(rule, reference)| Identity::of(rule, *reference)).collect(),
         }
     }
 
@@ -124,14 +153,15 @@ impl Table {
 
     /// The first rule that decides at an end.
     fn first(&self, pair: &Pair<'_>, end: End, class: usize, live: bool) -> Decision {
-        let sides = self.sides(pair, end);
+        let ([one, other], covering) = (self.sides(pair, end), &self.covering[class]);
         let mut start = 0;
         loop {
-            let word = |place: usize| self.word(pair, live, (sides, class, place), start);
-            let words = (start / WORD..self.covering[class].words().len()).map(|place| (place, word(place)));
-            let found = words.into_iter().find(|(_, word)| *word != 0);
+            let from = |place: usize| if place == start / WORD { !0 << (start % WORD) } else { !0 };
+            let words = shared([one, other, covering], start / WORD);
+            let mut held = words.map(|(place, word)| (place, self.holding(pair, live, place, word & from(place))));
+            let found = held.find(|(_, word)| *word != 0);
             let Some(number) = found.map(|(place, word)| place * WORD + word.trailing_zeros() as usize) else {
-                return self.last(self.mode == Mode::Monitor, live);
+                return self.last(self.ends_in_monitor(), live);
             };
             match self.actions[number] {
                 (Some(verdict), _) => return Decision { verdict, decider: Decider::Rule(super::narrow(number)) },
@@ -140,18 +170,8 @@ impl Table {
         }
     }
 
-    /// Those of a word of rules that hold for a flow, from a first rule on.
-    fn word(&self, pair: &Pair<'_>, live: bool, at: ([&Bits; 2], usize, usize), start: usize) -> u64 {
-        let ([one, other], class, place) = at;
-        let mut word = one.words()[place] & other.words()[place] & self.covering[class].words()[place];
-        if place == start / WORD {
-            word &= !0 << (start % WORD);
-        }
-        if word == 0 { 0 } else { self.holding(pair, live, place, word) }
-    }
-
     /// The sets of rules that hold at an end for the source and for the destination.
-    fn sides(&self, pair: &Pair<'_>, end: End) -> [&Bits; 2] {
+    fn sides(&self, pair: &Pair<'_>, end: End) -> [&Marked; 2] {
         let (source, destination) = (pair.source.class as usize, pair.destination.class as usize);
         match end {
             End::Source => [&self.at_source[source], &self.to[destination]],
@@ -161,9 +181,8 @@ impl Table {
 
     /// Which of a word of rules hold: their `within` is kept, and they act.
     fn holding(&self, pair: &Pair<'_>, live: bool, place: usize, mut word: u64) -> u64 {
-        let values = pair.source.values.iter().zip(&pair.destination.values);
-        for (within, (source, destination)) in self.within.iter().zip(values) {
-            if source != destination || *source == 0 {
+        for (key, within) in self.within.iter().enumerate() {
+            if !pair.equal(key) {
                 word &= !within.words()[place];
             }
         }
@@ -178,10 +197,31 @@ impl Table {
         Decision { verdict: self.default, decider: Decider::Default }
     }
 
+    /// Whether no rule, nor the end of the policy, only records.
+    pub(crate) fn acts(&self) -> bool {
+        !self.records
+    }
+
+    /// Whether the end of the policy only records.
+    pub(crate) fn ends_in_monitor(&self) -> bool {
+        self.mode == Mode::Monitor
+    }
+
+    /// Whether two policies say the same where no rule decides.
+    pub(crate) fn ends_as(&self, other: &Self) -> bool {
+        (self.default, self.mode) == (other.default, other.mode)
+    }
+
+    /// Whether a rule between the classes of two endpoints asks for equal values of a `within` key.
+    pub(crate) fn compares(&self, pair: &Pair<'_>, key: usize) -> bool {
+        let (from, to) = (&self.from[pair.source.class as usize], &self.to[pair.destination.class as usize]);
+        let within = self.within[key].words();
+        shared([from, to], 0).any(|(place, word)| word & within[place] != 0)
+    }
+
     /// All rules that hold for a pair at an end, whatever the service, in their order.
     pub(crate) fn holding_at(&self, pair: &Pair<'_>, end: End, live: bool) -> Vec<u32> {
-        let [one, other] = self.sides(pair, end).map(Bits::words);
-        let words = one.iter().zip(other).map(|(one, other)| one & other).enumerate().filter(|(_, word)| *word != 0);
+        let words = shared(self.sides(pair, end), 0);
         let kept = words.map(|(place, word)| (place, self.holding(pair, live, place, word)));
         kept.flat_map(|(place, word)| ones(word).map(move |bit| super::narrow(place * WORD + bit))).collect()
     }

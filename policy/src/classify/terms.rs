@@ -13,7 +13,7 @@ pub(crate) struct Terms<'p> {
 }
 
 /// What one rule speaks of, by its numbers.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Reference {
     pub(crate) from: usize,
     pub(crate) to: usize,
