@@ -232,7 +232,8 @@ fn a_session_is_cut_where_its_packets_end() {
     const AT_DESTINATION: [u64; 4] = [2, 2, 0, 0];
     type Change = fn(&mut SessionEvidence);
     let as_it_is: Change = |_| {};
-    let rows: [(&str, [u64; 2], [u64; 4], Change, &str); 14] = [
+    type Row = (&'static str, [u64; 2], [u64; 4], Change, &'static str);
+    let rows: [Row; 14] = [
         ("cut", [0, 0], AT_DESTINATION, as_it_is, "cut at destination"),
         ("cut by shut at destination", [0, 0], AT_DESTINATION, as_it_is, "cut at destination"),
         ("cut at source", [0, 0], [0, 0, 2, 2], as_it_is, "cut at source"),
