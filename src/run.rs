@@ -46,7 +46,7 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
     let options = options(manner, seed, pause)?;
     let mut tellers = Tellers::new(&manner.told)?;
     let mut sink = |event: Event| with_left_out(event, left_out).iter().for_each(|event| tellers.event(event));
-    let RunOutcome { wrong_input, interrupted, packets, .. } = if manner.model {
+    let RunOutcome { wrong_input, lacking, interrupted, packets, .. } = if manner.model {
         by_model(&chosen, manner, seed, &mut sink)?;
         RunOutcome::default()
     } else {
@@ -67,10 +67,11 @@ pub(crate) fn carry_out(mut chosen: Vec<Found>, left_out: &[Event], manner: &Run
         let again = format!("a flow alone, with its packets: eastwest rerun {folder} --cell 1");
         output::note(&format!("evidence: {}\n{again}", evidence.display()));
     }
-    Ok(match (interrupted, wrong_input) {
-        (true, _) => Ending::Interrupted,
-        (false, true) => Ending::WrongInput,
-        (false, false) => ending,
+    Ok(match (interrupted, wrong_input, lacking) {
+        (true, _, _) => Ending::Interrupted,
+        (false, true, _) => Ending::WrongInput,
+        (false, false, true) => Ending::Lacking,
+        (false, false, false) => ending,
     })
 }
 

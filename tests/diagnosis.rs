@@ -53,6 +53,16 @@ const FAULTS: [(&str, Fault, &str); 22] = [
     ("the listener does not answer", Fault::Lab("mute-listener"), "listener"),
     ("a tap is deaf", Fault::Lab("deaf-tap"), "harness"),
 ];
+/// Kinds that show at sessions, records and ports as well, and where the cause lies.
+const BESIDE_FLOWS: [(&str, Fault, &str); 6] = [
+    ("an agent keeps an open session", Fault::Agent("revocation-ignored"), "agent"),
+    ("an agent does not tell what it cut", Fault::Agent("report-silenced"), "agent"),
+    ("a session is kept by the policy", Fault::Policy(&[("REVOKED", "allow: tcp/LOW")]), "policy"),
+    ("a record is expected that the policy does not make", Fault::Policy(&[("TOLD", "reject by block")]), "policy"),
+    ("the path of a session is cut", Fault::Lab("no-route"), "path"),
+    ("ports that are to be guarded are open", Fault::Lab("open-ports"), "harness"),
+];
+
 /// How many scenarios each fault is put into.
 const SEEDS: u32 = 2;
 
@@ -74,6 +84,38 @@ steps:
       - liar -> peer tcp/LOW: allow by open
       - liar -> peer tcp/NONE: deny by default at source
       - peer -> liar tcp/BACK: allow by back
+";
+
+const SESSIONS: &str = "\
+eastwest: scenario/v1
+name: NAME
+topology:
+  hosts: [h1, h2]
+  ports: guarded
+  vms:
+    liar: {host: h1, labels: {app: a}}
+    peer: {host: HOST, labels: {app: b}, agent: none}
+    BYSTANDER: {host: h2, labels: {app: c}, addresses: [10.98.9.9]}
+policy:
+POLICY
+steps:
+  - name: first
+    do:
+      - open talk: liar -> peer tcp/LOW
+      - send: {raw: \"udp NONE, spoofed source 10.98.9.9\", from: peer, to: liar, times: 3}
+    expect:
+      - talk: alive
+      - \"reported: liar -> peer tcp/NONE TOLD at source\"
+      - \"port peer: stopped 3\"
+      - liar -> peer tcp/NONE: deny by default at source
+  - name: later
+    do:
+      - policy:
+          eastwest: policy/v1
+          rules: [{name: other, REVOKED}]
+          default: deny
+    expect:
+      - talk: cut by default at source
 ";
 
 const LATER: &str = "  - name: later
@@ -112,15 +154,34 @@ fn main() {
             let name = format!("{name}, seed {seed}: {blame}");
             trials.push(Trial::test(name, move || check(Some(fault), seed, Some(blame))));
         }
+        trials.push(Trial::test(format!("no fault beside flows, seed {seed}"), move || beside(None, seed, None)));
+        for (name, fault, blame) in BESIDE_FLOWS {
+            let name = format!("{name}, seed {seed}: {blame}");
+            trials.push(Trial::test(name, move || beside(Some(fault), seed, Some(blame))));
+        }
     }
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-/// Each finding of the scenario has this diagnosis; without a fault there is none.
 fn check(fault: Option<Fault>, seed: u32, blame: Option<&str>) -> Result<(), Failed> {
+    run(&scenario(fault, seed), fault, blame)
+}
+
+/// The same in a scenario of sessions, records and ports.
+fn beside(fault: Option<Fault>, seed: u32, blame: Option<&str>) -> Result<(), Failed> {
+    let mut text = SESSIONS.replacen("POLICY\n", &indented(POLICY, 2), 1);
+    if let Some(Fault::Policy(changes)) = fault {
+        text = changes.iter().fold(text, |text, (from, to)| text.replacen(from, to, 1));
+    }
+    let text = text.replace("REVOKED", "allow: udp/LOW").replace("TOLD", "deny by default");
+    run(&filled(text, seed), fault, blame)
+}
+
+/// Each finding of the scenario has this diagnosis; without a fault there is none.
+fn run(text: &str, fault: Option<Fault>, blame: Option<&str>) -> Result<(), Failed> {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("fault.yaml");
-    std::fs::write(&file, scenario(fault, seed)).unwrap();
+    std::fs::write(&file, text).unwrap();
     let told = lying::run(&file, &fault.map(options).unwrap_or_default())?;
     let blamed: BTreeSet<&str> =
         told.findings.iter().map(|one| one["diagnosis"].as_str().unwrap_or("nobody")).collect();
@@ -144,6 +205,11 @@ fn scenario(fault: Option<Fault>, seed: u32) -> String {
     if matches!(fault, Some(Fault::Agent("revocation-ignored" | "acks-before-commit" | "acks-early"))) {
         text.push_str(&LATER.replacen("POLICY\n", &revoked, 1));
     }
+    filled(text, seed)
+}
+
+/// A scenario's text with names, ports and hosts of its own.
+fn filled(text: String, seed: u32) -> String {
     let low = 1000 + 7919 * seed % 40_000;
     // Longer names first: none is a part of one that comes later.
     let names = [

@@ -23,10 +23,31 @@ steps:
 /// Claims of which the policy shares the second alone.
 const CLAIMS: [&str; 2] = ["web -> hr tcp/80: allow", "web -> hr tcp/80: deny by default"];
 
+/// The same in a matrix, of which a cell bears a note.
+const MATRIX: &str = "\
+eastwest: scenario/v1
+name: known
+topology:
+  hosts: [rack]
+  vms:
+    hr: {host: rack, labels: {dept: hr}}
+    web: {host: rack, labels: {app: web}}
+policy:
+  rules: [{name: hr-web, allow: tcp/80, from: dept = hr, to: app = web}]
+steps:
+  - name: it holds
+    matrix:
+      tcp/80: |
+        ->   hr  web
+        hr   .   +
+        web  CLAIM  .
+    known: {7: NET-12 until DAY}
+";
+
 /// A row: the claim, the day, the exit code, and what is said.
-fn check((claim, day, code, said): (&str, &str, i32, &[&str])) {
+fn check(scenario: &str, (claim, day, code, said): (&str, &str, i32, &[&str])) {
     let folder = tempfile::tempdir().unwrap();
-    fs::write(folder.path().join("known.yaml"), SCENARIO.replace("CLAIM", claim).replace("DAY", day)).unwrap();
+    fs::write(folder.path().join("known.yaml"), scenario.replace("CLAIM", claim).replace("DAY", day)).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_eastwest"));
     let output = command.current_dir(folder.path()).args(["run", "known.yaml", "--report", "out"]).output().unwrap();
     let text = String::from_utf8(output.stdout).unwrap();
@@ -53,5 +74,20 @@ fn what_is_known_is_shown_and_fails_nothing_until_its_day_is_over() {
         (CLAIMS[0], "2020-02-29", 1, &["FAIL", over, "4 findings, 0 again"]),
         (CLAIMS[1], "2999-12-31", 1, &["FAIL", mended, "the expectation is web-1, owner net-team"]),
     ];
-    rows.into_iter().for_each(check);
+    rows.into_iter().for_each(|row| check(SCENARIO, row));
+}
+
+#[test]
+fn so_is_what_a_cell_of_a_matrix_is_known_for() {
+    let rows: [(&str, &str, i32, &[&str]); 3] = [
+        ("+7", "2999-12-31", 0, &["PASS", "known.yaml:16 NET-12 until 2999-12-31: ", "0 findings, 4 known"]),
+        (
+            "+7",
+            "2020-02-29",
+            1,
+            &["FAIL", "it was known as NET-12 until 2020-02-29, and that time is over", "4 findings"],
+        ),
+        ("x7", "2999-12-31", 1, &["FAIL", "what is known as NET-12 fails no more: take the mark away"]),
+    ];
+    rows.into_iter().for_each(|row| check(MATRIX, row));
 }

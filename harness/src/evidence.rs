@@ -123,6 +123,19 @@ pub struct Evidence {
     pub settle_us: u64,
 }
 
+/// What the taps saw of a flow, both ways. Resets are left out: they answer for an end that is gone.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Wire {
+    /// Packets out of the source.
+    pub left_source: u64,
+    /// Packets from there up to the destination.
+    pub reached_destination: u64,
+    /// Packets out of the destination.
+    pub left_destination: u64,
+    /// Packets from there up to the source.
+    pub reached_source: u64,
+}
+
 /// What was seen of a long-lived session in one step.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SessionEvidence {
@@ -154,6 +167,14 @@ pub struct SessionEvidence {
     pub published: u64,
     /// The fence behind the last message.
     pub fence: Fence,
+    /// Before the last messages were sent it had carried some both ways, and neither socket was broken.
+    pub stood: bool,
+    /// What the wire saw of those messages.
+    pub wire: Wire,
+    /// Frames that the taps lost in this step.
+    pub tap_losses: u64,
+    /// An end's VM has a program that takes packets out of the kernel to judge them.
+    pub taken_out: bool,
 }
 
 /// All that the witnesses saw in one step: what the judge is given beside the plan.

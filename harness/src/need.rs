@@ -52,11 +52,17 @@ impl Means {
         let mib = |bytes: u64| bytes >> 20;
         if self.memory > there.memory {
             let (needed, there) = (mib(self.memory), mib(there.memory));
-            return Some(format!("it needs about {needed} MiB of memory, and there are {there} MiB"));
+            return Some(format!(
+                "it needs about {needed} MiB of memory, and there are {there} MiB: free some, raise the control group's limit, \
+                 run fewer scenarios at once (`--jobs 1`), or make the topology smaller"
+            ));
         }
         (self.descriptors > there.descriptors).then(|| {
             let (needed, there) = (self.descriptors, there.descriptors);
-            format!("it needs about {needed} file descriptors, and a process may have {there}: raise `ulimit -Hn`")
+            format!(
+                "it needs about {needed} file descriptors, and a process may have {there}: raise the limit (as root \
+                 `ulimit -Hn {needed}`, or LimitNOFILE={needed} of the service), or make the topology smaller"
+            )
         })
     }
 }

@@ -1,6 +1,7 @@
 //! A state as a value: what stands, what is published, what each agent holds. It is folded from the items of `do`.
 
 mod checks;
+mod elsewhere;
 mod faults;
 mod floods;
 mod kept;

@@ -58,6 +58,7 @@ fn a_trial_places_its_vms_and_keeps_one_family_of_addresses() {
     let rows = [
         (None, None, [("c", "h2"), ("a", "h2"), ("b", "h2")], 2),
         (Some(Placement::AsWritten), Some(Families::Both), [("c", "h2"), ("a", "h2"), ("b", "h2")], 2),
+        (Some(Placement::AfterMove), Some(Families::Both), [("c", "h2"), ("a", "h2"), ("b", "h2")], 2),
         (Some(Placement::OneHost), Some(Families::V4), [("c", "h1"), ("a", "h1"), ("b", "h1")], 1),
         (Some(Placement::Spread), Some(Families::V6), [("c", "h1"), ("a", "h2"), ("b", "h1")], 1),
     ];

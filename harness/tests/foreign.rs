@@ -4,11 +4,11 @@
 
 mod probed;
 
-use harness::evidence::{Client, Evidence, Fence};
-use harness::judge::judge;
+use harness::evidence::{Client, Evidence, Fence, Probe, SessionEvidence, Wire};
+use harness::judge::{judge, judge_session};
 use harness::plan::{PlannedCell, plan};
 use harness::scenario::parse;
-use policy::{FlowService, Timestamp, render_plain};
+use policy::{Family, FlowService, Timestamp, render_plain};
 use probed::probe;
 use reports::event::{FindingKind, Word};
 
@@ -166,4 +166,91 @@ fn silence_alone_proves_nothing() {
     }
     let cell = cell("bare -> two tcp/23");
     assert_eq!(cell.expected.verdict, Word::Deny);
+}
+
+const SESSIONS: &str = "
+eastwest: scenario/v1
+topology:
+  hosts: [a]
+  vms:
+    one: {host: a, agent: {exec: [fence]}}
+    two: {host: a, agent: {exec: [fence]}}
+policy: {rules: [{name: web, allow: tcp/80}]}
+steps:
+  - name: it stands
+    do: [open talk: one -> two tcp/80 v4]
+    expect: ['talk: alive']
+  - name: it is forbidden
+    do: [policy: {rules: [{name: shut, deny: tcp/80, to: vms}], default: deny}]
+    expect: ['talk: CLAIM']
+";
+
+/// What was sent and accepted, forward and backward, what the wire saw, and in which case: the finding, and where it was cut.
+fn session(claim: &str, [there, back]: [u64; 2], wire: [u64; 4], change: impl Fn(&mut SessionEvidence)) -> String {
+    let text = SESSIONS.replace("CLAIM", claim);
+    let scenario = parse("sessions.yaml", &text, &mut |_| Err("none".to_owned()));
+    let scenario = scenario.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.files()[0])));
+    let planned = plan(&scenario, Timestamp::UNIX_EPOCH)[1].sessions[0].clone();
+    let [left_source, reached_destination, left_destination, reached_source] = wire;
+    let mut evidence = SessionEvidence {
+        name: "talk".into(),
+        probe: Probe {
+            id: 1,
+            source: "one".into(),
+            destination: "two".into(),
+            source_address: "10.98.0.1".parse().unwrap(),
+            destination_address: "10.98.0.2".parse().unwrap(),
+            service: planned.stream.service,
+            family: Family::V4,
+        },
+        sent_forward: 2,
+        received_forward: there,
+        sent_backward: 2,
+        received_backward: back,
+        client_reset: false,
+        server_reset: false,
+        client_path_mtu: None,
+        server_path_mtu: None,
+        source_end: None,
+        destination_end: None,
+        published: 2,
+        fence: Fence::Returned,
+        stood: true,
+        wire: Wire { left_source, reached_destination, left_destination, reached_source },
+        tap_losses: 0,
+        taken_out: false,
+    };
+    change(&mut evidence);
+    let (cell, findings) = judge_session(&planned, &evidence);
+    let kinds: Vec<String> = findings.iter().map(|finding| format!("{:?}", finding.kind)).collect();
+    let end = cell.observed.end.map(|end| format!("cut at {end}")).unwrap_or_default();
+    format!("{}{end}", kinds.concat())
+}
+
+#[test]
+fn a_session_is_cut_where_its_packets_end() {
+    const AT_DESTINATION: [u64; 4] = [2, 2, 0, 0];
+    type Change = fn(&mut SessionEvidence);
+    let as_it_is: Change = |_| {};
+    type Row = (&'static str, [u64; 2], [u64; 4], Change, &'static str);
+    let rows: [Row; 14] = [
+        ("cut", [0, 0], AT_DESTINATION, as_it_is, "cut at destination"),
+        ("cut by shut at destination", [0, 0], AT_DESTINATION, as_it_is, "cut at destination"),
+        ("cut at source", [0, 0], [0, 0, 2, 2], as_it_is, "cut at source"),
+        // A refusal kills the socket that sends.
+        ("cut", [0, 0], AT_DESTINATION, |e| e.client_reset = true, "cut at destination"),
+        ("cut at source", [0, 0], AT_DESTINATION, as_it_is, "Misplacedcut at destination"),
+        ("cut", [2, 0], [2, 2, 0, 0], as_it_is, "Leakcut at destination"),
+        ("cut", [2, 2], [2, 2, 2, 2], as_it_is, "Leak"),
+        ("alive", [0, 0], AT_DESTINATION, as_it_is, "Disturbedcut at destination"),
+        ("cut", [0, 0], [2, 0, 2, 0], as_it_is, "Unproven"),
+        ("cut", [0, 0], AT_DESTINATION, |e| e.stood = false, "Unproven"),
+        ("cut", [0, 0], AT_DESTINATION, |e| e.fence = Fence::Lost, "Unproven"),
+        ("cut", [0, 0], AT_DESTINATION, |e| e.tap_losses = 1, "Unproven"),
+        ("cut", [0, 0], AT_DESTINATION, |e| e.taken_out = true, "Unproven"),
+        ("cut", [0, 0], [0, 1, 0, 1], as_it_is, "Unproven"),
+    ];
+    for (claim, accepted, wire, change, expected) in rows {
+        assert_eq!(session(claim, accepted, wire, change), expected, "{claim}: {accepted:?}, {wire:?}");
+    }
 }

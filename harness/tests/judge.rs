@@ -4,7 +4,7 @@
 
 mod probed;
 
-use harness::evidence::{Client, Evidence, Fence, SessionEvidence, Testimony};
+use harness::evidence::{Client, Evidence, Fence, SessionEvidence, Testimony, Wire};
 use harness::judge::{judge, judge_session};
 use harness::plan::{Decision, PlannedCell, PlannedSession, plan};
 use harness::scenario::parse;
@@ -492,6 +492,10 @@ fn session_evidence() -> SessionEvidence {
         destination_end: cut(End::Destination),
         published: GENERATION,
         fence: Fence::Returned,
+        stood: true,
+        wire: Wire { left_source: 3, reached_destination: 3, left_destination: 3, reached_source: 3 },
+        tap_losses: 0,
+        taken_out: false,
     }
 }
 

@@ -88,3 +88,47 @@ fn by_the_oracle_alone_nothing_is_taken_for_mended() {
     assert_eq!((left.len(), known.len()), (0, 1));
     assert_eq!(known[0].finding.tag.as_ref().unwrap().to_string(), "web-1, owner net-team");
 }
+
+const TABLES: &str = "
+eastwest: scenario/v1
+topology:
+  hosts: [a]
+  vms:
+    one: {host: a}
+    two: {host: a}
+policy: {rules: [{name: web, allow: tcp/80}]}
+steps:
+  - name: it holds
+    matrix:
+      tcp/80: |
+        ->   one  two
+        one  .    +1
+        two  +    .
+      tcp/81: closed.csv
+    known:
+      1: NET-12 until 2027-01-31
+      22: NET-13 until 2027-01-31
+";
+const CLOSED: &str = "->,one,two\none,.,x22\ntwo,x1,.\n";
+
+#[test]
+fn cells_of_matrices_bear_notes() {
+    let scenario = parse("tables.yaml", TABLES, &mut |_| Ok(CLOSED.to_owned()));
+    let scenario = scenario.unwrap_or_else(|errors| panic!("{}", render_plain(&errors.files()[0])));
+    let step = plan(&scenario, Timestamp::UNIX_EPOCH).remove(0);
+    let marked: Vec<String> = step
+        .marked
+        .iter()
+        .map(|one| format!("{} {}: {}", one.line, one.text, one.mark.known.as_ref().unwrap().ticket))
+        .collect();
+    assert_eq!(
+        marked,
+        [
+            "14 one -> two tcp/80: allow: NET-12",
+            "16 one -> two tcp/81: deny (closed.csv:2): NET-13",
+            "16 two -> one tcp/81: deny (closed.csv:3): NET-12",
+        ]
+    );
+    let (left, _) = set_apart(&step, Vec::new(), BEFORE.parse().unwrap());
+    assert_eq!(left.len(), 3, "each of them fails no more: {left:#?}");
+}

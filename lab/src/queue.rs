@@ -68,6 +68,16 @@ pub(crate) fn leaf(interface: u32, class: u16, bits: u64) -> RouteNetlinkMessage
     RouteNetlinkMessage::NewQueueDiscipline(message(interface, TcHandle::UNSPEC, parent, vec![kind("bfifo"), options]))
 }
 
+/// Netem as it is without a wish, at an interface: to see whether the kernel has it.
+pub(crate) fn netem(interface: u32) -> RouteNetlinkMessage {
+    // Latency, limit, loss, gap, duplicates, jitter.
+    let words: [u32; 6] = [0, 1000, 0, 0, 0, 0];
+    let wishes = words.iter().flat_map(|word| word.to_ne_bytes()).collect();
+    let options = TcAttribute::Other(DefaultNla::new(OPTIONS, wishes));
+    let handle = TcHandle { major: MAJOR, minor: 0 };
+    RouteNetlinkMessage::NewQueueDiscipline(message(interface, handle, TcHandle::ROOT, vec![kind("netem"), options]))
+}
+
 fn kind(name: &str) -> TcAttribute {
     TcAttribute::Kind(name.to_owned())
 }

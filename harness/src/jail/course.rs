@@ -10,14 +10,14 @@ use reports::event::{Event, Figures, Finding, ScenarioOutcome};
 
 use super::halt::{REASON, halts};
 use super::keep::Keep;
-use super::protocol::{FromJail, Order, Speaker};
+use super::protocol::{FromJail, NoWorld, Order, Speaker};
 use crate::evidence::Observation;
 use crate::judge::{judge_step, never_ran, set_apart, without_expectations};
 use crate::living;
 use crate::need::Means;
 use crate::plan::{PlannedStep, plan};
 use crate::prove::proving;
-use crate::scenario::{Scenario, beside, parse_trial};
+use crate::scenario::{Placement, Scenario, beside, parse_trial};
 use crate::state::State;
 use crate::world::{World, check, folder_of};
 
@@ -51,13 +51,17 @@ pub(super) fn read(order: &Order) -> Result<Scenario, String> {
 }
 
 /// Raises the world of a scenario's first state.
-pub(crate) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, String> {
+pub(crate) fn raise(order: &Order, scenario: &Scenario, scratch: &Path) -> Result<World, NoWorld> {
     if let Some(lack) = Means::of(&scenario.topology).lack(Means::here()) {
-        return Err(format!("raise {} VMs: {lack}", scenario.topology.vms.len()));
+        return Err(NoWorld::Lacking(format!("raise {} VMs: {lack}", scenario.topology.vms.len())));
     }
     let state = Arc::new(State::initial(scenario));
     let beside = folder_of(&order.path)?;
-    World::raise(state, scenario, order.programs.clone(), scratch, &beside)
+    let moves = order.variant.placement == Some(Placement::AfterMove);
+    let begins = if moves { Arc::new(state.elsewhere()) } else { Arc::clone(&state) };
+    let mut world = World::raise(begins, scenario, order.programs.clone(), scratch, &beside)?;
+    world.arrive(&state)?;
+    Ok(world)
 }
 
 struct Course<'a, 'b> {
@@ -113,10 +117,17 @@ impl Course<'_, '_> {
             self.speaker.say(&FromJail::WrongInput)?;
             return Err(Stopped { reason: format!("cannot {reason}"), findings: never(0) });
         }
-        let mut world = raise(self.order, &scenario, scratch).map_err(|reason| {
-            self.keep_rest(scratch);
-            Stopped { reason: why(format!("cannot {reason}")), findings: never(0) }
-        })?;
+        let mut world = match raise(self.order, &scenario, scratch) {
+            Ok(world) => world,
+            Err(NoWorld::Lacking(reason)) => {
+                self.speaker.say(&FromJail::Lacking(reason.clone()))?;
+                return Err(Stopped { reason: format!("cannot {reason}"), findings: never(0) });
+            }
+            Err(NoWorld::Failed(reason)) => {
+                self.keep_rest(scratch);
+                return Err(Stopped { reason: why(format!("cannot {reason}")), findings: never(0) });
+            }
+        };
         if self.keep.is_some() || self.order.only.is_some() {
             world.keep_frames();
         }

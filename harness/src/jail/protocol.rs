@@ -90,6 +90,33 @@ pub(crate) enum FromJail {
     Cells(Vec<Cell>),
     /// `reach` could not be answered.
     Failed(String),
+    /// This machine has not what the scenario's world needs, and why.
+    Lacking(String),
+}
+
+/// Why there is no world.
+#[derive(Debug)]
+pub(crate) enum NoWorld {
+    /// This machine has not what it needs.
+    Lacking(String),
+    /// It could not be raised.
+    Failed(String),
+}
+
+impl From<String> for NoWorld {
+    fn from(reason: String) -> Self {
+        Self::Failed(reason)
+    }
+}
+
+impl NoWorld {
+    /// What is said of it where nothing else is said.
+    pub(crate) fn word(self) -> FromJail {
+        match self {
+            Self::Lacking(reason) => FromJail::Lacking(reason),
+            Self::Failed(reason) => FromJail::Failed(reason),
+        }
+    }
 }
 
 /// The writing half.

@@ -7,7 +7,7 @@ use policy::{Family, Flow, FlowService, Name, Timestamp};
 use reports::event::Cell;
 
 use super::course;
-use super::protocol::{FromJail, Order, Speaker};
+use super::protocol::{FromJail, NoWorld, Order, Speaker};
 use crate::judge::judge_step;
 use crate::plan::{Origin, PlannedCell, PlannedStep, ends};
 use crate::state::State;
@@ -21,12 +21,12 @@ pub(super) fn run(
 ) -> Result<(), String> {
     let answer = match cells(order, services, scratch) {
         Ok(cells) => FromJail::Cells(cells),
-        Err(reason) => FromJail::Failed(reason),
+        Err(none) => none.word(),
     };
     speaker.say(&answer)
 }
 
-fn cells(order: &Order, services: &[FlowService], scratch: &Path) -> Result<Vec<Cell>, String> {
+fn cells(order: &Order, services: &[FlowService], scratch: &Path) -> Result<Vec<Cell>, NoWorld> {
     let scenario = course::read(order)?;
     let state = Arc::new(State::initial(&scenario));
     let pairs = state.endpoints().flat_map(|source| {

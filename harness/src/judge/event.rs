@@ -8,7 +8,7 @@ use reports::event::{Finding, FindingKind, Word};
 use wire::{FlowEnd, Kind, Record};
 
 use super::step::bare;
-use super::{Fault, agents};
+use super::{Fault, agents, diagnosis};
 use crate::evidence::Observation;
 use crate::plan::PlannedStep;
 use crate::scenario::{About, Claim, Expectation, Glob, ReportClaim};
@@ -28,7 +28,10 @@ pub(super) fn judge(step: &PlannedStep, expectation: &Expectation, seen: &Observ
         Claim::Flow(_) | Claim::Session { .. } => None,
     }?;
     let (text, line) = (expectation.text.clone(), expectation.line);
-    Some(Finding { expectation: text, line, ..bare(step, fault.kind, fault.why) })
+    let mut finding = Finding { expectation: text, line, ..bare(step, fault.kind, fault.why) };
+    let cause = diagnosis::of_event(fault.kind, step, &expectation.claim);
+    cause.iter().for_each(|(cause, why)| finding.diagnose(*cause, why));
+    Some(finding)
 }
 
 pub(super) fn unmet(why: String) -> Option<Fault> {

@@ -6,8 +6,8 @@ use reports::event::FindingKind;
 
 use super::outcome::{Outcome, vm_at};
 use super::{Fault, is_interception};
-use crate::evidence::{Client, Evidence, Fence};
-use crate::plan::{Decision, PlannedCell, ends};
+use crate::evidence::{Client, Evidence, Fence, SessionEvidence, Wire};
+use crate::plan::{Decision, PlannedCell, PlannedSession, ends};
 
 /// What the kernel says to a socket whose packet its own rules have dropped.
 const DROPPED: &str = "EPERM";
@@ -32,7 +32,12 @@ fn decision(cell: &PlannedCell, end: End) -> Option<&Decision> {
 
 /// What stands in a finding in the place of an agent's testimony.
 pub(super) fn words(cell: &PlannedCell, end: End) -> String {
-    format!("`{}` is enforced by others: no record exists for this VM", vm_at(cell, end))
+    no_record(&vm_at(cell, end))
+}
+
+/// The same of a VM.
+pub(super) fn no_record(vm: &impl std::fmt::Display) -> String {
+    format!("`{vm}` is enforced by others: no record exists for this VM")
 }
 
 /// What became of a probe that was neither delivered nor recorded, where it ended at such a VM.
@@ -150,4 +155,58 @@ pub(super) fn unknown_would(cell: &PlannedCell, evidence: &Evidence) -> Vec<Faul
     let at = [End::Source, End::Destination].into_iter().find(foreign);
     let says = |end: End| format!("nobody records at the {end} what would have been decided there");
     at.map(|end| Fault::new(FindingKind::Unproven, says(end))).into_iter().collect()
+}
+
+/// Whether somebody else enforces at an end of a session.
+pub(super) fn enforces(session: &PlannedSession, evidence: &SessionEvidence, end: End) -> bool {
+    let testimony = match end {
+        End::Source => &evidence.source_end,
+        End::Destination => &evidence.destination_end,
+    };
+    testimony.is_none() && decides(session, end).is_some()
+}
+
+fn decides(session: &PlannedSession, end: End) -> Option<&Decision> {
+    match end {
+        End::Source => session.ends.source.as_ref(),
+        End::Destination => session.ends.destination.as_ref(),
+    }
+}
+
+/// The end at which a session was cut, where that is such a VM: it stood, and then packets of its next messages did not leave that
+/// end, or came up to it and were not accepted, although a fence behind them has come back.
+pub(super) fn severed(session: &PlannedSession, evidence: &SessionEvidence) -> Option<End> {
+    let at = ended_at(evidence).filter(|_| !evidence.taken_out)?;
+    enforces(session, evidence, at).then_some(at)
+}
+
+/// The end at which the last messages of a session that stood came to nothing.
+pub(super) fn ended_at(evidence: &SessionEvidence) -> Option<End> {
+    let proven = evidence.stood && evidence.fence == Fence::Returned && evidence.tap_losses == 0;
+    let Wire { left_source, reached_destination, left_destination, reached_source } = evidence.wire;
+    let ended = |(sent, received): (u64, u64), (left, reached): (u64, u64), (from, to): (End, End)| {
+        match (left, reached) {
+            _ if received >= sent => None,
+            (0, 0) => Some(from),
+            (1.., 1..) => Some(to),
+            // What is lost on the way, or was not seen by a tap, tells nothing of the ends.
+            (0, 1..) | (1.., 0) => None,
+        }
+    };
+    let forward = (evidence.sent_forward, evidence.received_forward);
+    let backward = (evidence.sent_backward, evidence.received_backward);
+    let there = ended(forward, (left_source, reached_destination), (End::Source, End::Destination));
+    let back = || ended(backward, (left_destination, reached_source), (End::Destination, End::Source));
+    there.or_else(back).filter(|_| proven)
+}
+
+/// A cut at such a VM, against the policy and the claim.
+pub(super) fn misplaced(session: &PlannedSession, at: End, claimed: Option<End>) -> Option<Fault> {
+    let permits = decides(session, at).is_none_or(|decision| decision.verdict == Verdict::Allow);
+    let why = match claimed.filter(|claimed| session.claimed && *claimed != at) {
+        Some(claimed) => format!("it was cut at the {at}, expected at the {claimed}"),
+        None if permits => format!("it was cut at the {at}, which permits it"),
+        None => return None,
+    };
+    Some(Fault::new(FindingKind::Misplaced, why))
 }

@@ -4,8 +4,8 @@ use policy::{End, Protocol};
 use reports::event::{Cell, Finding, FindingKind, Side, Word};
 use wire::{Kind, Record};
 
-use super::Fault;
 use super::detail::{row, testimony_of};
+use super::{Fault, diagnosis, foreign};
 use crate::evidence::{Fence, SessionEvidence, Testimony};
 use crate::plan::{Decision, PlannedSession, sessions};
 use crate::scenario::SessionClaim;
@@ -14,10 +14,7 @@ use crate::scenario::SessionClaim;
 #[must_use]
 pub fn judge_session(session: &PlannedSession, evidence: &SessionEvidence) -> (Cell, Vec<Finding>) {
     let observed = observed(session, evidence);
-    let faults = match &session.expected {
-        SessionClaim::Alive => alive(session, evidence),
-        SessionClaim::Cut { rule, end } => cut(session, evidence, rule.as_deref(), *end),
-    };
+    let faults = faults(session, evidence);
     let expected = sessions::side(&session.expected);
     let cell = Cell {
         source: session.stream.source.to_string(),
@@ -31,7 +28,7 @@ pub fn judge_session(session: &PlannedSession, evidence: &SessionEvidence) -> (C
         generation: evidence.published,
         settle_us: 0,
     };
-    let finding = |fault: Fault| Finding {
+    let bare = |fault: &Fault| Finding {
         kind: fault.kind,
         step: session.origin.step.to_string(),
         expectation: session.origin.text.to_string(),
@@ -42,12 +39,26 @@ pub fn judge_session(session: &PlannedSession, evidence: &SessionEvidence) -> (C
         expected: Some(expected.clone()),
         observed: Some(observed.clone()),
         line: session.origin.line,
-        detail: format!("{}\n{}", fault.why, detail(evidence)),
+        detail: format!("{}\n{}", fault.why, detail(session, evidence)),
         diagnosis: None,
         tag: None,
     };
+    let finding = |fault: Fault| {
+        let mut finding = bare(&fault);
+        let cause = diagnosis::of_session(fault.kind, session, evidence);
+        cause.iter().for_each(|(cause, why)| finding.diagnose(*cause, why));
+        finding
+    };
     let findings = faults.into_iter().map(finding).collect();
     (cell, findings)
+}
+
+/// What is wrong with a session.
+pub(super) fn faults(session: &PlannedSession, evidence: &SessionEvidence) -> Vec<Fault> {
+    match &session.expected {
+        SessionClaim::Alive => alive(session, evidence),
+        SessionClaim::Cut { rule, end } => cut(session, evidence, rule.as_deref(), *end),
+    }
 }
 
 fn ends<'e>(session: &'e PlannedSession, evidence: &'e SessionEvidence) -> Vec<(End, &'e Testimony, &'e str)> {
@@ -74,7 +85,10 @@ fn observed(session: &PlannedSession, evidence: &SessionEvidence) -> Side {
         None if whole(evidence) => bare(Word::Allow),
         None if session.cut => bare(Word::Unreachable),
         None if session.was_cut && nothing_came(evidence) => bare(Word::Cut),
-        None => bare(Word::Unproven),
+        None => match foreign::severed(session, evidence) {
+            Some(end) => Side { end: Some(end), ..bare(Word::Cut) },
+            None => bare(Word::Unproven),
+        },
     }
 }
 
@@ -139,7 +153,10 @@ fn recorded(
 ) -> Option<Fault> {
     let cuts = cuts(session, evidence);
     if cuts.is_empty() {
-        return unrecorded(session, evidence, rule);
+        return match foreign::severed(session, evidence) {
+            Some(at) => foreign::misplaced(session, at, end),
+            None => unrecorded(session, evidence, rule),
+        };
     }
     let waits = ends(session, evidence).into_iter().find(|(_, testimony, _)| testimony.alive && !testimony.barrier);
     if let Some((at, _, _)) = waits {
@@ -217,7 +234,7 @@ fn unrecorded(session: &PlannedSession, evidence: &SessionEvidence, rule: Option
     Some(Fault::new(FindingKind::Unproven, "it is broken, and nothing testifies of a cut"))
 }
 
-fn detail(evidence: &SessionEvidence) -> String {
+fn detail(session: &PlannedSession, evidence: &SessionEvidence) -> String {
     let reset = match (evidence.client_reset, evidence.server_reset) {
         (true, true) => "both sockets were reset",
         (true, false) => "the client's socket was reset",
@@ -226,8 +243,23 @@ fn detail(evidence: &SessionEvidence) -> String {
     };
     let forward = format!("{} of {} messages accepted", evidence.received_forward, evidence.sent_forward);
     let backward = format!("{} of {} messages accepted", evidence.received_backward, evidence.sent_backward);
-    let mut lines = vec![row("forward", forward), row("backward", backward), row("sockets", reset.to_owned())];
-    lines.extend(evidence.source_end.as_ref().map(|end| row("source", testimony_of(end, End::Source))));
-    lines.extend(evidence.destination_end.as_ref().map(|end| row("destination", testimony_of(end, End::Destination))));
+    let wire = |left: u64, reached: u64| format!("{left} packets left, {reached} came up");
+    let (there, back) = (
+        wire(evidence.wire.left_source, evidence.wire.reached_destination),
+        wire(evidence.wire.left_destination, evidence.wire.reached_source),
+    );
+    let mut lines = vec![
+        row("forward", format!("{forward}; {there}")),
+        row("backward", format!("{backward}; {back}")),
+        row("sockets", reset.to_owned()),
+    ];
+    for (end, testimony, name) in [
+        (End::Source, &evidence.source_end, &session.stream.source),
+        (End::Destination, &evidence.destination_end, &session.stream.destination),
+    ] {
+        let others = || foreign::enforces(session, evidence, end).then(|| foreign::no_record(name));
+        let said = testimony.as_ref().map(|testimony| testimony_of(testimony, end)).or_else(others);
+        lines.extend(said.map(|said| row(&end.to_string(), said)));
+    }
     lines.join("\n")
 }

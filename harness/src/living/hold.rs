@@ -36,7 +36,8 @@ pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
             FromJail::Event(event) if matches!(*event, Event::LabReady { .. }) => {
                 ready.take().into_iter().for_each(|ready| ready());
             }
-            FromJail::Failed(reason) => failed = Some(reason),
+            FromJail::Failed(reason) => failed = Some(RunError::Harness(reason)),
+            FromJail::Lacking(reason) => failed = Some(RunError::Environment(reason)),
             FromJail::Ready
             | FromJail::WrongInput
             | FromJail::Paused(_)
@@ -47,7 +48,7 @@ pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
     }
     let status = jail.process.wait().map_err(|error| RunError::Harness(format!("wait for the lab: {error}")))?;
     match (failed, status.success()) {
-        (Some(reason), _) => Err(RunError::Harness(reason)),
+        (Some(error), _) => Err(error),
         (None, true) => Ok(()),
         (None, false) => Err(RunError::Environment(format!("the lab ended with {status} (try `eastwest doctor`)"))),
     }

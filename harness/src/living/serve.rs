@@ -15,7 +15,7 @@ use super::steps::Course;
 use super::{Answer, Request, Standing, exec, fds};
 use crate::jail::course::raise;
 use crate::jail::halt::halts;
-use crate::jail::protocol::{FromJail, Order, Speaker};
+use crate::jail::protocol::{FromJail, NoWorld, Order, Speaker};
 use crate::plan::PlannedStep;
 use crate::scenario::{beside, parse_living};
 use crate::world::World;
@@ -27,11 +27,11 @@ const PATIENCE: Duration = Duration::from_secs(2);
 pub(crate) fn serve(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
     match served(order, socket, scratch, speaker) {
         Ok(()) => Ok(()),
-        Err(reason) => speaker.say(&FromJail::Failed(reason)),
+        Err(none) => speaker.say(&none.word()),
     }
 }
 
-fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
+fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), NoWorld> {
     let begun = Instant::now();
     let (scenario, fold) = parse_living(&order.scenario.file, &order.text, &mut beside(&order.path))
         .map_err(|errors| format!("read the scenario: {errors}"))?;
@@ -46,7 +46,7 @@ fn served(order: &Order, socket: &Path, scratch: &Path, speaker: &mut Speaker<'_
         vms: scenario.topology.vms.len(),
         hosts: scenario.topology.hosts.len(),
     })?;
-    attend(&listener, socket, &mut world, &mut course)
+    Ok(attend(&listener, socket, &mut world, &mut course)?)
 }
 
 /// Serves a run's world as it stands behind a step, until somebody asks it to end: then the run goes on.

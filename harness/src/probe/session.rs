@@ -32,6 +32,8 @@ pub(crate) struct Session {
     pub(crate) tuple: Tuple,
     client: End,
     server: End,
+    /// It has carried messages both ways.
+    carried: bool,
 }
 
 /// What one exchange came to.
@@ -80,7 +82,7 @@ impl Session {
         };
         let tuple = Tuple::of_probe(&probe, port);
         let client = End::new(client.ok(), datagrams);
-        Ok(Self { probe, tuple, client, server: End::new(server, datagrams) })
+        Ok(Self { probe, tuple, client, server: End::new(server, datagrams), carried: false })
     }
 
     /// Looks again for the server's end, where the handshake was not through at once.
@@ -145,8 +147,15 @@ impl Session {
         all || self.client.broken || self.server.broken
     }
 
+    /// Whether it has carried messages both ways, and neither end is broken.
+    pub(crate) fn stands(&mut self) -> bool {
+        self.carried |= self.client.received > 0 && self.server.received > 0;
+        self.carried && self.broken() == (false, false)
+    }
+
     /// What went forward and backward since the last reckoning.
     pub(crate) fn reckon(&mut self) -> (Exchange, Exchange) {
+        self.stands();
         let forward = Exchange { sent: self.client.sent, received: self.server.received };
         let backward = Exchange { sent: self.server.sent, received: self.client.received };
         for end in [&mut self.client, &mut self.server] {

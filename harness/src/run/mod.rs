@@ -116,6 +116,8 @@ pub struct RunOutcome {
     pub outcomes: Vec<(ScenarioId, ScenarioOutcome)>,
     /// A file that a scenario names is wrong, as only another program knows: exit code 2.
     pub wrong_input: bool,
+    /// All that did not pass needs more than this machine has: exit code 3.
+    pub lacking: bool,
     /// The packets of the one flow that was probed, a line each.
     pub packets: Vec<String>,
     /// Ctrl-C or SIGTERM ended it: exit code 130.

@@ -64,6 +64,8 @@ pub(super) struct Pool<'a> {
     next: usize,
     ever_ready: bool,
     wrong_input: bool,
+    /// How many scenarios need more than this machine has.
+    lacking: usize,
     packets: Vec<String>,
 }
 
@@ -86,6 +88,7 @@ impl<'a> Pool<'a> {
             next: 0,
             ever_ready: false,
             wrong_input: false,
+            lacking: 0,
             packets: Vec::new(),
         })
     }
@@ -114,10 +117,12 @@ impl<'a> Pool<'a> {
                 queue.drain(..).for_each(|job| sink(Event::skipped(job.scenario, BEHIND_A_FAILURE)));
             }
         }
+        let others = ended.values().filter(|outcome| **outcome != ScenarioOutcome::Passed).count() > self.lacking;
         let outcomes = order.into_iter().filter_map(|id| ended.get(&id).map(|outcome| (id.clone(), *outcome)));
         Ok(RunOutcome {
             outcomes: outcomes.collect(),
             wrong_input: self.wrong_input,
+            lacking: self.lacking > 0 && !others,
             packets: std::mem::take(&mut self.packets),
             interrupted,
         })
@@ -130,6 +135,7 @@ impl<'a> Pool<'a> {
             match self.words.recv_timeout(PATIENCE) {
                 Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
                 Ok(Heard::Word(_, FromJail::Failed(reason))) => return Err(RunError::Harness(reason)),
+                Ok(Heard::Word(_, FromJail::Lacking(reason))) => return Err(RunError::Environment(reason)),
                 Ok(Heard::Word(
                     _,
                     FromJail::Ready
@@ -237,6 +243,7 @@ impl<'a> Pool<'a> {
                 inmate.heard = Instant::now();
             }
             FromJail::WrongInput => self.wrong_input = true,
+            FromJail::Lacking(_) => self.lacking += 1,
             FromJail::Packets(lines) => self.packets.extend(lines),
             FromJail::Cells(_) | FromJail::Failed(_) => {}
         }

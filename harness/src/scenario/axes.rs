@@ -23,6 +23,8 @@ pub enum Placement {
     OneHost,
     /// Dealt over all hosts, in the order of the file.
     Spread,
+    /// As the file says, where each VM is moved before the first step: it begins on the next host.
+    AfterMove,
 }
 
 /// Which addresses endpoints have.
@@ -46,8 +48,12 @@ pub struct Variant {
 }
 
 /// How a scenario writes placements.
-pub(crate) const PLACEMENTS: [(&str, Placement); 3] =
-    [("as-written", Placement::AsWritten), ("one-host", Placement::OneHost), ("spread", Placement::Spread)];
+pub(crate) const PLACEMENTS: [(&str, Placement); 4] = [
+    ("as-written", Placement::AsWritten),
+    ("one-host", Placement::OneHost),
+    ("spread", Placement::Spread),
+    ("after-move", Placement::AfterMove),
+];
 /// How a scenario writes families.
 pub(crate) const FAMILIES: [(&str, Families); 3] =
     [("v4", Families::V4), ("v6", Families::V6), ("both", Families::Both)];

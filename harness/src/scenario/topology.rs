@@ -138,6 +138,8 @@ pub enum Foreign {
         program: String,
         /// Its arguments.
         arguments: Vec<String>,
+        /// The programs that must be installed for it, beside its own.
+        needs: Vec<String>,
     },
 }
 

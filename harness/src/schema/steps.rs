@@ -7,6 +7,8 @@ use crate::scenario::read::{keys, lines};
 
 /// What begins an expectation that is one text: YAML makes a mapping of those that hold `: ` and are not quoted.
 const BARE: &str = "^(generation acked by all|accounts balance$|center below .|.*:)";
+/// A ticket, and a day.
+const KNOWN: &str = "^\\S+ until [0-9]{4}-[0-9]{2}-[0-9]{2}$";
 /// A session, an agent, a port, a record or a flow.
 const ABOUT: &str = "^(\\S+|agent .+|port .+|reported once|not reported|.*->.*)$";
 
@@ -65,7 +67,7 @@ fn marked() -> Value {
     let [line, ..] = keys::MARKED;
     let rows = [
         (line, "The expectation.", written(BARE)),
-        ("known", "It is known to fail, until that day ends.", written("^\\S+ until [0-9]{4}-[0-9]{2}-[0-9]{2}$")),
+        ("known", "It is known to fail, until that day ends.", written(KNOWN)),
         ("id", "What reports call the expectation.", text()),
         ("owner", "Whose it is.", text()),
     ];
@@ -73,7 +75,9 @@ fn marked() -> Value {
 }
 
 fn step() -> Value {
-    let table = described(written("->"), "Rows speak to columns: + allow, x deny, ! reject, ? no claim, . itself.");
+    let signs =
+        "Rows speak to columns: + allow, x deny, ! reject, ? no claim, . itself; behind a sign the number of a note.";
+    let table = described(written("->"), signs);
     let file = described(
         object(&keys::TABLE, &[(keys::CSV, "The file.", of("text"))]),
         "A table in a file beside the scenario.",
@@ -81,6 +85,8 @@ fn step() -> Value {
     let file = either([file, written("\\.csv$")]);
     let table = either([table, file]);
     let matrix = json!({"type": "object", "propertyNames": {"pattern": "/"}, "additionalProperties": table});
+    let notes =
+        json!({"type": "object", "propertyNames": {"pattern": "^[0-9]+$"}, "additionalProperties": written(KNOWN)});
     let same = described(written("^same as ."), "The whole table of an earlier step.");
     let expect = either([of("expectations"), same, json!({"type": "null"})]);
     let rows = [
@@ -88,6 +94,11 @@ fn step() -> Value {
         ("do", "What is done first, in order.", list(of("doing"))),
         ("expect", "What holds then: a list, or `same as STEP`.", expect),
         ("matrix", "Truth tables by service.", matrix),
+        (
+            "known",
+            "What cells of the matrices are known to fail by, by the numbers that they bear: `1: NET-12 until 2027-01-31`.",
+            notes,
+        ),
         ("throughout", "What is probed all the time while `do` runs.", of("expectations")),
         ("repeat", "How many times the step is gone through.", number(&(1..=1000))),
         ("complete", "`true`: every ordered pair must be listed.", flag()),

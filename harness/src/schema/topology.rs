@@ -107,6 +107,11 @@ fn agent() -> Value {
         ),
         ("ruleset", "A file of nftables rules that enforces here in our agent's place.", of("text")),
         ("exec", "A program that enforces here in our agent's place, with its arguments.", some_of(of("text"))),
+        (
+            "needs",
+            "Programs without which `exec` is of no use: where one is not installed, the scenario is skipped.",
+            one_or_many(of("text")),
+        ),
     ];
     either([words(&agent::AGENTS), with(object(&keys::AGENT, &rows), json!({"minProperties": 1}))])
 }

@@ -6,9 +6,11 @@ use std::sync::Arc;
 use lab::{Direction, Lab, Tap};
 
 use super::capture::Capture;
+use crate::evidence::Wire;
 use crate::probe::tuple::Tuple;
 
 const SYN: u8 = 2;
+const RST: u8 = 4;
 const ACK: u8 = 16;
 
 /// What one station's tap saw of one tuple.
@@ -18,6 +20,8 @@ pub(crate) struct Seen {
     pub(crate) left: u64,
     /// Frames up to the station.
     pub(crate) reached: u64,
+    /// Those of the two that are resets.
+    resets: (u64, u64),
     /// The initial sequence number.
     pub(crate) sequence: Option<u32>,
     /// How far what comes the other way is acknowledged.
@@ -77,6 +81,15 @@ impl Taps {
         self.seen.get(station).and_then(|seen| seen.get(tuple)).copied().unwrap_or_default()
     }
 
+    /// What the taps at both ends saw of a flow in this step.
+    pub(crate) fn wire(&self, (source, destination): (&str, &str), tuple: &Tuple) -> Wire {
+        let plain = |seen: Seen| (seen.left - seen.resets.0, seen.reached - seen.resets.1);
+        let at = |station: &str| (plain(self.seen(station, tuple)), plain(self.seen(station, &tuple.reversed())));
+        let ((left_source, _), (_, reached_source)) = at(source);
+        let ((_, reached_destination), (left_destination, _)) = at(destination);
+        Wire { left_source, reached_destination, left_destination, reached_source }
+    }
+
     /// The connections that came up to a station in this step, from outside of it.
     pub(crate) fn came_up(&self, station: &str) -> impl Iterator<Item = &Tuple> {
         let opened = |seen: &Seen| seen.reached > 0 && seen.sequence.is_some();
@@ -91,9 +104,10 @@ impl Taps {
 }
 
 fn note(seen: &mut Seen, direction: Direction, tcp: Option<lab::packet::Tcp>) {
+    let resets = u64::from(tcp.is_some_and(|tcp| tcp.flags & RST != 0));
     match direction {
-        Direction::FromVm => seen.left += 1,
-        Direction::ToVm => seen.reached += 1,
+        Direction::FromVm => (seen.left, seen.resets.0) = (seen.left + 1, seen.resets.0 + resets),
+        Direction::ToVm => (seen.reached, seen.resets.1) = (seen.reached + 1, seen.resets.1 + resets),
     }
     let initial = tcp.filter(|tcp| tcp.flags & (SYN | ACK) == SYN);
     seen.sequence = seen.sequence.or(initial.map(|tcp| tcp.sequence));

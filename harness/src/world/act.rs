@@ -14,7 +14,7 @@ use crate::plan::PlannedAct;
 use crate::probe::listener::Place;
 use crate::probe::session::Session;
 use crate::scenario::{Act, Action, Process, Speech, Stream, VmSpec};
-use crate::state::State;
+use crate::state::{State, Transition};
 
 impl World {
     /// Does items, in order.
@@ -95,6 +95,16 @@ impl World {
         self.await_agents()?;
         transition.added.iter().try_for_each(|vm| self.start_copy(vm))?;
         eager.into_iter().flatten().try_for_each(|one| self.end_eagerly(one))
+    }
+
+    /// Moves the VMs of a world that has just been raised to where they stand in this state.
+    pub(crate) fn arrive(&mut self, state: &Arc<State>) -> Result<(), String> {
+        let before = std::mem::replace(&mut self.state, Arc::clone(state));
+        let moved = Transition::between(&before, state).moved;
+        moved.iter().try_for_each(|(vm, host)| {
+            let relocated = self.lab.relocate(vm.as_str(), host.as_str());
+            relocated.map_err(|error| format!("move {vm} to {host}: {error}"))
+        })
     }
 
     fn remove(&mut self, before: &State, vm: &Name) -> Result<(), String> {

@@ -27,13 +27,16 @@ const INTERFACES: &str = "/proc/thread-self/net/dev";
 /// What this machine lacks for a scenario to be run on packets, if anything.
 #[must_use]
 pub fn lack(scenario: &Scenario) -> Option<String> {
-    let program = programs(scenario).find(|program| !program.contains('/') && installed(program).is_none());
-    let lacks = |program: &str| format!("a step cannot be done: the program `{program}` is not installed");
-    program.map(lacks).or_else(|| {
-        let (vm, _) = rulesets(scenario).next()?;
-        let lacks = installed(NFT).is_none();
-        lacks.then(|| format!("the ruleset of `{vm}` cannot be loaded: the program `{NFT}` is not installed"))
-    })
+    let absent = |program: &str| !program.contains('/') && installed(program).is_none();
+    let done = programs(scenario).map(|program| ("a step cannot be done".to_owned(), program));
+    let loaded = rulesets(scenario).map(|(vm, _)| (format!("the ruleset of `{vm}` cannot be loaded"), NFT));
+    let enforced = others(scenario).flat_map(|(vm, other)| {
+        let Foreign::Exec { program, needs, .. } = other else { return Vec::new() };
+        let all = std::iter::once(program).chain(needs);
+        all.map(|program| (format!("`{vm}` cannot be enforced at"), program.as_str())).collect()
+    });
+    let lacking = done.chain(loaded).chain(enforced).find(|(_, program)| absent(program));
+    lacking.map(|(what, program)| format!("{what}: the program `{program}` is not installed"))
 }
 
 /// Has `nft` look at every ruleset that a scenario names, before anything is raised.
@@ -57,7 +60,7 @@ impl World {
         let agent = self.state.vms.get(vm).map(|spec| spec.agent.clone());
         match agent {
             Some(AgentKind::Foreign(Foreign::Ruleset(file))) => self.load(vm, &file),
-            Some(AgentKind::Foreign(Foreign::Exec { program, arguments })) => {
+            Some(AgentKind::Foreign(Foreign::Exec { program, arguments, .. })) => {
                 self.start_other(vm, &program, &arguments)
             }
             Some(AgentKind::Eastwest | AgentKind::None) | None => Ok(()),
@@ -79,6 +82,7 @@ impl World {
         let folder = self.folder(vm.as_str());
         let mut command = logged(&full, &folder).map_err(|error| failed(error.to_string()))?;
         command.args(arguments).current_dir(&self.beside).env("EASTWEST_VM", vm.as_str());
+        command.env("EASTWEST_STATE", folder.join("state"));
         command.stdout(Stdio::piped()).process_group(0);
         let station = self.lab.station(vm.as_str()).map_err(|error| error.to_string())?;
         let mut program = Program::new(station.spawn(command).map_err(|error| failed(error.to_string()))?, folder);
@@ -132,16 +136,24 @@ fn leads_elsewhere(line: &str) -> bool {
     !of_the_lab && packets.into_iter().flatten().any(|packets| *packets != "0")
 }
 
-/// Each ruleset that a scenario names, with its VM: of those that stand at first, and those that are added.
+/// Each ruleset that a scenario names, with its VM.
 fn rulesets(scenario: &Scenario) -> impl Iterator<Item = (&Name, &str)> {
+    others(scenario).filter_map(|(vm, other)| match other {
+        Foreign::Ruleset(file) => Some((vm, file.as_str())),
+        Foreign::Exec { .. } => None,
+    })
+}
+
+/// Who else enforces at VMs: at those that stand at first, and those that are added.
+fn others(scenario: &Scenario) -> impl Iterator<Item = (&Name, &Foreign)> {
     let added = scenario.steps.iter().flat_map(|step| &step.doing).filter_map(|doing| {
         let Action::Add { vm, spec } = &doing.action else { return None };
         Some((vm, spec))
     });
     let all = scenario.topology.vms.iter().chain(added);
     all.filter_map(|(vm, spec): (&Name, &VmSpec)| match &spec.agent {
-        AgentKind::Foreign(Foreign::Ruleset(file)) => Some((vm, file.as_str())),
-        AgentKind::Foreign(Foreign::Exec { .. }) | AgentKind::Eastwest | AgentKind::None => None,
+        AgentKind::Foreign(other) => Some((vm, other)),
+        AgentKind::Eastwest | AgentKind::None => None,
     })
 }
 

@@ -28,6 +28,7 @@ mod raise;
 mod raw;
 mod sabotage;
 mod second;
+mod sessions;
 mod soon;
 mod standing;
 mod tamper;

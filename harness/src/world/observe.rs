@@ -12,16 +12,15 @@ use super::exec::Running;
 use super::own::Own;
 use super::throughout::managed;
 use super::{CENTER, CENTER_V4, CENTER_V6, Wanted, World};
-use crate::evidence::{Evidence, Fence, Observation, Probe, SessionEvidence};
+use crate::evidence::{Evidence, Observation, Probe};
 use crate::plan::{PlannedCell, PlannedStep};
 use crate::probe::prober::Attempt;
-use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
 use crate::scenario::{Act, Action, Process};
-use crate::witness::account::{Account, LAST_RESORT};
+use crate::witness::account::Account;
 use crate::witness::barrier::{self, Far, Nonce};
 use crate::witness::counters::{Counts, risen};
-use crate::witness::testimony::{Managed, Sources, evidence, testimony};
+use crate::witness::testimony::{Managed, Sources, evidence};
 
 /// How long a barrier may take; its absence makes `unproven`, never "denied".
 const BARRIER: Duration = Duration::from_secs(5);
@@ -29,8 +28,6 @@ const BARRIER: Duration = Duration::from_secs(5);
 const AT_ONCE: usize = 4_000;
 /// The rules of what leaves by raw sockets.
 const RAW: [&str; 2] = ["eastwest/spoofed", "eastwest/bypass"];
-/// Messages each way on each session before it is judged.
-const MESSAGES: u64 = 2;
 
 impl World {
     /// Begins a step: nothing of the one before is held against it.
@@ -94,7 +91,7 @@ impl World {
         self.look_at_programs()?;
         let (own, strays) = self.strays();
         let observation = Observation {
-            sessions: self.session_evidence(step, sessions),
+            sessions: self.session_evidence(step, &sessions),
             throughout,
             strays,
             records: self.account.records.clone(),
@@ -170,50 +167,6 @@ impl World {
             all.extend(self.counters.of(&self.lab, vm).map(|counts| (vm.clone(), counts)));
         }
         all
-    }
-
-    /// Traffic both ways on each planned session, and a fence behind it.
-    fn exercise(&mut self, step: &PlannedStep) -> Result<BTreeMap<String, Fence>, String> {
-        let mut fences = BTreeMap::new();
-        for planned in &step.sessions {
-            let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
-            session.complete(&mut self.prober.listeners);
-            session.send(MESSAGES);
-            if step.wants_path_mtu(&planned.name) {
-                session.send_long();
-            }
-            let (source, destination) = (session.probe.source.clone(), session.probe.destination.clone());
-            let fence = match self.lab.path_is_cut(&source, &destination) {
-                true => Fence::Lost,
-                false => self.prober.fences.run(&self.lab, &source, &destination).map_err(|error| error.to_string())?,
-            };
-            session.look();
-            fences.insert(planned.name.clone(), fence);
-            if self.lab.quality(&source, &destination).loss > 0 {
-                self.await_exchange(&planned.name);
-            }
-        }
-        Ok(fences)
-    }
-
-    /// On a path that loses some, TCP sends again of its own accord: waits until all has come, or an end is broken.
-    fn await_exchange(&mut self, name: &str) {
-        let Some(mut session) = self.sessions.remove(name) else { return };
-        self.await_word(LAST_RESORT, |_| {
-            session.look();
-            session.is_through()
-        });
-        self.sessions.insert(name.to_owned(), session);
-    }
-
-    fn session_evidence(&mut self, step: &PlannedStep, fences: BTreeMap<String, Fence>) -> Vec<SessionEvidence> {
-        let mut made = Vec::new();
-        for planned in &step.sessions {
-            let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
-            let fence = fences.get(&planned.name).copied().unwrap_or(Fence::Lost);
-            made.push(one_session(&planned.name, session, fence, &self.last, &self.account));
-        }
-        made
     }
 
     /// The evidence of `throughout`; its barriers are those behind the step's probes.
@@ -300,40 +253,5 @@ pub(super) fn wanted(cell: &PlannedCell) -> Wanted {
         from: cell.source_address,
         to: cell.destination_address,
         service: cell.service,
-    }
-}
-
-fn one_session(
-    name: &str,
-    session: &mut Session,
-    fence: Fence,
-    managed: &BTreeMap<String, Managed>,
-    account: &Account,
-) -> SessionEvidence {
-    session.look();
-    let (forward, backward) = session.reckon();
-    let (client_reset, server_reset) = session.broken();
-    let (client_path_mtu, server_path_mtu) = session.path_mtus();
-    let about = |record: &&wire::Record| {
-        let tuple = Tuple::of_record(record);
-        tuple == session.tuple || tuple.reversed() == session.tuple
-    };
-    let records: Vec<&wire::Record> = account.records.iter().filter(about).collect();
-    let end = |vm: &String| managed.get(vm).map(|one| testimony(vm, one, &records, None));
-    SessionEvidence {
-        name: name.to_owned(),
-        probe: session.probe.clone(),
-        sent_forward: forward.sent,
-        received_forward: forward.received,
-        sent_backward: backward.sent,
-        received_backward: backward.received,
-        client_reset,
-        server_reset,
-        client_path_mtu,
-        server_path_mtu,
-        source_end: end(&session.probe.source),
-        destination_end: end(&session.probe.destination),
-        published: account.published,
-        fence,
     }
 }

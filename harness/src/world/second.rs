@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use reports::event::{Finding, FindingKind};
+use reports::event::{Finding, FindingKind, Word};
 
 use super::World;
 use super::observe::wanted;
@@ -42,10 +42,11 @@ impl World {
     }
 }
 
-/// Whether time can tell more.
+/// Whether time can tell more. A session is one of its kind: a fresh probe of its flow tells nothing of its cut.
 fn is_open(finding: &Finding) -> bool {
+    let is_session = finding.expected.as_ref().is_some_and(|side| side.verdict == Word::Cut);
     let kinds = [FindingKind::Leak, FindingKind::Overblock, FindingKind::Misattributed, FindingKind::Late];
-    finding.diagnosis == Some(reports::diagnosis::Blame::Agent) && kinds.contains(&finding.kind)
+    finding.diagnosis == Some(reports::diagnosis::Blame::Agent) && kinds.contains(&finding.kind) && !is_session
 }
 
 fn is_of(cell: &PlannedCell, finding: &Finding) -> bool {

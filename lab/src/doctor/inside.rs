@@ -8,7 +8,7 @@ use std::time::Duration;
 use nft::{Batch, CtKey, Expr, Family, Hook, HookPoint, Log, LogOptions, LogReader, Policy, Table, Verdict};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Check;
+use super::{Check, paths};
 use crate::cut::{Cut, Place};
 use crate::plan::{Neighbours, Plan, Ports, StationSpec};
 use crate::raised::Lab;
@@ -16,15 +16,15 @@ use crate::raised::Lab;
 /// The name of the check that the others need.
 pub(super) const JAIL: &str = "a jail: user, process, mount and network namespaces";
 
-const A: &str = "a";
-const B: &str = "b";
-const PORT: u16 = 7;
-const PATIENCE: Duration = Duration::from_secs(2);
+pub(super) const A: &str = "a";
+pub(super) const B: &str = "b";
+pub(super) const PORT: u16 = 7;
+pub(super) const PATIENCE: Duration = Duration::from_secs(2);
 const GROUP: u16 = 98;
 
-type Found = Result<String, String>;
+pub(super) type Found = Result<String, String>;
 /// A check's name, its attempt, and its remedy.
-type Row = (&'static str, fn() -> Found, &'static str);
+pub(super) type Row = (&'static str, fn() -> Found, &'static str);
 
 /// Tries everything.
 pub(super) fn checks() -> Vec<Check> {
@@ -39,7 +39,8 @@ pub(super) fn checks() -> Vec<Check> {
         ("connection tracking and NFLOG", tracking, "load the kernel modules nf_conntrack, nft_ct and nfnetlink_log"),
         ("nf_tables on bridges", bridge, "load nf_tables for bridges; only scenarios with partitions need it"),
     ];
-    rows.into_iter().map(|(name, attempt, remedy)| Check::of(name, attempt(), remedy)).collect()
+    let tried = rows.into_iter().map(|(name, attempt, remedy)| Check::of(name, attempt(), remedy));
+    tried.chain(paths::checks()).collect()
 }
 
 fn near() -> Found {
@@ -115,10 +116,10 @@ fn commit(rule: &[Expr]) -> Result<Lab, String> {
     Ok(lab)
 }
 
-const HERE: &str = "here";
+pub(super) const HERE: &str = "here";
 const THERE: &str = "there";
 
-fn raise(hosts: &[&str]) -> Result<Lab, String> {
+pub(super) fn raise(hosts: &[&str]) -> Result<Lab, String> {
     Lab::raise(&plan(hosts)).map_err(words)
 }
 
@@ -137,7 +138,7 @@ fn plan(hosts: &[&str]) -> Plan {
     }
 }
 
-fn v4_of(name: &str) -> IpAddr {
+pub(super) fn v4_of(name: &str) -> IpAddr {
     Ipv4Addr::new(10, 98, 0, if name == A { 1 } else { 2 }).into()
 }
 
@@ -148,12 +149,8 @@ fn v6_of(name: &str) -> IpAddr {
 /// One datagram from the first station to an address of the second.
 fn exchange(lab: &Lab, to: IpAddr) -> Result<(), String> {
     let any: IpAddr = if to.is_ipv4() { Ipv4Addr::UNSPECIFIED.into() } else { Ipv6Addr::UNSPECIFIED.into() };
-    let bind = |name: &str, address: SocketAddr| -> Result<UdpSocket, String> {
-        let station = lab.station(name).map_err(words)?;
-        station.enter(|| UdpSocket::bind(address)).map_err(words)?.map_err(words)
-    };
-    let server = bind(B, (to, PORT).into())?;
-    let client = bind(A, (any, 0).into())?;
+    let server = bind(lab, B, (to, PORT).into())?;
+    let client = bind(lab, A, (any, 0).into())?;
     let sent = server.set_read_timeout(Some(PATIENCE)).and_then(|()| client.send_to(b"?", (to, PORT)));
     let arrived = sent.and_then(|_| server.recv(&mut [0]));
     match arrived {
@@ -163,6 +160,12 @@ fn exchange(lab: &Lab, to: IpAddr) -> Result<(), String> {
     }
 }
 
-fn words(error: impl Display) -> String {
+/// A socket in a station.
+pub(super) fn bind(lab: &Lab, name: &str, address: SocketAddr) -> Result<UdpSocket, String> {
+    let station = lab.station(name).map_err(words)?;
+    station.enter(|| UdpSocket::bind(address)).map_err(words)?.map_err(words)
+}
+
+pub(super) fn words(error: impl Display) -> String {
     format!("cannot {error}")
 }

@@ -2,6 +2,7 @@
 
 mod inside;
 mod outside;
+mod paths;
 
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;

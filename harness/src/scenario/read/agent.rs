@@ -35,6 +35,7 @@ impl Reader<'_> {
         if ["ruleset", "exec"].iter().any(|key| fields.get(key).is_some()) {
             return Some((AgentKind::Foreign(self.foreign(&fields)?), AgentOptions::default()));
         }
+        self.no_needs(&fields);
         Some((AgentKind::Eastwest, self.options(&fields)))
     }
 
@@ -58,8 +59,11 @@ impl Reader<'_> {
             self.wrong(node.span, "this is an option of our agent, and another enforces here");
         }
         match (fields.get("ruleset"), fields.get("exec")) {
-            (Some(ruleset), None) => self.ruleset(ruleset),
-            (None, Some(exec)) => self.exec(exec),
+            (Some(ruleset), None) => {
+                self.no_needs(fields);
+                self.ruleset(ruleset)
+            }
+            (None, Some(exec)) => self.exec(exec, fields.get("needs")),
             (Some(_), Some(exec)) => {
                 let problem = Problem::new(exec.span, "`ruleset` and `exec` cannot both enforce at a VM");
                 self.problems.report(problem.help("a program can load rules itself: `nft -f FILE`"));
@@ -79,8 +83,30 @@ impl Reader<'_> {
         Some(Foreign::Ruleset(name.as_str().to_owned()))
     }
 
-    fn exec(&mut self, node: &Node) -> Option<Foreign> {
-        self.command(node).map(|(program, arguments)| Foreign::Exec { program, arguments })
+    fn exec(&mut self, node: &Node, needs: Option<&Node>) -> Option<Foreign> {
+        let needs = needs.map(|needs| self.programs(needs)).unwrap_or_default();
+        self.command(node).map(|(program, arguments)| Foreign::Exec { program, arguments, needs })
+    }
+
+    /// The names of programs that must be installed.
+    fn programs(&mut self, node: &Node) -> Vec<String> {
+        let mut programs = Vec::new();
+        for item in yaml::one_or_many(node) {
+            let Some(name) = yaml::text(item, "the name of a program", &mut self.problems) else { continue };
+            match name.as_str() {
+                "" => self.wrong(name.span(), "expected the name of a program, such as `ufw`"),
+                path if path.contains('/') => self.wrong(name.span(), "a program is looked for by its name alone"),
+                name => programs.push(name.to_owned()),
+            }
+        }
+        programs
+    }
+
+    /// Only a program needs other ones.
+    fn no_needs(&mut self, fields: &Fields<'_>) {
+        if let Some(node) = fields.get("needs") {
+            self.wrong(node.span, "`needs` stands beside `exec`, whose program cannot do without these");
+        }
     }
 
     /// A program with its arguments.

@@ -15,10 +15,11 @@ impl Reader<'_> {
         let fields = self.fields(node, "`axes`", &keys::AXES, &[])?;
         let placement = fields.get("placement").map(|node| self.axis(node, &PLACEMENTS)).unwrap_or_default();
         let family = fields.get("family").map(|node| self.axis(node, &FAMILIES)).unwrap_or_default();
-        if let Some(node) =
-            fields.get("placement").filter(|_| placement.contains(&Placement::Spread) && hosts.len() < 2)
-        {
-            self.wrong(node.span, "`spread` needs a second host");
+        let needs_two = |(_, one): &&(&str, Placement)| matches!(one, Placement::Spread | Placement::AfterMove);
+        for (word, _) in PLACEMENTS.iter().filter(needs_two).filter(|(_, one)| placement.contains(one)) {
+            if let Some(node) = fields.get("placement").filter(|_| hosts.len() < 2) {
+                self.wrong(node.span, format!("`{word}` needs a second host"));
+            }
         }
         Some(Axes { placement, family })
     }
@@ -41,7 +42,7 @@ impl Reader<'_> {
     /// The host of the next VM of the file, in this trial.
     pub(super) fn placed(&mut self, written: Name, hosts: &[Name]) -> Name {
         let at = match self.variant.placement {
-            Some(Placement::AsWritten) | None => return written,
+            Some(Placement::AsWritten | Placement::AfterMove) | None => return written,
             Some(Placement::OneHost) => 0,
             Some(Placement::Spread) => {
                 self.dealt += 1;

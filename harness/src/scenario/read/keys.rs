@@ -12,7 +12,7 @@ pub(crate) const TOPOLOGY: [&str; 6] = ["hosts", "vms", "outside", "neighbours",
 pub(crate) const VM: [&str; 10] =
     ["host", "labels", "serves", "speaks", "addresses", "allowed", "mode", "agent", "clock", "eager"];
 pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
-pub(crate) const AGENT: [&str; 4] = ["spool", "protocol", "ruleset", "exec"];
+pub(crate) const AGENT: [&str; 5] = ["spool", "protocol", "ruleset", "exec", "needs"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];
 
 /// The one key of a matrix that stands in a file.
@@ -20,7 +20,8 @@ pub(crate) const CSV: &str = "csv";
 pub(crate) const TABLE: [&str; 1] = [CSV];
 
 /// The keys of a step.
-pub(crate) const STEP: [&str; 8] = ["name", "do", "expect", "matrix", "throughout", "repeat", "complete", "exclusive"];
+pub(crate) const STEP: [&str; 9] =
+    ["name", "do", "expect", "matrix", "known", "throughout", "repeat", "complete", "exclusive"];
 
 /// The keys of an expectation beside which something stands; the first is the expectation itself.
 pub(crate) const MARKED: [&str; 4] = ["expect", "known", "id", "owner"];

@@ -1,10 +1,11 @@
-//! Reading matrices: rows speak to columns, `+` allow, `x` deny, `!` reject, `?` no claim, `.` itself.
+//! Reading matrices: rows speak to columns, `+` allow, `x` deny, `!` reject, `?` no claim, `.` itself; behind a sign the number
+//! of a note.
 
 use policy::yaml::{self, Entry, Node, Text, Value};
 use policy::{FlowService, Problem, TextError};
 use reports::event::Word as Verb;
 
-use super::super::{Choice, Expectation, Mark};
+use super::super::{Choice, Expectation};
 use super::flow::{Word, Words, service};
 use super::lines;
 use super::{Reader, csv, keys};
@@ -105,9 +106,11 @@ impl Reader<'_> {
         }
         let mut cells = Vec::new();
         for ((mark, place), destination) in marks.iter().zip(columns) {
-            let read = cell(mark, source == destination);
-            let read = read.map_err(|message| TextError::new(place.clone(), message));
-            let Some(Some(verb)) = self.taken(text, read) else { continue };
+            let (sign, note) = noted(mark);
+            let read = cell(sign, source == destination).map_err(|message| TextError::new(place.clone(), message));
+            let Some(verb) = self.taken(text, read) else { continue };
+            let mark = self.noted(text, (note, place.clone()), verb.flatten().is_some());
+            let Some(verb) = verb else { continue };
             let span = text.place(place.clone());
             let verdict = verb.map_or("?".to_owned(), |verb| format!("{verb:?}").to_lowercase());
             cells.push(Expectation {
@@ -115,7 +118,7 @@ impl Reader<'_> {
                 place: span.start..span.end,
                 text: format!("{source} -> {destination} {service}: {verdict}"),
                 claim: lines::cell(source, destination, Choice::One(service), verb),
-                mark: Mark::default(),
+                mark,
             });
         }
         cells
@@ -134,6 +137,14 @@ fn rows(text: &str) -> impl Iterator<Item = Vec<Word<'_>>> {
         let mut words = Words::of(text, start..start + line.len());
         std::iter::from_fn(|| words.next()).collect()
     })
+}
+
+/// A cell's sign, and the number of the note behind it.
+fn noted(mark: &str) -> (&str, &str) {
+    match mark.trim_end_matches(|c: char| c.is_ascii_digit()) {
+        "" => (mark, ""),
+        sign => mark.split_at(sign.len()),
+    }
 }
 
 /// What a mark claims: nothing at all for a VM's own cell, `Some(None)` for `?`.

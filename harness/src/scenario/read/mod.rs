@@ -160,6 +160,7 @@ fn read<T>(
         open,
         variant: Variant::default(),
         dealt: 0,
+        notes: BTreeMap::new(),
         problems: Problems::default(),
         foreign: Vec::new(),
         policies: BTreeMap::new(),
@@ -194,6 +195,8 @@ struct Reader<'a> {
     /// How many VMs have been dealt over the hosts.
     dealt: usize,
     problems: Problems,
+    /// What is known of cells of the step's matrices, by the notes' numbers.
+    notes: BTreeMap<String, known::Note>,
     /// Errors in policy files.
     foreign: Vec<Errors>,
     /// The policies that were read, by where they stand.

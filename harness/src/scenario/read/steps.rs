@@ -70,7 +70,9 @@ impl Reader<'_> {
             Some(node) if !node.is_absent() => expect = self.expectations(node),
             Some(_) | None => {}
         }
+        self.notes(fields.get("known"));
         let (cells, matrices) = fields.get("matrix").map(|node| self.matrices(node)).unwrap_or_default();
+        self.borne();
         expect.extend(cells);
         Step {
             name,

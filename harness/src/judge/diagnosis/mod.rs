@@ -1,5 +1,8 @@
 //! Where the cause of a finding lies, from the evidence alone. A second look, later, tells late from never.
 
+mod events;
+mod sessions;
+
 use policy::End;
 use reports::diagnosis::Blame;
 use reports::event::{Finding, FindingKind};
@@ -8,6 +11,9 @@ use super::compare;
 use super::outcome::{Outcome, interception, vm_at};
 use crate::evidence::{Client, Evidence, Fence};
 use crate::plan::{PlannedCell, ends};
+
+pub(super) use self::events::of_event;
+pub(super) use self::sessions::of_session;
 
 /// Why it is so, for people.
 type Reason = (Blame, &'static str);
