@@ -1,16 +1,19 @@
 //! `eastwest diff`: exactly which flows two policies judge differently.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
-use policy::Timestamp;
+use harness::RunOptions;
+use policy::{Flow, FlowService, Timestamp};
 use policy::diff::{Difference, Kind, Row, diff as among, diff_all};
 use serde::Serialize;
 
-use crate::check::read_policy;
+use crate::check::{read_bundle, read_policy};
+use crate::discover;
 use crate::ending::{Ending, Failure, Outcome};
 use crate::inventory::Known;
 use crate::output;
+use crate::run::{any_seed, failure, job, own_program};
 
 /// The forms of a difference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -38,6 +41,7 @@ pub(crate) enum FailOn {
 #[command(after_help = "\
 Examples:
   eastwest diff old.yaml new.yaml --inventory scenario.yaml
+  eastwest diff old.yaml new.yaml --inventory scenario.yaml --packets   and each row's example in a lab
   eastwest diff old.yaml new.yaml                                 for all labels that the two can tell apart
   eastwest diff old.yaml new.yaml --fail-on newly-allowed         exit code 1 if anything is newly exposed
   eastwest diff emergency.yaml,base.yaml emergency.yaml,new.yaml --format markdown > comment.md
@@ -59,6 +63,9 @@ pub(crate) struct DiffArgs {
     /// End with exit code 1 if there is such a change
     #[arg(long, value_name = "CHANGE")]
     pub(crate) fail_on: Option<FailOn>,
+    /// Try the example of each row on packets, under the old policy and under the new one
+    #[arg(long, requires = "inventory")]
+    packets: bool,
     /// What to write to standard output
     #[arg(long, default_value = "human")]
     pub(crate) format: DiffFormat,
@@ -82,7 +89,46 @@ pub(crate) fn diff(args: &DiffArgs) -> Outcome {
         DiffFormat::Markdown => output::say(&difference.markdown()),
         DiffFormat::Json => output::say_json(&Object { flows: difference.count(), rows: &difference.rows })?,
     }
-    Ok(if args.fail_on.is_some_and(|kind| fails(kind, &difference)) { Ending::Findings } else { Ending::AsExpected })
+    let confirmed = match args.inventory.as_deref().filter(|_| args.packets) {
+        Some(file) => confirmed(args, file, &difference)?,
+        None => true,
+    };
+    let fails = args.fail_on.is_some_and(|kind| fails(kind, &difference));
+    Ok(if fails || !confirmed { Ending::Findings } else { Ending::AsExpected })
+}
+
+/// Whether packets show of each row's example what the row says.
+fn confirmed(args: &DiffArgs, file: &Path, difference: &Difference) -> Result<bool, Failure> {
+    let can = |row: &&Row| match row.example.service {
+        FlowService::Tcp(port) | FlowService::Udp(port) => port > 0,
+        FlowService::Icmp(kind) => kind == 8,
+        FlowService::Icmpv6(kind) => kind == 128,
+        FlowService::Proto(_) => false,
+    };
+    let rows: Vec<&Row> = difference.rows.iter().filter(can).collect();
+    let flows: Vec<Flow> = rows.iter().map(|row| row.example.flow()).collect();
+    let job = job(&discover::topology(file)?, None);
+    let options = RunOptions::plain(own_program()?, any_seed());
+    let mut differing = 0;
+    for (path, is_old) in [(&args.old, true), (&args.new, false)] {
+        let text = read_bundle(path)?.text();
+        let cells = harness::flows_packets(job.clone(), text, flows.clone(), &options).map_err(failure)?;
+        for (row, cell) in rows.iter().zip(&cells) {
+            let said = if is_old { &row.old } else { &row.new };
+            let seen = &cell.observed;
+            if (seen.verdict.to_string(), &seen.rule, seen.end) != (said.verdict.to_string(), &said.rule, said.end) {
+                differing += 1;
+                let (rule, Flow { source, destination, service }) =
+                    (seen.rule.as_deref().unwrap_or("nothing"), row.example.flow());
+                let (word, path) = (seen.verdict, path.display());
+                output::note(&format!("by packets under {path}: {source} -> {destination} {service}: {word} by {rule}"));
+            }
+        }
+    }
+    let left = difference.rows.len() - rows.len();
+    let left = if left == 0 { String::new() } else { format!("; {left} are about what no probe asks for") };
+    output::note(&format!("on packets: {} rows, each under both policies, {differing} not as told{left}", rows.len()));
+    Ok(differing == 0)
 }
 
 fn fails(kind: FailOn, difference: &Difference) -> bool {

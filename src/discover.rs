@@ -143,12 +143,17 @@ pub(crate) fn trials(path: &Path) -> Result<Vec<Found>, Failure> {
 
 /// A scenario, or a file with a `topology:` alone, as an inventory.
 pub(crate) fn inventory(path: &Path) -> Result<Scenario, Failure> {
+    topology(path).map(|found| found.scenario)
+}
+
+/// The same, so that its topology can be raised.
+pub(crate) fn topology(path: &Path) -> Result<Found, Failure> {
     let mut text = text_of(path)?;
     if !text.lines().any(|line| line.starts_with("eastwest:")) {
         // At the end, so that mistakes keep their lines.
         text.push_str(&format!("\n{HEAD}\n"));
     }
-    Found::read(path, &text.into(), Variant::default()).map(|found| found.scenario)
+    Found::read(path, &text.into(), Variant::default())
 }
 
 fn failure(error: LoadError) -> Failure {

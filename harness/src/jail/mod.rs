@@ -49,7 +49,7 @@ fn obey(context: &JailContext) -> Result<(), String> {
     let order: Option<Order> = read(&mut listening)?;
     let order = order.ok_or("hear an order")?;
     match (&order.reach, &order.lab) {
-        (Some(services), _) => reach::run(&order, services, &context.scratch, &mut speaker),
+        (Some(probing), _) => reach::run(&order, probing, &context.scratch, &mut speaker),
         (None, Some(socket)) => living::serve(&order, socket, &context.scratch, &mut speaker),
         (None, None) => {
             let _listens = halt::listen(listening, &order, context.scratch.clone())?;

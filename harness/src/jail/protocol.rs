@@ -4,14 +4,13 @@ use std::io::{BufRead, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 
-use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
 use crate::plan::Visits;
 use crate::prove::Proving;
-use crate::run::{Instead, Job, Only};
+use crate::run::{Instead, Job, Only, Probing};
 use crate::scenario::Variant;
 use crate::world::Programs;
 
@@ -37,8 +36,8 @@ pub(crate) struct Order {
     pub(crate) programs: Programs,
     /// End behind the first step with findings.
     pub(crate) fail_fast: bool,
-    /// Only these services are probed between all endpoints, before the first step.
-    pub(crate) reach: Option<Vec<FlowService>>,
+    /// Only this is probed, before the first step.
+    pub(crate) reach: Option<Probing>,
     /// The lab is to live, and to listen here.
     pub(crate) lab: Option<PathBuf>,
     /// This flow alone is probed, and its packets are shown.

@@ -1,5 +1,6 @@
 //! Who can speak to whom, by packets: every ordered pair, in the state before the first step.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -10,37 +11,83 @@ use super::course;
 use super::protocol::{FromJail, NoWorld, Order, Speaker};
 use crate::judge::judge_step;
 use crate::plan::{Origin, PlannedCell, PlannedStep, ends};
+use crate::run::Probing;
+use crate::scenario::{Outside, PolicyText, Scenario};
 use crate::state::State;
 
 /// Answers with cells, or with why there are none.
 pub(super) fn run(
     order: &Order,
-    services: &[FlowService],
+    probing: &Probing,
     scratch: &Path,
     speaker: &mut Speaker<'_>,
 ) -> Result<(), String> {
-    let answer = match cells(order, services, scratch) {
+    let answer = match cells(order, probing, scratch) {
         Ok(cells) => FromJail::Cells(cells),
         Err(none) => none.word(),
     };
     speaker.say(&answer)
 }
 
-fn cells(order: &Order, services: &[FlowService], scratch: &Path) -> Result<Vec<Cell>, NoWorld> {
-    let scenario = course::read(order)?;
-    let state = Arc::new(State::initial(&scenario));
-    let pairs = state.endpoints().flat_map(|source| {
-        state
-            .endpoints()
-            .filter(move |destination| *destination != source)
-            .map(move |destination| (source, destination))
-    });
-    let step = step(&state, pairs, services);
+fn cells(order: &Order, probing: &Probing, scratch: &Path) -> Result<Vec<Cell>, NoWorld> {
+    let mut scenario = course::read(order)?;
+    let step = match probing {
+        Probing::Pairs(services) => {
+            let state = Arc::new(State::initial(&scenario));
+            step(&state, pairs(&state), services)
+        }
+        Probing::Flows { policy, flows } => {
+            let parsed = policy::parse("the policy", policy).map_err(|errors| errors.to_string())?;
+            let source = "the policy".to_owned();
+            scenario.policy = Some(Arc::new(PolicyText { source, text: policy.clone(), policy: parsed }));
+            flows.iter().for_each(|(from, to, _)| [from, to].into_iter().for_each(|one| place(&mut scenario, *one)));
+            single(&Arc::new(State::initial(&scenario)), flows)?
+        }
+    };
     let mut world = course::raise(order, &scenario, scratch)?;
     world.begin(&step)?;
     let (observation, _) = world.observe(&step)?;
     let (cells, _) = judge_step(&step, &observation);
     Ok(cells)
+}
+
+fn pairs(state: &State) -> impl Iterator<Item = (&Name, &Name)> {
+    state.endpoints().flat_map(|source| {
+        state
+            .endpoints()
+            .filter(move |destination| *destination != source)
+            .map(move |destination| (source, destination))
+    })
+}
+
+/// Gives an address that no endpoint has one outside, on the first host.
+fn place(scenario: &mut Scenario, address: IpAddr) {
+    let topology = &mut scenario.topology;
+    let mut known = topology.vms.values().flat_map(|vm| &vm.addresses);
+    let mut outside = topology.outside.values().flat_map(|outside| &outside.addresses);
+    if known.any(|one| *one == address) || outside.any(|one| *one == address) {
+        return;
+    }
+    let (Some(host), Ok(name)) = (topology.hosts.first(), format!("outside-{}", topology.outside.len() + 1).parse()) else {
+        return;
+    };
+    topology.outside.insert(name, Outside { host: host.clone(), addresses: vec![address] });
+}
+
+/// A step that probes single flows.
+fn single(state: &Arc<State>, flows: &[(IpAddr, IpAddr, FlowService)]) -> Result<PlannedStep, String> {
+    let mut step = step(state, [], &[]);
+    let origin = Origin { step: Arc::clone(&step.name), line: 1, text: "".into() };
+    let owner = |address: IpAddr| {
+        let found = state.endpoints().find(|name| state.addresses(name).contains(&address));
+        found.ok_or(format!("find an endpoint for {address}"))
+    };
+    for &(from, to, service) in flows {
+        let ends = (owner(from)?, owner(to)?);
+        let cell = cell(state, ends, service, Family::of(from), &origin);
+        step.cells.push(cell.ok_or(format!("probe {from} -> {to}: they have no family in common"))?);
+    }
+    Ok(step)
 }
 
 /// A step that does nothing and claims nothing, and probes these pairs.

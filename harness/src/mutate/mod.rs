@@ -203,7 +203,9 @@ fn uses(scenario: &Scenario, policy: &PolicyText) -> bool {
 /// The values of labels that the policy or a topology knows.
 fn values(policy: &PolicyText, users: &[&User<'_>]) -> Values {
     let mut values = Values::new();
-    let mut add = |key: &String, value: &String| drop(values.entry(key.clone()).or_default().insert(value.clone()));
+    let mut add = |key: &String, value: &String| {
+        values.entry(key.clone()).or_default().insert(value.clone());
+    };
     let specs = users.iter().flat_map(|(scenario, _)| scenario.topology.vms.values());
     specs.flat_map(|spec| &spec.labels).for_each(|(key, value)| add(key, value));
     for rule in &policy.policy.rules {

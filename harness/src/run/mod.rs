@@ -3,11 +3,12 @@
 mod only;
 mod pool;
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use policy::FlowService;
+use policy::{Flow, FlowService};
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 use serde::{Deserialize, Serialize};
 
@@ -154,5 +155,29 @@ pub fn run(jobs: Vec<Job>, options: &RunOptions, sink: &mut dyn FnMut(Event)) ->
 /// # Errors
 /// When the lab cannot be raised or the scenario cannot be carried out.
 pub fn reach_packets(job: Job, services: &[FlowService], options: &RunOptions) -> Result<Vec<Cell>, RunError> {
-    Pool::new(options, 1)?.reach(job, services.to_vec())
+    Pool::new(options, 1)?.reach(job, Probing::Pairs(services.to_vec()))
+}
+
+/// Probes single flows of a scenario's topology under a policy of its own; the cells come in the flows' order. An address that
+/// no endpoint has gets one outside.
+///
+/// # Errors
+/// When the lab cannot be raised, or a flow's address can stand nowhere.
+pub fn flows_packets(job: Job, policy: String, flows: Vec<Flow>, options: &RunOptions) -> Result<Vec<Cell>, RunError> {
+    let flows = flows.into_iter().map(|flow| (flow.source, flow.destination, flow.service)).collect();
+    Pool::new(options, 1)?.reach(job, Probing::Flows { policy, flows })
+}
+
+/// What is probed in the state before the first step, and nothing else.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Probing {
+    /// Every ordered pair, for these services.
+    Pairs(Vec<FlowService>),
+    /// These flows, under this policy.
+    Flows {
+        /// The policy's text.
+        policy: String,
+        /// Source, destination, service.
+        flows: Vec<(IpAddr, IpAddr, FlowService)>,
+    },
 }

@@ -8,11 +8,10 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use policy::FlowService;
 use reports::event::{Cell, Event, ScenarioId, ScenarioOutcome};
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{BEHIND_A_FAILURE, Job, RunError, RunOptions, RunOutcome};
+use super::{BEHIND_A_FAILURE, Job, Probing, RunError, RunOptions, RunOutcome};
 use crate::jail::halt::ToJail;
 use crate::jail::protocol::{FromJail, Order, Speaker, read};
 
@@ -129,8 +128,8 @@ impl<'a> Pool<'a> {
     }
 
     /// Asks one jail for its cells.
-    pub(super) fn reach(mut self, job: Job, services: Vec<FlowService>) -> Result<Vec<Cell>, RunError> {
-        self.start(&job, Some(services))?;
+    pub(super) fn reach(mut self, job: Job, probing: Probing) -> Result<Vec<Cell>, RunError> {
+        self.start(&job, Some(probing))?;
         loop {
             match self.words.recv_timeout(PATIENCE) {
                 Ok(Heard::Word(_, FromJail::Cells(cells))) => return Ok(cells),
@@ -178,7 +177,7 @@ impl<'a> Pool<'a> {
         if room && !alone { queue.pop_front() } else { None }
     }
 
-    fn start(&mut self, job: &Job, reach: Option<Vec<FlowService>>) -> Result<(), RunError> {
+    fn start(&mut self, job: &Job, reach: Option<Probing>) -> Result<(), RunError> {
         let jail = lab::jail::start(&["jail"]).map_err(|error| RunError::Environment(error.to_string()))?;
         let order = Order {
             report_dir: self.options.report_dir.clone(),
