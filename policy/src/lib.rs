@@ -3,7 +3,7 @@
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
 mod bundle;
-mod check;
+pub mod check;
 mod claim;
 pub mod classify;
 mod detect;
@@ -12,6 +12,7 @@ mod flow;
 mod icmp;
 mod inventory;
 pub mod keys;
+mod kinds;
 pub mod mutate;
 mod name;
 mod parse;
@@ -26,7 +27,7 @@ mod write;
 pub mod yaml;
 
 pub use bundle::{Bundle, Source};
-pub use check::{Doubt, Warning, check};
+pub use check::check;
 pub use claim::{Claim, Who};
 pub use detect::{Detector, Response, Watch};
 pub use flow::{Family, Flow, FlowService};
