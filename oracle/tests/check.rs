@@ -7,7 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 
 use oracle::judge;
 use policy::check::{Kind, Warning};
-use policy::{Action, Flow, Inventory, Mode, Policy, Rule, Selector, Verdict};
+use policy::{Action, Family, Flow, Inventory, Mode, Policy, Rule, Selector, Verdict};
 use proptest::prelude::*;
 use random::{addresses, edges, now};
 
@@ -25,8 +25,11 @@ fn flows(policy: &Policy) -> impl Iterator<Item = Flow> + '_ {
     let sources = addresses().into_iter().filter(|address| !address.is_multicast() && *address != IpAddr::V4(Ipv4Addr::BROADCAST));
     let pairs = sources.flat_map(|source| addresses().into_iter().map(move |to| (source, to)));
     let services = edges(&[policy]);
-    pairs.flat_map(move |(source, destination)| {
+    let flows = pairs.flat_map(move |(source, destination)| {
         services.clone().into_iter().map(move |service| Flow { source, destination, service })
+    });
+    flows.filter(|Flow { source, destination, service }| {
+        Family::of(*source) == Family::of(*destination) && service.exists_in(Family::of(*source))
     })
 }
 
@@ -75,7 +78,7 @@ fn told(policy: &Policy, inventory: &Inventory, warnings: &[Warning]) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 60, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
     fn what_is_said_of_rules_is_so(policy in random::policy(), inventory in random::inventory()) {

@@ -238,3 +238,29 @@ fn claims_on_trial_or_about_nothing() {
     let itself = "web -> web tcp/443: allow";
     claims(itself, &[&nothing(itself, "there is no such flow")], &[left]);
 }
+
+fn unused(tier: &str, shared: &str, expected: &[&str]) {
+    let source = |name: &str, text: &str| Source { name: name.to_owned(), text: format!("eastwest: policy/v1\n{text}") };
+    let included = [shared].iter().filter(|text| !text.is_empty()).map(|text| source("shared.yaml", text)).collect();
+    let bundle = Bundle { tiers: vec![source("p.yaml", tier)], included };
+    bundle.policy().unwrap_or_else(|errors| panic!("{}", render_plain(&errors)));
+    let told: Vec<String> = policy::unused(&bundle).iter().map(ToString::to_string).collect();
+    assert_eq!(told, expected, "{tier}");
+}
+
+#[test]
+fn groups_and_services_that_nothing_names() {
+    let group = |place: &str| format!("unused: {place}: nothing names this group");
+    unused("groups: {a: app = a, b: 'a & has x'}\nrules:\n- {name: r, deny: any, to: b}\n", "", &[]);
+    unused("groups: {a: app = b, b: 'a & has x'}\nrules:\n- {name: r, deny: any, to: a}\n", "", &[&group("b (line 2)")]);
+    // A key or a value is no group.
+    unused("groups: {a: app = a, b: app = b}\nrules:\n- {name: r, deny: any, to: 'a = b', from: 'x in (b, a) | has a'}\n", "", &[&group("a (line 2)"), &group("b (line 2)")]);
+    unused("groups:\n  a: app = a\n  b: app = b\n  c: [10.0.0.0/8]\n  d: has d\nowns: d\ndetect:\n- {name: d, scan: {ports: 9, within: 1s}, then: alert, from: c}\ntests: ['a -> b tcp/1: deny']\n", "", &[]);
+    let service = "unused: web (line 3): nothing names this service";
+    unused("services:\n  web: tcp/80\n  all: [web, tcp/81]\nrules:\n- {name: r, deny: [tcp/1, all]}\n", "", &[]);
+    unused("services:\n  web: tcp/80\nrules:\n- {name: r, deny: tcp/80}\n", "", &[service]);
+    unused("services:\n  web: tcp/80\ntests:\n- any -> any web: deny\n", "", &[]);
+    let shared = "groups:\n  a: app = a\n  b: a & has b\n  c: has c\n";
+    unused("include: shared.yaml\nrules:\n- {name: r, deny: any, to: b}\n", shared, &[&group("c (line 5)")]);
+    unused("include: shared.yaml\ngroups: {d: c}\nrules:\n- {name: r, deny: any, to: b | d}\n", shared, &[]);
+}
