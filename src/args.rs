@@ -56,10 +56,12 @@ pub(crate) enum Command {
     Mutate(MutateArgs),
     /// Try random topologies, policies and histories on packets, and make small what fails
     Fuzz(FuzzArgs),
-    /// Look for mistakes in a policy
+    /// Look for mistakes in a policy, for what is hardly meant, and for claims of its authors that do not hold
     Check(CheckArgs),
     /// Show exactly which flows a new policy judges differently, with an example of each change
     Diff(DiffArgs),
+    /// Write policies and scenarios in their canonical form
+    Fmt(FmtArgs),
     /// Make a scenario of others' rules: of Kubernetes, or of AWS
     Import {
         #[command(subcommand)]
@@ -218,16 +220,51 @@ pub(crate) struct ListArgs {
 #[command(after_help = "\
 Examples:
   eastwest check departments.yaml
-  eastwest check departments.yaml --inventory scenario.yaml   also selectors that match no VM")]
+  eastwest check departments.yaml --inventory scenario.yaml   over these VMs, not all that there can be
+  eastwest check departments.yaml --format github             annotations of a change, in a workflow of GitHub
+
+Without an inventory, all is held against VMs of every kind that the selectors can tell apart. Warnings and claims that do not
+hold end with exit code 1.")]
 pub(crate) struct CheckArgs {
     /// The policy file; several tiers in their order, divided by commas
     pub(crate) policy: PathBuf,
     /// A scenario, or a file with a `topology:` alone, that says which VMs there are
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<policy::Timestamp>,
     /// What to write to standard output
     #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
+    pub(crate) format: CheckFormat,
+}
+
+/// The forms of what a check finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
+}
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest fmt policy.yaml
+  eastwest fmt --check policies/*.yaml scenarios/*.yaml      in CI: exit code 1 where one is not in its form
+  eastwest fmt - < policy.yaml                               to standard output
+
+Comments and order stay, and so does what the file says. A file with mistakes is left as it is.")]
+pub(crate) struct FmtArgs {
+    /// Policy or scenario files; `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing: only say which files are not in their canonical form, and where
+    #[arg(long)]
+    pub(crate) check: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -103,7 +103,7 @@ pub fn check(policy: &Policy, inventory: Option<&Inventory>, now: Timestamp) -> 
     Checked { warnings, left_out }
 }
 
-/// The claims of a policy that do not hold over an inventory: what a center refuses to publish.
+/// The claims of a policy that fail over an inventory: what a center refuses to publish. Those that mean nobody of it may yet.
 #[must_use]
 pub fn failed_claims(policy: &Policy, inventory: &Inventory, now: Timestamp) -> Checked {
     if policy.tests.is_empty() {
@@ -111,7 +111,7 @@ pub fn failed_claims(policy: &Policy, inventory: &Inventory, now: Timestamp) -> 
     }
     let found = World::of(policy, Some(inventory), now).map(|world| claims::warnings(&world));
     let (mut warnings, left_out) = found.unwrap_or_else(|why| (Vec::new(), vec![format!("the claims: {why}")]));
-    warnings.retain(|warning| warning.kind != Kind::OnTrial);
+    warnings.retain(|warning| warning.kind == Kind::Failed);
     Checked { warnings, left_out }
 }
 

@@ -1,0 +1,87 @@
+//! `eastwest fmt`: policies and scenarios in their canonical form.
+
+use std::io::Read;
+use std::path::Path;
+
+use policy::{Bundle, FormatError, Source};
+
+use crate::args::FmtArgs;
+use crate::check::read_text;
+use crate::ending::{Ending, Failure, Outcome};
+use crate::output;
+
+/// How many lines of a file are shown that are not in its form.
+const SHOWN: usize = 5;
+
+pub(crate) fn fmt(args: &FmtArgs) -> Outcome {
+    let (mut changed, mut mistakes) = (0_usize, Vec::new());
+    for path in &args.files {
+        match one(path, args.check) {
+            Ok(different) => changed += usize::from(different),
+            Err(Failure::Mistakes(errors)) => mistakes.extend(errors),
+            Err(failure) => return Err(failure),
+        }
+    }
+    match mistakes.is_empty() {
+        false => Err(Failure::Mistakes(mistakes)),
+        true if args.check && changed > 0 => Ok(Ending::Findings),
+        true => Ok(Ending::AsExpected),
+    }
+}
+
+/// Whether a file was, or would be, changed.
+fn one(path: &Path, check: bool) -> Result<bool, Failure> {
+    let piped = path.as_os_str() == "-";
+    let name = if piped { "standard input".to_owned() } else { path.display().to_string() };
+    let text = if piped { standard_input()? } else { read_text(path)? };
+    let source = Source { name: name.clone(), text: text.clone() };
+    let open = |file: &str| std::fs::read_to_string(file).map_err(|error| error.to_string());
+    let bundle = Bundle::load(vec![source.clone()], &mut { open })?;
+    // What was put together from several files is one text here.
+    let formatted = policy::format(&Bundle { tiers: vec![source], ..bundle }).map_err(failure)?;
+    let differs = formatted != text;
+    match (check, piped) {
+        (true, _) if differs => output::say(&hint(&name, &text, &formatted)),
+        (true, _) => {}
+        (false, true) => output::say(&formatted),
+        (false, false) if differs => {
+            std::fs::write(path, &formatted).map_err(|error| Failure::Input(format!("write {name}: {error}")))?;
+            output::say(&format!("{name}: formatted\n"));
+        }
+        (false, false) => {}
+    }
+    Ok(differs)
+}
+
+fn standard_input() -> Result<String, Failure> {
+    let mut text = String::new();
+    let read = std::io::stdin().lock().read_to_string(&mut text);
+    read.map(|_| text).map_err(|error| Failure::Input(format!("read standard input: {error}")))
+}
+
+fn failure(error: FormatError) -> Failure {
+    match error {
+        FormatError::Mistakes(errors) => Failure::from(errors),
+        FormatError::Fault(fault) => Failure::Fault(fault),
+    }
+}
+
+/// The first lines that differ, as they are and as they should be.
+fn hint(name: &str, text: &str, formatted: &str) -> String {
+    let mut told = format!("{name}: not in its canonical form; `eastwest fmt {name}` writes it so\n");
+    let (mut old, mut new) = (text.split('\n'), formatted.split('\n'));
+    let (mut number, mut shown) = (0, 0);
+    loop {
+        number += 1;
+        match (old.next(), new.next()) {
+            (None, None) => return told,
+            (one, other) if one == other => {}
+            (one, other) if shown < SHOWN => {
+                shown += 1;
+                one.iter().for_each(|line| told.push_str(&format!("  {number} - {}\n", line.escape_debug())));
+                other.iter().for_each(|line| told.push_str(&format!("  {number} + {}\n", line.escape_debug())));
+            }
+            (_, _) => return told + "  …\n",
+        }
+    }
+}
