@@ -22,7 +22,9 @@ fn verdicts(policy: &Policy, inventory: &Inventory, flow: &Flow) -> Ends {
 /// Every flow between the pairs that tells something apart.
 fn flows(policy: &Policy) -> impl Iterator<Item = Flow> + '_ {
     // Nobody sends from a group's address.
-    let sources = addresses().into_iter().filter(|address| !address.is_multicast() && *address != IpAddr::V4(Ipv4Addr::BROADCAST));
+    let sources = addresses()
+        .into_iter()
+        .filter(|address| !address.is_multicast() && *address != IpAddr::V4(Ipv4Addr::BROADCAST));
     let pairs = sources.flat_map(|source| addresses().into_iter().map(move |to| (source, to)));
     let services = edges(&[policy]);
     let flows = pairs.flat_map(move |(source, destination)| {

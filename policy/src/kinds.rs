@@ -24,12 +24,12 @@ impl Kinds {
     pub(crate) fn of(ends: [&BTreeSet<&Selector>; 2], within: &BTreeSet<&str>, most: usize) -> Result<Self, usize> {
         let mut kinds = Self::default();
         for (end, selectors) in ends.into_iter().enumerate() {
-            for labels in labels(selectors, within, most)? {
-                let Some((name, vm)) = vm(kinds.inventory.vms.len(), labels) else { continue };
-                let names = if end == 0 { &mut kinds.sources } else { &mut kinds.destinations };
-                names.insert(name.clone());
-                kinds.inventory.vms.insert(name, vm);
-            }
+            let first = kinds.inventory.vms.len();
+            let labels = labels(selectors, within, most)?.into_iter().enumerate();
+            let vms: Vec<(Name, Vm)> = labels.filter_map(|(number, labels)| vm(first + number, labels)).collect();
+            let names = vms.iter().map(|(name, _)| name.clone()).collect();
+            *(if end == 0 { &mut kinds.sources } else { &mut kinds.destinations }) = names;
+            kinds.inventory.vms.extend(vms);
         }
         Ok(kinds)
     }
@@ -65,9 +65,8 @@ fn split(kinds: Left, forms: &mut Forms, key: &str, choices: &[Option<String>], 
     for (number, choice) in choices.iter().enumerate() {
         let mut known = BTreeMap::new();
         for ((left, values), labels) in &kinds {
-            let mut given = |form: &u32| {
-                *known.entry(*form).or_insert_with(|| forms.given(*form, key, choice.as_deref()))
-            };
+            let mut given =
+                |form: &u32| *known.entry(*form).or_insert_with(|| forms.given(*form, key, choice.as_deref()));
             let left = left.iter().map(&mut given).collect();
             let values = values.iter().copied().chain(compared.then_some(number)).collect();
             after.entry((left, values)).or_insert_with(|| {

@@ -54,15 +54,32 @@ fn a_rule_that_no_flow_matches() {
     let none = "never-matching: r (line 4): its `to` matches no VM of the inventory";
     rule("{name: r, allow: any, from: app = web, to: app = db}", &[], &[]);
     rule("{name: r, allow: any, from: app = wed}", &[nobody], &[]);
-    rule("{name: r, allow: any, to: app = web & app = db}", &[none], &["never-matching: r (line 4): its `to` can match no VM"]);
-    rule("{name: r, allow: any, from: not vms}", &[nobody], &["never-matching: r (line 4): its `from` can match no VM"]);
+    rule(
+        "{name: r, allow: any, to: app = web & app = db}",
+        &[none],
+        &["never-matching: r (line 4): its `to` can match no VM"],
+    );
+    rule(
+        "{name: r, allow: any, from: not vms}",
+        &[nobody],
+        &["never-matching: r (line 4): its `from` can match no VM"],
+    );
     rule("{name: r, allow: any, from: app = wed | office}", &[], &[]);
     rule("{name: r, allow: any, from: office, to: any}", &[], &[]);
-    let within = "never-matching: r (line 4): its `within` names the label `dept`, which no VM of the inventory carries";
+    let within =
+        "never-matching: r (line 4): its `within` names the label `dept`, which no VM of the inventory carries";
     rule("{name: r, allow: any, within: dept}", &[within], &[]);
-    rule("{name: r, allow: any, within: app}", &["never-matching: r (line 4): no flow of the inventory matches it"], &[]);
+    rule(
+        "{name: r, allow: any, within: app}",
+        &["never-matching: r (line 4): no flow of the inventory matches it"],
+        &[],
+    );
     let never = "never-matching: r (line 4): no flow can match it";
-    rule("{name: r, allow: any, from: app = web, to: app = db, within: app}", &["never-matching: r (line 4): no flow of the inventory matches it"], &[never]);
+    rule(
+        "{name: r, allow: any, from: app = web, to: app = db, within: app}",
+        &["never-matching: r (line 4): no flow of the inventory matches it"],
+        &[never],
+    );
     rule("{name: r, allow: any, from: has app, to: app = db, within: dept}", &[within], &[]);
     rule("{name: r, allow: any, from: not has dept, within: dept}", &[within], &[never]);
 }
@@ -76,28 +93,57 @@ fn a_rule_that_has_ended() {
 
 #[test]
 fn an_allow_that_the_other_end_undoes() {
-    let at = |end: &str, flow: &str| format!("undone: r (line 4): nothing of what it allows passes: the default denies it at the {end}; such as {flow}");
+    let at = |end: &str, flow: &str| {
+        format!(
+            "undone: r (line 4): nothing of what it allows passes: the default denies it at the {end}; such as {flow}"
+        )
+    };
     let any = "a VM without labels -> a VM without labels tcp/443";
-    rule("{name: r, allow: any, at: source, to: has app}", &[], &[&at("destination", "a VM without labels -> app=other tcp/443")]);
+    rule(
+        "{name: r, allow: any, at: source, to: has app}",
+        &[],
+        &[&at("destination", "a VM without labels -> app=other tcp/443")],
+    );
     rule("{name: r, allow: any, at: destination, from: vms}", &[], &[&at("source", any)]);
-    rule("{name: r, allow: any, at: destination, from: app = web, to: app = db}", &[&at("source", "web -> db tcp/443")], &[&at("source", "app=web -> app=db tcp/443")]);
-    rule("{name: r, allow: any, at: source, from: office, to: app = db}", &[&at("destination", "office (10.8.0.1) -> db tcp/443")], &[&at("destination", "office (10.8.0.1) -> app=db tcp/443")]);
+    rule(
+        "{name: r, allow: any, at: destination, from: app = web, to: app = db}",
+        &[&at("source", "web -> db tcp/443")],
+        &[&at("source", "app=web -> app=db tcp/443")],
+    );
+    rule(
+        "{name: r, allow: any, at: source, from: office, to: app = db}",
+        &[&at("destination", "office (10.8.0.1) -> db tcp/443")],
+        &[&at("destination", "office (10.8.0.1) -> app=db tcp/443")],
+    );
     rule("{name: r, allow: any, at: source, to: outside}", &[], &[]);
-    rule("{name: r, allow: any, at: source, to: app = old}", &[], &[&at("destination", "a VM without labels -> app=old tcp/443")]);
+    rule(
+        "{name: r, allow: any, at: source, to: app = old}",
+        &[],
+        &[&at("destination", "a VM without labels -> app=old tcp/443")],
+    );
     rule("{name: r, deny: any, at: source}", &[], &[]);
     check("default: allow\nrules:\n- {name: r, allow: tcp/1, at: source, to: vms}\n", &[], &[]);
-    let pair = |service| format!("- {{name: r, allow: tcp/80-90, at: source, to: vms}}\n- {{name: s, allow: {service}}}\n");
+    let pair =
+        |service| format!("- {{name: r, allow: tcp/80-90, at: source, to: vms}}\n- {{name: s, allow: {service}}}\n");
     blind(&pair("tcp/90"), &[]);
     let undone = "undone: r (line 3): nothing of what it allows passes: the default denies it at the destination; such as a VM without labels -> a VM without labels tcp/80";
     blind(&pair("tcp/91"), &[undone]);
     blind(&pair("udp/80"), &[undone]);
-    let denied = "- {name: s, deny: tcp/80-99, to: app = db, at: destination}\n- {name: r, allow: tcp/80, to: app = db}\n";
-    blind(denied, &["undone: r (line 4): nothing of what it allows passes: s (line 3) denies it at the destination; such as a VM without labels -> app=db tcp/80"]);
+    let denied =
+        "- {name: s, deny: tcp/80-99, to: app = db, at: destination}\n- {name: r, allow: tcp/80, to: app = db}\n";
+    blind(
+        denied,
+        &[
+            "undone: r (line 4): nothing of what it allows passes: s (line 3) denies it at the destination; such as a VM without labels -> app=db tcp/80",
+        ],
+    );
 }
 
 #[test]
 fn a_deny_that_nobody_enforces() {
-    let nowhere = |flow: &str| format!("unenforced: r (line 4): no agent enforces it: none stands at an end where it holds; such as {flow}");
+    let nowhere = |flow: &str| {
+        format!("unenforced: r (line 4): no agent enforces it: none stands at an end where it holds; such as {flow}")
+    };
     let out = "office (10.8.0.1) -> 192.0.2.1 tcp/443";
     rule("{name: r, deny: any, from: office, to: outside}", &[&nowhere(out)], &[&nowhere(out)]);
     rule("{name: r, reject: any, from: office, to: app = old}", &[&nowhere("office (10.8.0.1) -> old tcp/443")], &[]);
@@ -110,25 +156,47 @@ fn a_deny_that_nobody_enforces() {
 #[test]
 fn a_rule_that_no_flow_reaches() {
     let same = "- {name: a, deny: tcp/1-9}\n- {name: b, allow: tcp/5}\n- {name: c, allow: tcp/9-10}\n";
-    blind(same, &["shadowed: b (line 4): no flow reaches it: a (line 3) decides all of its flows before; such as a VM without labels -> a VM without labels tcp/5"]);
+    blind(
+        same,
+        &[
+            "shadowed: b (line 4): no flow reaches it: a (line 3) decides all of its flows before; such as a VM without labels -> a VM without labels tcp/5",
+        ],
+    );
     let two = "- {name: a, allow: tcp/1-9, from: app = web}\n- {name: b, deny: any, from: app != web | outside}\n- {name: c, allow: tcp/5}\n";
-    blind(two, &["shadowed: c (line 5): no flow reaches it: a (line 3), b (line 4) decide all of its flows before; such as a VM without labels -> a VM without labels tcp/5"]);
+    blind(
+        two,
+        &[
+            "shadowed: c (line 5): no flow reaches it: a (line 3), b (line 4) decide all of its flows before; such as a VM without labels -> a VM without labels tcp/5",
+        ],
+    );
     blind("- {name: a, deny: tcp/1-9}\n- {name: b, allow: tcp/9-10}\n", &[]);
     blind("- {name: a, reject: tcp/5, at: source, to: vms}\n- {name: b, deny: tcp/5}\n", &[]);
     blind("- {name: a, deny: tcp/5, mode: monitor}\n- {name: b, allow: tcp/5}\n", &[]);
     blind("- {name: a, deny: any}\n- {name: b, deny: any}\n", &[]);
-    blind("- {name: a, deny: any, from: 'app in (x, y)'}\n- {name: b, allow: any, from: app = x}\n", &["shadowed: b (line 4): no flow reaches it: a (line 3) decides all of its flows before; such as app=x -> a VM without labels tcp/443"]);
+    blind(
+        "- {name: a, deny: any, from: 'app in (x, y)'}\n- {name: b, allow: any, from: app = x}\n",
+        &[
+            "shadowed: b (line 4): no flow reaches it: a (line 3) decides all of its flows before; such as app=x -> a VM without labels tcp/443",
+        ],
+    );
 }
 
 #[test]
 fn a_rule_without_which_nothing_changes() {
-    let told = |by: &str, flow: &str| format!("redundant: a (line 3): it changes nothing: without it {by} gives all of its flows the same verdict; such as {flow}");
+    let told = |by: &str, flow: &str| {
+        format!(
+            "redundant: a (line 3): it changes nothing: without it {by} gives all of its flows the same verdict; such as {flow}"
+        )
+    };
     let flow = "a VM without labels -> a VM without labels tcp/5";
     blind("- {name: a, allow: tcp/5}\n- {name: b, allow: tcp/1-9}\n", &[&told("b (line 4)", flow)]);
     blind("- {name: a, allow: tcp/5, log: true}\n- {name: b, allow: tcp/1-9}\n", &[]);
     blind("- {name: a, reject: tcp/5}\n- {name: b, deny: tcp/1-9}\n", &[]);
     let hidden = "shadowed: b (line 4): no flow reaches it: a (line 3) decides all of its flows before; such as app=x -> a VM without labels tcp/5";
-    blind("- {name: a, allow: tcp/5}\n- {name: b, deny: tcp/5, from: app = x}\n- {name: c, allow: tcp/1-9}\n", &[hidden]);
+    blind(
+        "- {name: a, allow: tcp/5}\n- {name: b, deny: tcp/5, from: app = x}\n- {name: c, allow: tcp/1-9}\n",
+        &[hidden],
+    );
     blind("- {name: a, allow: tcp/5}\n- {name: b, allow: tcp/5, from: app = x}\n", &[hidden]);
     blind("- {name: a, allow: tcp/5}\n- {name: b, allow: tcp/1-9, until: '2027-01-01T00:00:00Z'}\n", &[]);
     // A deny before the default says who denies, and stands against allows to come.
@@ -143,16 +211,24 @@ fn rules_that_contradict_one_another() {
     // An exception, and a guard, before what they are about.
     blind("- {name: a, allow: tcp/443, from: app = web, to: app = db}\n- {name: b, deny: any, to: app = db}\n", &[]);
     blind("- {name: b, deny: any, to: app = db}\n- {name: a, allow: tcp/443, from: app = web}\n", &[]);
-    blind("- {name: a, allow: tcp/1-5}\n- {name: b, reject: tcp/5-9}\n- {name: c, deny: udp/1}\n", &["contradictory: b (line 4): a (line 3) comes first and allows a part of what it rejects; such as a VM without labels -> a VM without labels tcp/5"]);
+    blind(
+        "- {name: a, allow: tcp/1-5}\n- {name: b, reject: tcp/5-9}\n- {name: c, deny: udp/1}\n",
+        &[
+            "contradictory: b (line 4): a (line 3) comes first and allows a part of what it rejects; such as a VM without labels -> a VM without labels tcp/5",
+        ],
+    );
 }
 
 #[test]
 fn ends_that_disagree() {
     let rules = "- {name: a, allow: tcp/22, from: app = web, at: source}\n- {name: b, deny: tcp/22, to: app = db}\n- {name: c, allow: tcp/22}\n";
-    blind(rules, &[
-        "disagreeing: a (line 3): it allows at the source what b (line 4) denies at the destination; such as app=web -> app=db tcp/22",
-        "contradictory: b (line 4): a (line 3) comes first and allows a part of what it denies; such as app=web -> app=db tcp/22",
-    ]);
+    blind(
+        rules,
+        &[
+            "disagreeing: a (line 3): it allows at the source what b (line 4) denies at the destination; such as app=web -> app=db tcp/22",
+            "contradictory: b (line 4): a (line 3) comes first and allows a part of what it denies; such as app=web -> app=db tcp/22",
+        ],
+    );
     // Where the order has decided, nobody disagrees.
     blind("- {name: b, deny: tcp/22, to: app = db, at: destination}\n- {name: a, allow: tcp/22}\n", &[]);
 }
@@ -161,14 +237,23 @@ fn ends_that_disagree() {
 fn tiers_and_their_owners() {
     let file = |rules: &str| format!("eastwest: policy/v1\n{rules}");
     let hr = file("tier: hr\nowns: dept = hr\nrules:\n- {name: out, allow: tcp/443, from: dept = hr}\n");
-    let finance = file("tier: finance\nowns: dept = finance\nrules:\n- {name: shut, deny: tcp/443, from: dept = hr, to: dept = finance}\n- {name: rest, pass: any}\n");
+    let finance = file(
+        "tier: finance\nowns: dept = finance\nrules:\n- {name: shut, deny: tcp/443, from: dept = hr, to: dept = finance}\n- {name: rest, pass: any}\n",
+    );
     let base = file("tier: base\nrules:\n- {name: all, allow: tcp/443}\n");
     let told = tiers(&[("hr.yaml", hr.clone()), ("finance.yaml", finance), ("base.yaml", base.clone())], None);
     let disagree = "disagreeing: hr/out (line 5): it allows at the source what finance/shut (finance.yaml:5) denies at the destination; such as dept=hr -> dept=finance tcp/443";
     assert_eq!(told, [disagree]);
-    let urgent = file("tier: urgent\nrules:\n- {name: stop, deny: any, to: dept = hr}\n- {name: go, pass: tcp/443, to: dept = hr}\n");
+    let urgent = file(
+        "tier: urgent\nrules:\n- {name: stop, deny: any, to: dept = hr}\n- {name: go, pass: tcp/443, to: dept = hr}\n",
+    );
     let told = tiers(&[("urgent.yaml", urgent), ("base.yaml", base)], None);
-    assert_eq!(told, ["shadowed: urgent/go (line 5): no flow reaches it: urgent/stop (urgent.yaml:4) decides all of its flows before; such as a VM without labels -> dept=hr tcp/443"]);
+    assert_eq!(
+        told,
+        [
+            "shadowed: urgent/go (line 5): no flow reaches it: urgent/stop (urgent.yaml:4) decides all of its flows before; such as a VM without labels -> dept=hr tcp/443"
+        ]
+    );
 }
 
 #[test]
@@ -184,13 +269,21 @@ fn a_detector_that_watches_nobody() {
     let detector = |ends: &str| format!("detect:\n- {{name: d, scan: {{ports: 9, within: 1s}}, then: alert{ends}}}\n");
     check(&detector(""), &[], &[]);
     check(&detector(", from: outside, to: app = db"), &[], &[]);
-    check(&detector(", from: app = wed"), &["never-matching: d (line 3): its `from` matches no VM of the inventory"], &[]);
+    check(
+        &detector(", from: app = wed"),
+        &["never-matching: d (line 3): its `from` matches no VM of the inventory"],
+        &[],
+    );
     check(&detector(", to: app = bd"), &["never-matching: d (line 3): its `to` matches no VM of the inventory"], &[]);
 }
 
 fn claims(tests: &str, expected: &[&str], expected_blind: &[&str]) {
     let rules = "- {name: web, allow: tcp/443, to: app = web}\n- {name: trial, reject: tcp/22, to: app = db, mode: monitor}\n- {name: ssh, allow: tcp/22}\n- {name: shut, reject: udp, to: app = db, at: destination}\n- {name: dns, allow: udp/53}\n";
-    check(&format!("groups: {{office: [10.8.0.0/16]}}\nrules:\n{rules}tests:\n- \"{tests}\"\n"), expected, expected_blind);
+    check(
+        &format!("groups: {{office: [10.8.0.0/16]}}\nrules:\n{rules}tests:\n- \"{tests}\"\n"),
+        expected,
+        expected_blind,
+    );
 }
 
 #[test]
@@ -206,15 +299,35 @@ fn claims_are_held_against_the_policy() {
         "app = web -> app = db udp/54: deny by default at source",
         "office -> app = old any: allow",
     ] {
-        let blind = if holds.contains("old") { fails(holds, "office (10.8.0.1) -> app=old tcp/443 gets deny by default at the destination") } else { String::new() };
+        let blind = if holds.contains("old") {
+            fails(holds, "office (10.8.0.1) -> app=old tcp/443 gets deny by default at the destination")
+        } else {
+            String::new()
+        };
         let blind: Vec<&str> = [blind.as_str()].into_iter().filter(|text| !text.is_empty()).collect();
         claims(holds, &[], &blind);
     }
     for (claim, named, blind) in [
-        ("app = web -> app = db tcp/443: allow", "web -> db tcp/443 gets deny by default at the source", "app=web -> app=db tcp/443 gets deny by default at the source"),
-        ("app = web -> app = db any: deny", "web -> db tcp/22 gets allow by ssh (line 6)", "app=web -> app=db tcp/22 gets allow by ssh (line 6)"),
-        ("app = web -> app = db udp/53: reject at source", "web -> db udp/53 gets reject by shut (line 7) at the destination", "app=web -> app=db udp/53 gets reject by shut (line 7) at the destination"),
-        ("app = db -> app = web tcp/443: allow by ssh", "db -> web tcp/443 gets allow by web (line 4)", "app=db -> app=web tcp/443 gets allow by web (line 4)"),
+        (
+            "app = web -> app = db tcp/443: allow",
+            "web -> db tcp/443 gets deny by default at the source",
+            "app=web -> app=db tcp/443 gets deny by default at the source",
+        ),
+        (
+            "app = web -> app = db any: deny",
+            "web -> db tcp/22 gets allow by ssh (line 6)",
+            "app=web -> app=db tcp/22 gets allow by ssh (line 6)",
+        ),
+        (
+            "app = web -> app = db udp/53: reject at source",
+            "web -> db udp/53 gets reject by shut (line 7) at the destination",
+            "app=web -> app=db udp/53 gets reject by shut (line 7) at the destination",
+        ),
+        (
+            "app = db -> app = web tcp/443: allow by ssh",
+            "db -> web tcp/443 gets allow by web (line 4)",
+            "app=db -> app=web tcp/443 gets allow by web (line 4)",
+        ),
     ] {
         claims(claim, &[&fails(claim, named)], &[&fails(claim, blind)]);
     }
@@ -223,24 +336,37 @@ fn claims_are_held_against_the_policy() {
 #[test]
 fn claims_on_trial_or_about_nothing() {
     let trial = "app = web -> app = db tcp/22: reject by trial";
-    let told = |flow: &str| format!("on-trial: {trial} (line 10): {flow} gets allow by ssh (line 6), and what is claimed only once rules in monitor act");
+    let told = |flow: &str| {
+        format!(
+            "on-trial: {trial} (line 10): {flow} gets allow by ssh (line 6), and what is claimed only once rules in monitor act"
+        )
+    };
     claims(trial, &[&told("web -> db tcp/22")], &[&told("app=web -> app=db tcp/22")]);
     let nothing = |claim: &str, why: &str| format!("tests-nothing: {claim} (line 10): it tests nothing: {why}");
     let wed = "app = wed -> app = db tcp/22: allow by ssh";
     claims(wed, &[&nothing(wed, "`app = wed` means nobody")], &[]);
     let none = "app = web -> app = db & app = web tcp/22: deny";
-    claims(none, &[&nothing(none, "`app = db & app = web` means nobody")], &[&nothing(none, "`app = db & app = web` means nobody")]);
+    claims(
+        none,
+        &[&nothing(none, "`app = db & app = web` means nobody")],
+        &[&nothing(none, "`app = db & app = web` means nobody")],
+    );
     let v6 = "app = web -> app = db icmpv6: deny";
     claims(v6, &[&nothing(v6, "there is no such flow")], &[]);
     let left = "left out: 1 of 1 claims: they name VMs, which needs an inventory";
     claims("web -> db tcp/443: deny by default", &[], &[left]);
-    claims("web -> bd tcp/443: deny", &["failed: web -> bd tcp/443: deny (line 10): the inventory has no VM `bd`"], &[left]);
+    claims(
+        "web -> bd tcp/443: deny",
+        &["failed: web -> bd tcp/443: deny (line 10): the inventory has no VM `bd`"],
+        &[left],
+    );
     let itself = "web -> web tcp/443: allow";
     claims(itself, &[&nothing(itself, "there is no such flow")], &[left]);
 }
 
 fn unused(tier: &str, shared: &str, expected: &[&str]) {
-    let source = |name: &str, text: &str| Source { name: name.to_owned(), text: format!("eastwest: policy/v1\n{text}") };
+    let source =
+        |name: &str, text: &str| Source { name: name.to_owned(), text: format!("eastwest: policy/v1\n{text}") };
     let included = [shared].iter().filter(|text| !text.is_empty()).map(|text| source("shared.yaml", text)).collect();
     let bundle = Bundle { tiers: vec![source("p.yaml", tier)], included };
     bundle.policy().unwrap_or_else(|errors| panic!("{}", render_plain(&errors)));
@@ -252,10 +378,22 @@ fn unused(tier: &str, shared: &str, expected: &[&str]) {
 fn groups_and_services_that_nothing_names() {
     let group = |place: &str| format!("unused: {place}: nothing names this group");
     unused("groups: {a: app = a, b: 'a & has x'}\nrules:\n- {name: r, deny: any, to: b}\n", "", &[]);
-    unused("groups: {a: app = b, b: 'a & has x'}\nrules:\n- {name: r, deny: any, to: a}\n", "", &[&group("b (line 2)")]);
+    unused(
+        "groups: {a: app = b, b: 'a & has x'}\nrules:\n- {name: r, deny: any, to: a}\n",
+        "",
+        &[&group("b (line 2)")],
+    );
     // A key or a value is no group.
-    unused("groups: {a: app = a, b: app = b}\nrules:\n- {name: r, deny: any, to: 'a = b', from: 'x in (b, a) | has a'}\n", "", &[&group("a (line 2)"), &group("b (line 2)")]);
-    unused("groups:\n  a: app = a\n  b: app = b\n  c: [10.0.0.0/8]\n  d: has d\nowns: d\ndetect:\n- {name: d, scan: {ports: 9, within: 1s}, then: alert, from: c}\ntests: ['a -> b tcp/1: deny']\n", "", &[]);
+    unused(
+        "groups: {a: app = a, b: app = b}\nrules:\n- {name: r, deny: any, to: 'a = b', from: 'x in (b, a) | has a'}\n",
+        "",
+        &[&group("a (line 2)"), &group("b (line 2)")],
+    );
+    unused(
+        "groups:\n  a: app = a\n  b: app = b\n  c: [10.0.0.0/8]\n  d: has d\nowns: d\ndetect:\n- {name: d, scan: {ports: 9, within: 1s}, then: alert, from: c}\ntests: ['a -> b tcp/1: deny']\n",
+        "",
+        &[],
+    );
     let service = "unused: web (line 3): nothing names this service";
     unused("services:\n  web: tcp/80\n  all: [web, tcp/81]\nrules:\n- {name: r, deny: [tcp/1, all]}\n", "", &[]);
     unused("services:\n  web: tcp/80\nrules:\n- {name: r, deny: tcp/80}\n", "", &[service]);

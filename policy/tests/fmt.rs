@@ -1,5 +1,6 @@
 //! The canonical form of files: what becomes of which, that it stays then, and that it says the same.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+#![allow(clippy::disallowed_methods, reason = "the files that are shipped are read")]
 
 use std::path::{Path, PathBuf};
 
@@ -27,22 +28,55 @@ fn check(text: &str, expected: &str) {
 #[test]
 fn policies_in_their_canonical_form() {
     check("rules:\n- name: r\n  deny: any\n", "rules:\n  - name: r\n    deny: any\n");
-    check("rules:\n    -   name:   r\n        deny:\tany   \n".replace('\t', " ").as_str(), "rules:\n  - name: r\n    deny: any\n");
-    check("rules:\n- {name: r,deny: [ tcp/1,tcp/2 ,], from: dept=hr}\n", "rules:\n  - {name: r, deny: [tcp/1, tcp/2], from: dept = hr}\n");
-    check("rules:\n- name: r\n  deny: any\n  from: dept=hr&(app!=db|has   x)\n  to: 'a in(b,\"c  d\")'\n", "rules:\n  - name: r\n    deny: any\n    from: dept = hr & (app != db | has x)\n    to: 'a in (b, \"c  d\")'\n");
+    check(
+        "rules:\n    -   name:   r\n        deny:\tany   \n".replace('\t', " ").as_str(),
+        "rules:\n  - name: r\n    deny: any\n",
+    );
+    check(
+        "rules:\n- {name: r,deny: [ tcp/1,tcp/2 ,], from: dept=hr}\n",
+        "rules:\n  - {name: r, deny: [tcp/1, tcp/2], from: dept = hr}\n",
+    );
+    check(
+        "rules:\n- name: r\n  deny: any\n  from: dept=hr&(app!=db|has   x)\n  to: 'a in(b,\"c  d\")'\n",
+        "rules:\n  - name: r\n    deny: any\n    from: dept = hr & (app != db | has x)\n    to: 'a in (b, \"c  d\")'\n",
+    );
     check("groups: {a: x=y, b: not(a)}\nowns:   a|b\n", "groups: {a: x = y, b: not (a)}\nowns: a | b\n");
-    check("tests:\n- a=b->c=d tcp/1:deny\n- \"any   -> x = y any:  allow  by r\"\n- any  ->  db  tcp/1: deny at source\n", "tests:\n  - a = b -> c = d tcp/1: deny\n  - \"any -> x = y any: allow by r\"\n  - any -> db tcp/1: deny at source\n");
+    check(
+        "tests:\n- a=b->c=d tcp/1:deny\n- \"any   -> x = y any:  allow  by r\"\n- any  ->  db  tcp/1: deny at source\n",
+        "tests:\n  - a = b -> c = d tcp/1: deny\n  - \"any -> x = y any: allow by r\"\n  - any -> db tcp/1: deny at source\n",
+    );
     check("\n\n\nmode: enforce\n\n\n\ndefault: deny\n\n\n", "\nmode: enforce\n\ndefault: deny\n");
-    check("mode : monitor   # why\r\ndefault:   deny#no comment\n".replace("deny#no comment", "deny").as_str(), "mode: monitor   # why\ndefault: deny\n");
+    check(
+        "mode : monitor   # why\r\ndefault:   deny#no comment\n".replace("deny#no comment", "deny").as_str(),
+        "mode: monitor   # why\ndefault: deny\n",
+    );
 }
 
 #[test]
 fn comments_and_texts_stay_where_they_belong() {
-    check("rules:\n# of r\n- name: r # here\n  deny: any\n  # behind\n# of the default\ndefault: deny\n# at the end\n", "rules:\n  # of r\n  - name: r # here\n    deny: any\n    # behind\n# of the default\ndefault: deny\n# at the end\n");
-    check("rules:\n- name: r\n  note: |\n     one  \n\n\n       two\n  deny: any\n", "rules:\n  - name: r\n    note: |\n      one  \n\n\n        two\n    deny: any\n");
-    check("rules:\n- name: r\n  note: |2-\n     one\n  deny: any\n", "rules:\n  - name: r\n    note: |2-\n       one\n    deny: any\n");
-    check("rules:\n- name: r\n  deny: [tcp/1,\n    tcp/2]   \n  note: \"a\n\n\n    b\"\n", "rules:\n  - name: r\n    deny: [tcp/1,\n      tcp/2]\n    note: \"a\n\n\n      b\"\n");
+    check(
+        "rules:\n# of r\n- name: r # here\n  deny: any\n  # behind\n# of the default\ndefault: deny\n# at the end\n",
+        "rules:\n  # of r\n  - name: r # here\n    deny: any\n    # behind\n# of the default\ndefault: deny\n# at the end\n",
+    );
+    check(
+        "rules:\n- name: r\n  note: |\n     one  \n\n\n       two\n  deny: any\n",
+        "rules:\n  - name: r\n    note: |\n      one  \n\n\n        two\n    deny: any\n",
+    );
+    check(
+        "rules:\n- name: r\n  note: |2-\n     one\n  deny: any\n",
+        "rules:\n  - name: r\n    note: |2-\n       one\n    deny: any\n",
+    );
+    check(
+        "rules:\n- name: r\n  deny: [tcp/1,\n    tcp/2]   \n  note: \"a\n\n\n    b\"\n",
+        "rules:\n  - name: r\n    deny: [tcp/1,\n      tcp/2]\n    note: \"a\n\n\n      b\"\n",
+    );
     check("rules:\n- &a\n  name: r\n  deny: any\n", "rules:\n- &a\n  name: r\n  deny: any\n");
+}
+
+#[test]
+fn a_text_keeps_the_empty_lines_that_it_ends_with() {
+    let text = "rules:\n- name: r\n  deny: any\n  note: |+\n   a\n\n\n";
+    check(text, "rules:\n  - name: r\n    deny: any\n    note: |+\n      a\n\n\n");
 }
 
 #[test]
@@ -55,7 +89,9 @@ fn other_files_keep_their_columns() {
 
 #[test]
 fn what_has_mistakes_is_left_alone() {
-    for text in ["", "eastwest: policy/v1\nrules: {\n", "eastwest: policy/v1\nrules: x\n", "eastwest: scenario/v1\na: [\n"] {
+    for text in
+        ["", "eastwest: policy/v1\nrules: {\n", "eastwest: policy/v1\nrules: x\n", "eastwest: scenario/v1\na: [\n"]
+    {
         assert!(matches!(formatted(text), Err(FormatError::Mistakes(_))), "{text}");
     }
 }
@@ -93,21 +129,24 @@ fn shipped_files_are_in_their_canonical_form() {
 fn mutated() -> impl Strategy<Value = String> {
     let change = (any::<prop::sample::Index>(), 0usize..6);
     let files: Vec<String> = shipped().iter().map(|path| std::fs::read_to_string(path).unwrap()).collect();
-    (prop::sample::select(files), prop::collection::vec(change, 0..20), 0usize..3).prop_map(|(text, changes, deeper)| {
-        let mut lines: Vec<String> = text.lines().map(|line| format!("{}{line}", " ".repeat(indent(line) * deeper))).collect();
-        for (place, kind) in changes {
-            let at = place.index(lines.len());
-            match kind {
-                0 => lines.insert(at, String::new()),
-                1 => lines.insert(at, format!("{}# note", " ".repeat(indent(&lines[at])))),
-                2 => lines[at].push_str("  "),
-                3 => lines[at] = lines[at].replace(", ", ","),
-                4 => lines[at] = lines[at].replacen(": ", ":   ", 1),
-                _ => lines[at] = lines[at].replacen("- ", "-  ", 1),
+    (prop::sample::select(files), prop::collection::vec(change, 0..20), 0usize..3).prop_map(
+        |(text, changes, deeper)| {
+            let mut lines: Vec<String> =
+                text.lines().map(|line| format!("{}{line}", " ".repeat(indent(line) * deeper))).collect();
+            for (place, kind) in changes {
+                let at = place.index(lines.len());
+                match kind {
+                    0 => lines.insert(at, String::new()),
+                    1 => lines.insert(at, format!("{}# note", " ".repeat(indent(&lines[at])))),
+                    2 => lines[at].push_str("  "),
+                    3 => lines[at] = lines[at].replace(", ", ","),
+                    4 => lines[at] = lines[at].replacen(": ", ":   ", 1),
+                    _ => lines[at] = lines[at].replacen("- ", "-  ", 1),
+                }
             }
-        }
-        lines.join("\r\n")
-    })
+            lines.join("\r\n")
+        },
+    )
 }
 
 fn indent(line: &str) -> usize {

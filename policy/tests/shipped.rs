@@ -24,6 +24,8 @@ fn nothing_is_to_say_of_what_is_shipped() {
     // It names the flows of the ledger by a rule of their own, and expectations over `any` use its services.
     let known = [
         "redundant: ledger-app-to-ledger-db (line 13): it changes nothing: without it each-department-to-itself (line 21) gives all of its flows the same verdict; such as app=web,dept=finance -> app=db,dept=finance tcp/5432",
-        "unused: databases (line 8): nothing names this group", "unused: ping (line 5): nothing names this service"];
+        "unused: databases (line 8): nothing names this group",
+        "unused: ping (line 5): nothing names this service",
+    ];
     check("departments.yaml", include_str!("../../scenarios/departments.yaml"), &known);
 }

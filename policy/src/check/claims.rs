@@ -1,7 +1,7 @@
 //! A policy held against what its authors claim of it.
 
-use super::world::{Meeting, View, World};
 use super::walk::Share;
+use super::world::{Meeting, View, World};
 use super::{Kind, Place, Warning, named};
 use crate::classify::{Bits, Decider, Decision, Outcome, together};
 use crate::{Claim, End, Name, Verdict, Who};

@@ -39,7 +39,8 @@ pub(super) fn standing(world: &World<'_>, decides: &Bits, shadowed: &Bits) -> St
     let standing = Standing { shadows: BTreeMap::new(), instead: BTreeMap::new(), takers: BTreeMap::new() };
     let denies = |rule: usize| matches!(world.policy.rules[rule].action, Action::Deny | Action::Reject);
     let deniers = Bits::of(world.policy.rules.len(), |rule| denies(rule) && !shadowed.has(rule));
-    let mut looker = Looker { world, shadowed, candidates, deniers, open: vec![None; world.policy.rules.len()], standing };
+    let mut looker =
+        Looker { world, shadowed, candidates, deniers, open: vec![None; world.policy.rules.len()], standing };
     for meeting in world.meetings() {
         [End::Source, End::Destination].into_iter().for_each(|end| looker.end(&meeting, end));
     }
@@ -68,14 +69,11 @@ impl Looker<'_, '_> {
             let mut takers: Vec<Taker> = Vec::new();
             let mut took = |place: usize, rule: usize, taken: &Bits| takers.push((place, rule, taken.clone()));
             let shares = world.decided(&rules, meeting.services.clone(), view, &mut took);
-            for taker in &takers {
-                if self.candidates.has(taker.1) {
-                    self.instead(meeting, (view, &rules, &shares), taker);
-                }
-                if view == View::Live {
-                    self.conflicts(meeting, &rules, taker);
-                }
+            for taker in takers.iter().filter(|(_, rule, _)| self.candidates.has(*rule)).collect::<Vec<_>>() {
+                self.instead(meeting, (view, &rules, &shares), taker);
             }
+            let live = takers.iter().filter(|_| view == View::Live);
+            live.for_each(|taker| self.conflicts(meeting, &rules, taker));
         }
     }
 
@@ -154,6 +152,10 @@ impl Looker<'_, '_> {
             asked.is_empty() || (table.meets(&meeting.pair, wide) && asked.is_in(table.covered[wide].bits()))
         };
         table.covers(wide, narrow)
-            || self.world.meetings().filter(|meeting| table.meets(&meeting.pair, narrow)).all(|meeting| inside(&meeting))
+            || self
+                .world
+                .meetings()
+                .filter(|meeting| table.meets(&meeting.pair, narrow))
+                .all(|meeting| inside(&meeting))
     }
 }

@@ -11,7 +11,11 @@ pub(super) fn warnings(policy: &Policy, inventory: &Inventory) -> Vec<Warning> {
     for (name, selector) in &policy.groups {
         let about = || Place { name: name.to_string(), file: None, line: None };
         if nobody(selector, inventory) {
-            warnings.push(warning(Kind::NeverMatching, about(), "this group matches no VM of the inventory".to_owned()));
+            warnings.push(warning(
+                Kind::NeverMatching,
+                about(),
+                "this group matches no VM of the inventory".to_owned(),
+            ));
         }
         let Selector::Addresses(group) = selector else { continue };
         let seated = inventory.vms.iter().filter_map(|(vm, Vm { addresses, .. })| {

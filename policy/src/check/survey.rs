@@ -57,12 +57,7 @@ impl Survey {
         };
         for meeting in world.meetings() {
             let met = world.table.meeting(&meeting.pair);
-            for rule in met.iter().map(|rule| *rule as usize) {
-                if !survey.matched.has(rule) && world.table.covered[rule].bits().meets(meeting.services) {
-                    survey.matched.put(rule);
-                    survey.flows.insert(rule, world.flow(&meeting, &world.table.covered[rule].bits().both(meeting.services)));
-                }
-            }
+            met.iter().for_each(|rule| survey.matches(world, &meeting, *rule as usize));
             let ends = [End::Source, End::Destination].map(|end| survey.end(world, &meeting, end));
             survey.together(world, (&meeting, &met), &ends);
         }
@@ -108,6 +103,14 @@ impl Survey {
         }
     }
 
+    fn matches(&mut self, world: &World<'_>, meeting: &Meeting<'_>, rule: usize) {
+        let covered = world.table.covered[rule].bits();
+        if !self.matched.has(rule) && covered.meets(meeting.services) {
+            self.matched.put(rule);
+            self.flows.insert(rule, world.flow(meeting, &covered.both(meeting.services)));
+        }
+    }
+
     fn pair(&mut self, world: &World<'_>, (meeting, ends): (&Meeting<'_>, &Ends), from: &Share, to: &Share) {
         if from.allows() && to.allows() {
             [from, to].iter().filter_map(|share| share.rule()).for_each(|rule| self.held.allowed.put(rule));
@@ -127,13 +130,13 @@ impl Survey {
     fn absent(&mut self, world: &World<'_>, meeting: &Meeting<'_>, ends: &Ends, rule: usize) {
         let mut passing = world.table.covered[rule].bits().both(meeting.services);
         for ((_, shares), end) in ends.iter().zip([End::Source, End::Destination]) {
-            for (share, by) in shares.iter().filter_map(|share| Some((share, share.decision?))) {
-                let denied = share.services.both(&passing);
-                if !share.allows() && !denied.is_empty() {
-                    passing.remove(&denied);
-                    let flow = || world.flow(meeting, &denied);
-                    self.absent.denied.entry(rule).or_insert_with(|| Denied { by, end, flow: flow() });
-                }
+            let denying = shares.iter().filter(|share| !share.allows() && share.services.meets(&passing));
+            let denying: Vec<(Decision, Bits)> =
+                denying.filter_map(|share| Some((share.decision?, share.services.both(&passing)))).collect();
+            for (by, denied) in denying {
+                passing.remove(&denied);
+                let flow = || world.flow(meeting, &denied);
+                self.absent.denied.entry(rule).or_insert_with(|| Denied { by, end, flow: flow() });
             }
         }
         if !passing.is_empty() {

@@ -1,7 +1,7 @@
 //! The rules of one end, gone through in their order with all services at once.
 
-use crate::classify::{Bits, Decider, Decision, Table};
 use crate::Verdict;
+use crate::classify::{Bits, Decider, Decision, Table};
 
 /// Services that one thing decides at an end.
 pub(super) struct Share {

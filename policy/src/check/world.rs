@@ -6,8 +6,8 @@ use super::walk::{Share, Took, walk};
 use crate::classify::{Bits, Cell, Decider, Pair, Space, Table, cells_of, narrow};
 use crate::kinds::Kinds;
 use crate::{
-    Action, At, Claim, End, Family, FlowService, Inventory, Mode, Name, Outage, Policy, Rule, Selector, Timestamp, Verdict,
-    Who,
+    Action, At, Claim, End, Family, FlowService, Inventory, Mode, Name, Outage, Policy, Rule, Selector, Timestamp,
+    Verdict, Who,
 };
 
 /// How many pairs of kinds of endpoints are looked at, and how many times rules beside them.
@@ -70,7 +70,9 @@ impl<'a> World<'a> {
         let most = PAIRS.min(WORK / policy.rules.len().max(1));
         if sources * destinations > most {
             let help = if named { "" } else { "; an inventory may have fewer" };
-            return Err(format!("{sources} kinds of sources by {destinations} of destinations are told apart, and {most} pairs are the most{help}"));
+            return Err(format!(
+                "{sources} kinds of sources by {destinations} of destinations are told apart, and {most} pairs are the most{help}"
+            ));
         }
         let exist = |wanted: fn(&Space, usize) -> bool| {
             let judged = |class: usize| !space.services.nature(class).neighbours && wanted(&space, class);
@@ -85,7 +87,8 @@ impl<'a> World<'a> {
     /// All pairs of cells of which one can speak to the other.
     pub(super) fn meetings(&self) -> impl Iterator<Item = Meeting<'_>> {
         let [sources, destinations] = &self.ends;
-        let pairs = sources.iter().flat_map(|source| destinations.iter().map(move |destination| [*source, *destination]));
+        let pairs =
+            sources.iter().flat_map(|source| destinations.iter().map(move |destination| [*source, *destination]));
         pairs.map(|pair| pair.map(|cell| &self.cells[cell])).filter_map(|[source, destination]| {
             let can = |family| source.towards(destination, family).is_some();
             let [v4, v6, both] = &self.services;
@@ -160,7 +163,11 @@ impl<'a> World<'a> {
         let first = || {
             let range = self.space.services.ranges(services.iter().next()?).first().copied()?;
             // Port 0 is nobody's.
-            Some(if range.first == FlowService::Tcp(0) || range.first == FlowService::Udp(0) { range.last } else { range.first })
+            Some(if range.first == FlowService::Tcp(0) || range.first == FlowService::Udp(0) {
+                range.last
+            } else {
+                range.first
+            })
         };
         known.or_else(first)
     }
@@ -178,7 +185,8 @@ pub(super) enum View {
 /// VMs of every kind that a policy and the claims can tell apart.
 fn imagined(policy: &Policy, claims: &Policy) -> Result<Kinds, usize> {
     let rules = || policy.rules.iter().chain(&claims.rules);
-    let ends = |end: fn(&Rule) -> &Selector| rules().flat_map(|rule| [Some(end(rule)), rule.owns()]).flatten().collect();
+    let ends =
+        |end: fn(&Rule) -> &Selector| rules().flat_map(|rule| [Some(end(rule)), rule.owns()]).flatten().collect();
     let within = policy.rules.iter().filter_map(|rule| rule.within.as_deref()).collect();
     let ends: [BTreeSet<&Selector>; 2] = [ends(|rule| &rule.from), ends(|rule| &rule.to)];
     Kinds::of(ends.each_ref(), &within, KINDS)

@@ -180,25 +180,32 @@ impl<'s> Layout<'s> {
             at = range.end;
         }
         edited.push_str(self.source.get(at..).unwrap_or_default());
-        let mut out: Vec<String> = Vec::new();
-        for (number, line) in edited.split('\n').enumerate() {
-            let new = match self.lines.get(number).copied().unwrap_or(Line::Free) {
-                Line::At(to) => indented(line.trim(), to),
-                Line::Moved(by) => indented(line.trim(), indent(line).saturating_add_signed(by)),
-                Line::Verbatim(by) if line.trim_matches(' ').is_empty() => {
-                    " ".repeat(if line.is_empty() { 0 } else { line.len().saturating_add_signed(by) })
-                }
-                Line::Verbatim(by) => indented(line.trim_start_matches(' '), indent(line).saturating_add_signed(by)),
-                Line::Free if line.trim().is_empty() && out.last().is_none_or(String::is_empty) => continue,
-                Line::Free if line.trim_start().starts_with('#') => indented(line.trim(), self.comment(number)),
-                Line::Free => line.trim_end().to_owned(),
-            };
-            out.push(new);
+        let (mut out, mut free): (Vec<String>, _) = (Vec::new(), true);
+        for (number, line) in edited.strip_suffix('\n').unwrap_or(&edited).split('\n').enumerate() {
+            let kind = self.lines.get(number).copied().unwrap_or(Line::Free);
+            free = kind == Line::Free;
+            // At most one empty line in a row, and none at first.
+            if !(free && line.trim().is_empty() && out.last().is_none_or(String::is_empty)) {
+                out.push(self.anew(number, line, kind));
+            }
         }
-        while out.last().is_some_and(|last| last.trim().is_empty()) {
+        if free && out.last().is_some_and(String::is_empty) {
             out.pop();
         }
         out.join("\n") + "\n"
+    }
+
+    fn anew(&self, number: usize, line: &str, kind: Line) -> String {
+        let blank = line.trim_matches(' ').is_empty();
+        match kind {
+            Line::At(to) => indented(line.trim(), to),
+            Line::Moved(by) => indented(line.trim(), indent(line).saturating_add_signed(by)),
+            Line::Verbatim(_) if line.is_empty() => String::new(),
+            Line::Verbatim(by) if blank => " ".repeat(line.len().saturating_add_signed(by)),
+            Line::Verbatim(by) => indented(line.trim_start_matches(' '), indent(line).saturating_add_signed(by)),
+            Line::Free if line.trim_start().starts_with('#') => indented(line.trim(), self.comment(number)),
+            Line::Free => line.trim_end().to_owned(),
+        }
     }
 
     /// A comment goes with what follows it; one that stood further right than that with what came before.

@@ -48,9 +48,9 @@ pub fn format(bundle: &Bundle) -> Result<String, FormatError> {
         };
     }
     match read(name, &formatted) {
-        Ok(after) => same(&before, &after).map(|()| formatted).map_err(|line| {
-            fault(name, &format!("line {}", crate::line_and_column(&text, line).0))
-        }),
+        Ok(after) => same(&before, &after)
+            .map(|()| formatted)
+            .map_err(|line| fault(name, &format!("line {}", crate::line_and_column(&text, line).0))),
         Err(errors) => Err(fault(name, &crate::render_plain(&errors))),
     }
 }
@@ -65,7 +65,9 @@ fn read(name: &str, text: &str) -> Result<Node, Errors> {
     match (problems.into_errors(name, text), root) {
         (None, Some(root)) => Ok(root),
         (Some(errors), _) => Err(errors),
-        (None, None) => Err(Errors::single(name, text, crate::Problem::new(crate::Span::default(), "the file is empty"))),
+        (None, None) => {
+            Err(Errors::single(name, text, crate::Problem::new(crate::Span::default(), "the file is empty")))
+        }
     }
 }
 
@@ -93,7 +95,8 @@ fn differing(old: Policy, new: Policy) -> Option<String> {
 
 /// Whether two trees are alike but for their places and the spaces of selectors; else the place of the first that is not.
 fn same(old: &Node, new: &Node) -> Result<(), usize> {
-    let spaced = |one: &str, other: &str| spacing::selector(one).is_some_and(|text| spacing::selector(other) == Some(text));
+    let spaced =
+        |one: &str, other: &str| spacing::selector(one).is_some_and(|text| spacing::selector(other) == Some(text));
     let alike = |one: &str, other: &str| one == other || spaced(one, other);
     match (&old.value, &new.value) {
         (Value::Scalar(one), Value::Scalar(other)) if alike(one.as_str(), other.as_str()) => Ok(()),

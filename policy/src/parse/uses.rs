@@ -40,7 +40,11 @@ pub fn unused(bundle: &Bundle) -> Vec<Warning> {
             let wanted = bundle.included_by(&source.name, include);
             let place = bundle.included.iter().position(|one| Some(one) == wanted);
             let foreign = reached.iter().filter(|name| !tier.defined.contains_key(*name)).cloned();
-            named.iter_mut().enumerate().filter(|(file, _)| Some(*file) == place).for_each(|(_, all)| all.extend(foreign.clone()));
+            named
+                .iter_mut()
+                .enumerate()
+                .filter(|(file, _)| Some(*file) == place)
+                .for_each(|(_, all)| all.extend(foreign.clone()));
         }
     }
     for ((source, file), named) in bundle.included.iter().zip(&included).zip(&named) {
@@ -80,7 +84,9 @@ fn uses(text: &str) -> Uses {
     let mut uses = Uses::default();
     let mut quiet = Problems::default();
     let root = yaml::tree(text, &mut quiet);
-    let Some(fields) = root.as_ref().and_then(|root| Fields::of(root, "a policy", &[], &mut quiet)) else { return uses };
+    let Some(fields) = root.as_ref().and_then(|root| Fields::of(root, "a policy", &[], &mut quiet)) else {
+        return uses;
+    };
     for entry in fields.entries() {
         match entry.key.as_str() {
             "include" => uses.includes = texts(&entry.value).map(str::to_owned).collect(),
@@ -123,7 +129,9 @@ fn rule(node: &Node, names: &mut Names) {
 fn claim(source: &str, node: &Node, names: &mut Names) {
     let Some(text) = yaml::line(source, node, "a claim", &mut Problems::default()) else { return };
     let Some((from, rest)) = text.as_str().split_once("->") else { return };
-    let Some((to, service)) = rest.rsplit_once(':').and_then(|(ends, _)| ends.trim_end().rsplit_once(' ')) else { return };
+    let Some((to, service)) = rest.rsplit_once(':').and_then(|(ends, _)| ends.trim_end().rsplit_once(' ')) else {
+        return;
+    };
     [from, to].iter().for_each(|selector| selected(selector, names));
     names.extend(is_name(service.trim()).then(|| (What::Service, service.trim().to_owned())));
 }
