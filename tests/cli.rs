@@ -99,7 +99,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 57] = [
+    let rows: [(&str, i32, &[&str]); 66] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -132,9 +132,9 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("run good --agent absent", 2, &["cannot use absent as the agent"]),
         ("check good/base.yaml", 0, &["good/base.yaml: 1 rule, 1 claim, nothing to say"]),
         ("check policy.yaml", 1, &["policy.yaml:3: unused: ghosts: nothing names this group", "2 rules, 1 warning"]),
-        ("check late.yaml", 1, &["late.yaml:7: shadowed: hr-web: no flow reaches it: all-web (line 6) decides all of its flows"]),
-        ("check late.yaml --format github", 1, &["::warning file=late.yaml,line=7,title=shadowed::hr-web: no flow"]),
-        ("check late.yaml --format json", 1, &[r#""kind":"shadowed","rule":"hr-web","file":"late.yaml","line":7"#]),
+        ("check late.yaml", 1, &["late.yaml:6: shadowed: hr-web: no flow reaches it: all-web (line 5) decides all of its flows"]),
+        ("check late.yaml --format github", 1, &["::warning file=late.yaml,line=6,title=shadowed::hr-web: no flow"]),
+        ("check late.yaml --format json", 1, &[r#""kind":"shadowed","rule":"hr-web","file":"late.yaml","line":6"#]),
         ("check claims.yaml", 1, &["claims.yaml: left out: 1 of 2 claims: they name VMs"]),
         ("check claims.yaml --inventory good/small.yaml", 1, &["claims.yaml:9: failed: hr -> web tcp/80: deny: hr -> web tcp/80 gets allow by hr-web (line 6)"]),
         ("check bad-policy.yaml", 2, &["bad-policy.yaml:5:", "dny"]),
