@@ -121,7 +121,11 @@ fn shipped_files_are_in_their_canonical_form() {
     assert!(files.len() > 60, "{files:?}");
     for path in files {
         let text = std::fs::read_to_string(&path).unwrap();
-        assert_eq!(format(&text), text, "{}", path.display());
+        let source = Source { name: path.display().to_string(), text: text.clone() };
+        let mut open = |name: &str| std::fs::read_to_string(name).map_err(|error| error.to_string());
+        let bundle = Bundle::load(vec![source], &mut open).unwrap();
+        let found = policy::format(&bundle).unwrap_or_else(|error| panic!("{}: {error:?}", path.display()));
+        assert_eq!(found, text, "{}", path.display());
     }
 }
 
