@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
 use crate::diff::DiffArgs;
+use crate::fmt::FmtArgs;
 use crate::fuzz::FuzzArgs;
 use crate::importing::ImportCommand;
 use crate::init::InitArgs;
@@ -248,23 +249,6 @@ pub(crate) enum CheckFormat {
     Json,
     /// Workflow commands, which GitHub shows beside the lines of a change
     Github,
-}
-
-#[derive(Debug, clap::Args)]
-#[command(after_help = "\
-Examples:
-  eastwest fmt policy.yaml
-  eastwest fmt --check policies/*.yaml scenarios/*.yaml      in CI: exit code 1 where one is not in its form
-  eastwest fmt - < policy.yaml                               to standard output
-
-Comments and order stay, and so does what the file says. A file with mistakes is left as it is.")]
-pub(crate) struct FmtArgs {
-    /// Policy or scenario files; `-` for standard input
-    #[arg(value_name = "FILE", required = true)]
-    pub(crate) files: Vec<PathBuf>,
-    /// Change nothing: only say which files are not in their canonical form, and where
-    #[arg(long)]
-    pub(crate) check: bool,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,14 +1,30 @@
 //! `eastwest fmt`: policies and scenarios in their canonical form.
 
 use std::io::Read;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use policy::{Bundle, FormatError, Source};
 
-use crate::args::FmtArgs;
 use crate::check::read_text;
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
+
+#[derive(Debug, clap::Args)]
+#[command(after_help = "\
+Examples:
+  eastwest fmt policy.yaml
+  eastwest fmt --check policies/*.yaml scenarios/*.yaml      in CI: exit code 1 where one is not in its form
+  eastwest fmt - < policy.yaml                               to standard output
+
+Comments and order stay, and so does what the file says. A file with mistakes is left as it is.")]
+pub(crate) struct FmtArgs {
+    /// Policy or scenario files; `-` for standard input
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// Change nothing: only say which files are not in their canonical form, and where
+    #[arg(long)]
+    pub(crate) check: bool,
+}
 
 /// How many lines of a file are shown that are not in its form.
 const SHOWN: usize = 5;
