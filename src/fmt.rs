@@ -38,11 +38,10 @@ pub(crate) fn fmt(args: &FmtArgs) -> Outcome {
             Err(failure) => return Err(failure),
         }
     }
-    match mistakes.is_empty() {
-        false => Err(Failure::Mistakes(mistakes)),
-        true if args.check && changed > 0 => Ok(Ending::Findings),
-        true => Ok(Ending::AsExpected),
+    if !mistakes.is_empty() {
+        return Err(Failure::Mistakes(mistakes));
     }
+    Ok(if args.check && changed > 0 { Ending::Findings } else { Ending::AsExpected })
 }
 
 /// Whether a file was, or would be, changed.
@@ -50,11 +49,7 @@ fn one(path: &Path, check: bool) -> Result<bool, Failure> {
     let piped = path.as_os_str() == "-";
     let name = if piped { "standard input".to_owned() } else { path.display().to_string() };
     let text = if piped { standard_input()? } else { read_text(path)? };
-    let source = Source { name: name.clone(), text: text.clone() };
-    let open = |file: &str| std::fs::read_to_string(file).map_err(|error| error.to_string());
-    let bundle = Bundle::load(vec![source.clone()], &mut { open })?;
-    // What was put together from several files is one text here.
-    let formatted = policy::format(&Bundle { tiers: vec![source], ..bundle }).map_err(failure)?;
+    let formatted = policy::format(&bundle(&name, &text)?).map_err(failure)?;
     let differs = formatted != text;
     match (check, piped) {
         (true, _) if differs => output::say(&hint(&name, &text, &formatted)),
@@ -67,6 +62,17 @@ fn one(path: &Path, check: bool) -> Result<bool, Failure> {
         (false, false) => {}
     }
     Ok(differs)
+}
+
+/// A policy with what it includes, or a file of another kind alone.
+fn bundle(name: &str, text: &str) -> Result<Bundle, Failure> {
+    let source = Source { name: name.to_owned(), text: text.to_owned() };
+    let says = text.lines().find_map(|line| line.strip_prefix("eastwest:"));
+    if says.is_none_or(|version| version.trim() != policy::VERSION) {
+        return Ok(Bundle::from(source));
+    }
+    let mut open = |file: &str| std::fs::read_to_string(file).map_err(|error| error.to_string());
+    Ok(Bundle::load(vec![source], &mut open)?)
 }
 
 fn standard_input() -> Result<String, Failure> {

@@ -402,3 +402,28 @@ fn groups_and_services_that_nothing_names() {
     unused("include: shared.yaml\nrules:\n- {name: r, deny: any, to: b}\n", shared, &[&group("c (line 5)")]);
     unused("include: shared.yaml\ngroups: {d: c}\nrules:\n- {name: r, deny: any, to: b | d}\n", shared, &[]);
 }
+
+/// A policy whose rules tell apart two to the power of so many kinds of sources, and as many of destinations.
+fn many(keys: usize, expected: &str) {
+    let rule =
+        |key| format!("- {{name: r{key}, allow: tcp/{key}, from: has k{key}, to: has k{key}, until: '{NOW}'}}\n");
+    let rules: String = (0..keys).map(rule).collect();
+    let text = format!("eastwest: policy/v1\nrules:\n{rules}");
+    let told = tiers(&[("p.yaml", text)], None);
+    // What needs no comparison is told all the same.
+    assert_eq!(told.len(), keys + usize::from(!expected.is_empty()));
+    assert_eq!(told.get(keys).map_or("", String::as_str), expected);
+}
+
+#[test]
+fn what_is_too_much_is_left_out_whole_and_said() {
+    let left = "left out: how the rules stand to one another, and the claims: ";
+    many(3, "");
+    many(
+        11,
+        &format!(
+            "{left}2048 kinds of sources by 2048 of destinations are told apart, and 2000000 pairs are the most; an inventory may have fewer"
+        ),
+    );
+    many(14, &format!("{left}its selectors tell more than 5000 kinds of VMs apart; give an inventory"));
+}
