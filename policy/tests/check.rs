@@ -422,7 +422,7 @@ fn what_is_too_much_is_left_out_whole_and_said() {
     many(
         11,
         &format!(
-            "{left}2048 kinds of sources by 2048 of destinations are told apart, and 2000000 pairs are the most; an inventory may have fewer"
+            "{left}2052 kinds of sources by 2052 of destinations are told apart, and 2000000 pairs are the most; an inventory may have fewer"
         ),
     );
     many(14, &format!("{left}its selectors tell more than 5000 kinds of VMs apart; give an inventory"));
