@@ -74,6 +74,11 @@ fn comments_and_texts_stay_where_they_belong() {
 }
 
 #[test]
+fn a_comment_stands_no_less_deep_than_what_follows_it() {
+    check("rules:\n    # far\n- name: r\n  deny: any\n", "rules:\n  # far\n  - name: r\n    deny: any\n");
+}
+
+#[test]
 fn a_text_keeps_the_empty_lines_that_it_ends_with() {
     let text = "rules:\n- name: r\n  deny: any\n  note: |+\n   a\n\n\n";
     check(text, "rules:\n  - name: r\n    deny: any\n    note: |+\n      a\n\n\n");
