@@ -179,7 +179,8 @@ impl Table {
 
     /// Whether a rule matches a pair for some service.
     pub(crate) fn meets(&self, pair: &Pair<'_>, rule: usize) -> bool {
-        let met = self.matches(End::Source, pair.source, rule) && self.matches(End::Destination, pair.destination, rule);
+        let met =
+            self.matches(End::Source, pair.source, rule) && self.matches(End::Destination, pair.destination, rule);
         met && self.holding(pair, true, rule / WORD, 1 << (rule % WORD)) != 0
     }
 
