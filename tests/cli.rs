@@ -108,7 +108,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 72] = [
+    let rows: [(&str, i32, &[&str]); 74] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
