@@ -7,6 +7,7 @@ use clap::{Parser, Subcommand, ValueEnum};
 use crate::center::CenterArgs;
 use crate::demo::DemoArgs;
 use crate::diff::DiffArgs;
+use crate::fmt::FmtArgs;
 use crate::fuzz::FuzzArgs;
 use crate::importing::ImportCommand;
 use crate::init::InitArgs;
@@ -56,10 +57,12 @@ pub(crate) enum Command {
     Mutate(MutateArgs),
     /// Try random topologies, policies and histories on packets, and make small what fails
     Fuzz(FuzzArgs),
-    /// Look for mistakes in a policy
+    /// Look for mistakes in a policy, for what is hardly meant, and for claims of its authors that do not hold
     Check(CheckArgs),
     /// Show exactly which flows a new policy judges differently, with an example of each change
     Diff(DiffArgs),
+    /// Write policies and scenarios in their canonical form
+    Fmt(FmtArgs),
     /// Make a scenario of others' rules: of Kubernetes, or of AWS
     Import {
         #[command(subcommand)]
@@ -218,16 +221,34 @@ pub(crate) struct ListArgs {
 #[command(after_help = "\
 Examples:
   eastwest check departments.yaml
-  eastwest check departments.yaml --inventory scenario.yaml   also selectors that match no VM")]
+  eastwest check departments.yaml --inventory scenario.yaml   over these VMs, not all that there can be
+  eastwest check departments.yaml --format github             annotations of a change, in a workflow of GitHub
+
+Without an inventory, all is held against VMs of every kind that the selectors can tell apart. Warnings and claims that do not
+hold end with exit code 1.")]
 pub(crate) struct CheckArgs {
     /// The policy file; several tiers in their order, divided by commas
     pub(crate) policy: PathBuf,
     /// A scenario, or a file with a `topology:` alone, that says which VMs there are
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
+    /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
+    #[arg(long, value_name = "INSTANT")]
+    pub(crate) at: Option<policy::Timestamp>,
     /// What to write to standard output
     #[arg(long, default_value = "human")]
-    pub(crate) format: Format,
+    pub(crate) format: CheckFormat,
+}
+
+/// The forms of what a check finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum CheckFormat {
+    /// For people
+    Human,
+    /// For programs
+    Json,
+    /// Workflow commands, which GitHub shows beside the lines of a change
+    Github,
 }
 
 #[derive(Debug, clap::Args)]

@@ -1,11 +1,12 @@
-//! `eastwest check`: the mistakes of a policy, and what an inventory shows to be idle in it.
+//! `eastwest check`: the mistakes of a policy, what is hardly meant in it, and the claims of its authors that do not hold.
 
 use std::path::{Path, PathBuf};
 
-use policy::{Bundle, Inventory, Policy, Selector, Source};
+use policy::check::{Checked, Warning};
+use policy::{Bundle, Policy, Source, Timestamp};
 use serde::Serialize;
 
-use crate::args::{CheckArgs, Format};
+use crate::args::{CheckArgs, CheckFormat};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::inventory::Known;
 use crate::output;
@@ -13,14 +14,10 @@ use crate::output;
 #[derive(Serialize)]
 struct Object {
     rules: usize,
+    claims: usize,
     warnings: Vec<Warning>,
-}
-
-#[derive(Serialize)]
-struct Warning {
-    /// The rule's line; groups are known by their names.
-    line: Option<usize>,
-    text: String,
+    /// What could not be looked at, and why.
+    left_out: Vec<String>,
 }
 
 /// The policy of a file, or of several in an order, divided by commas.
@@ -48,91 +45,56 @@ pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
 }
 
 pub(crate) fn check(args: &CheckArgs) -> Outcome {
-    let policy = read_policy(&args.policy)?;
-    let warnings = match &args.inventory {
-        None => Vec::new(),
-        Some(file) => warnings(&policy, &Known::from_file(Some(file))?.inventory),
-    };
+    let bundle = read_bundle(&args.policy)?;
+    let policy = bundle.policy()?;
+    let known = args.inventory.as_ref().map(|file| Known::from_file(Some(file))).transpose()?;
+    let now = args.at.unwrap_or_else(Timestamp::now);
+    let Checked { mut warnings, left_out } = policy::check(&policy, known.as_ref().map(|known| &known.inventory), now);
+    warnings.extend(policy::unused(&bundle));
+    let file = args.policy.display().to_string();
+    warnings.iter_mut().for_each(|warning| placed(warning, &file));
     let ending = if warnings.is_empty() { Ending::AsExpected } else { Ending::Findings };
-    let object = Object { rules: policy.rules.len(), warnings };
+    let object = Object { rules: policy.rules.len(), claims: policy.tests.len(), warnings, left_out };
     match args.format {
-        Format::Human => output::say(&human(&object, &args.policy.display().to_string())),
-        Format::Json => output::say_json(&object)?,
+        CheckFormat::Human => output::say(&human(&object, &file)),
+        CheckFormat::Json => output::say_json(&object)?,
+        CheckFormat::Github => output::say(&github(&object)),
     }
     Ok(ending)
 }
 
-fn human(object: &Object, file: &str) -> String {
-    let Object { rules, warnings } = object;
-    let mut text = String::new();
-    for Warning { line, text: warning } in warnings {
-        let place = line.map(|line| format!(":{line}")).unwrap_or_default();
-        text.push_str(&format!("{file}{place}: {warning}\n"));
+/// What names no file stands in the one that was asked about.
+fn placed(warning: &mut Warning, file: &str) {
+    for place in std::iter::once(&mut warning.about).chain(&mut warning.other) {
+        place.file.get_or_insert_with(|| file.to_owned());
     }
-    let rules = if *rules == 1 { "1 rule".to_owned() } else { format!("{rules} rules") };
-    let warnings = match warnings.len() {
-        0 => "nothing to say".to_owned(),
-        1 => "1 warning".to_owned(),
-        many => format!("{many} warnings"),
-    };
-    text.push_str(&format!("{file}: {rules}, {warnings}\n"));
+}
+
+fn human(object: &Object, file: &str) -> String {
+    let Object { rules, claims, warnings, left_out } = object;
+    let mut text = String::new();
+    for Warning { kind, about, text: told, .. } in warnings {
+        let place = about.line.map(|line| format!(":{line}")).unwrap_or_default();
+        let file = about.file.as_deref().unwrap_or(file);
+        text.push_str(&format!("{file}{place}: {}: {}: {told}\n", kind.word(), about.name));
+    }
+    left_out.iter().for_each(|why| text.push_str(&format!("{file}: left out: {why}\n")));
+    let counted = |count: usize, what: &str| format!("{count} {what}{}", if count == 1 { "" } else { "s" });
+    let claims = if *claims == 0 { String::new() } else { format!("{}, ", counted(*claims, "claim")) };
+    let warnings = if warnings.is_empty() { "nothing to say".to_owned() } else { counted(warnings.len(), "warning") };
+    text.push_str(&format!("{file}: {}, {claims}{warnings}\n", counted(*rules, "rule")));
     text
 }
 
-fn warnings(policy: &Policy, inventory: &Inventory) -> Vec<Warning> {
-    let mut warnings = Vec::new();
-    for (name, selector) in &policy.groups {
-        if matches_nobody(selector, inventory) {
-            warnings.push(Warning { line: None, text: format!("group `{name}` matches no VM") });
-        }
-        warnings.extend(bound_inside(selector, inventory).into_iter().map(|text| Warning { line: None, text }));
-    }
-    for rule in &policy.rules {
-        for (side, selector) in [("from", &rule.from), ("to", &rule.to)] {
-            if matches_nobody(selector, inventory) {
-                let text = format!("`{side}` of rule `{}` matches no VM", rule.name);
-                warnings.push(Warning { line: Some(rule.line), text });
-            }
-        }
-        if let Some(key) =
-            rule.within.as_ref().filter(|key| !inventory.vms.values().any(|vm| vm.labels.contains_key(*key)))
-        {
-            let text = format!("`within` of rule `{}`: no VM carries the label `{key}`", rule.name);
-            warnings.push(Warning { line: Some(rule.line), text });
-        }
-    }
-    warnings
-}
-
-/// Whether a selector is about VMs, and there is none that it matches.
-fn matches_nobody(selector: &Selector, inventory: &Inventory) -> bool {
-    !reaches_outside(selector) && oracle::members(selector, inventory).is_empty()
-}
-
-/// Whether a selector matches outside addresses, too.
-fn reaches_outside(selector: &Selector) -> bool {
-    match selector {
-        Selector::Any | Selector::Outside | Selector::Addresses(_) => true,
-        Selector::Or(parts) => parts.iter().any(reaches_outside),
-        Selector::Vms
-        | Selector::Has(_)
-        | Selector::Equals(..)
-        | Selector::Differs(..)
-        | Selector::In(..)
-        | Selector::Not(_)
-        | Selector::And(_) => false,
-    }
-}
-
-/// VMs with an address inside an address group: they match by their labels alone, so the group does not mean them.
-fn bound_inside(selector: &Selector, inventory: &Inventory) -> Vec<String> {
-    let Selector::Addresses(group) = selector else { return Vec::new() };
-    let inside = |address| {
-        let longest = |networks: &[policy::IpNet]| {
-            networks.iter().filter(|network| network.contains(&address)).map(policy::IpNet::prefix_len).max()
-        };
-        longest(&group.includes) > longest(&group.excludes)
+/// A workflow command for each warning.
+fn github(object: &Object) -> String {
+    let escaped = |text: &str| text.replace('%', "%25").replace('\r', "%0D").replace('\n', "%0A");
+    let property = |text: &str| escaped(text).replace(':', "%3A").replace(',', "%2C");
+    let annotation = |Warning { kind, about, text, .. }: &Warning| {
+        let file = property(about.file.as_deref().unwrap_or_default());
+        let line = about.line.map(|line| format!(",line={line}")).unwrap_or_default();
+        format!("::warning file={file}{line},title={}::{}\n", kind.word(), escaped(&format!("{}: {text}", about.name)))
     };
-    let vms = inventory.vms.iter().filter(|(_, vm)| vm.addresses.iter().any(|&address| inside(address)));
-    vms.map(|(vm, _)| format!("group `{}` does not mean VM `{vm}`, whose address lies in it", group.name)).collect()
+    let left_out = object.left_out.iter().map(|why| format!("::notice title=left out::{}\n", escaped(why)));
+    object.warnings.iter().map(annotation).chain(left_out).collect()
 }

@@ -9,6 +9,7 @@ mod diff;
 mod discover;
 mod doctor;
 mod ending;
+mod fmt;
 mod fuzz;
 mod importing;
 mod init;
@@ -73,6 +74,7 @@ fn outcome(command: Command) -> Outcome {
         Command::Fuzz(args) => fuzz::fuzz(&args),
         Command::Check(args) => check::check(&args),
         Command::Diff(args) => diff::diff(&args),
+        Command::Fmt(args) => fmt::fmt(&args),
         Command::Import { command } => importing::import(&command),
         Command::Replay(args) => replay::replay(&args),
         Command::Schema(args) => Ok(schema::schema(&args)),

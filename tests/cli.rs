@@ -42,6 +42,19 @@ fn folder() -> tempfile::TempDir {
     };
     write("policy.yaml", POLICY);
     write("idle.yaml", &POLICY.replace("from: dept = hr", "from: ghosts"));
+    write(
+        "late.yaml",
+        &POLICY.replace("no-telnet, deny: tcp/23", "all-web, allow: tcp/80").replace("hr-web, allow", "hr-web, deny"),
+    );
+    write(
+        "claims.yaml",
+        &format!("{POLICY}tests:\n  - \"hr -> web tcp/80: deny\"\n  - \"vms -> vms tcp/23: deny by no-telnet\"\n"),
+    );
+    write(
+        "good/base.yaml",
+        "eastwest: policy/v1\nrules:\n  - name: r\n    deny: tcp/1\ntests:\n  - any -> vms tcp/1: deny by r\n",
+    );
+    write("spaced.yaml", "eastwest: policy/v1\ndefault:   deny\n");
     write("bad-policy.yaml", &POLICY.replace("deny: tcp/23", "dny: tcp/23"));
     write("good/policy.yaml", POLICY);
     write("good/small.yaml", SCENARIO);
@@ -95,7 +108,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 #[test]
 fn each_command_ends_with_its_code_and_says_why() {
     let folder = folder();
-    let rows: [(&str, i32, &[&str]); 57] = [
+    let rows: [(&str, i32, &[&str]); 74] = [
         ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
         ("run --help", 0, &["Examples:", "--seed"]),
         ("center events --help", 0, &["--follow"]),
@@ -126,10 +139,35 @@ fn each_command_ends_with_its_code_and_says_why() {
         ("rerun absent", 2, &["cannot open the recording", "absent/events.jsonl"]),
         ("report merge", 2, &["<DIR>..."]),
         ("run good --agent absent", 2, &["cannot use absent as the agent"]),
-        ("check policy.yaml", 0, &["policy.yaml: 2 rules, nothing to say"]),
+        ("check good/base.yaml", 0, &["good/base.yaml: 1 rule, 1 claim, nothing to say"]),
+        ("check policy.yaml", 1, &["policy.yaml:3: unused: ghosts: nothing names this group", "2 rules, 1 warning"]),
+        (
+            "check late.yaml",
+            1,
+            &["late.yaml:6: shadowed: hr-web: no flow reaches it: all-web (line 5) decides all of its flows"],
+        ),
+        ("check late.yaml --format github", 1, &["::warning file=late.yaml,line=6,title=shadowed::hr-web: no flow"]),
+        ("check late.yaml --format json", 1, &[r#""kind":"shadowed","rule":"hr-web","file":"late.yaml","line":6"#]),
+        ("check claims.yaml", 1, &["claims.yaml: left out: 1 of 2 claims: they name VMs"]),
+        (
+            "check claims.yaml --inventory good/small.yaml",
+            1,
+            &["claims.yaml:9: failed: hr -> web tcp/80: deny: hr -> web tcp/80 gets allow by hr-web (line 6)"],
+        ),
         ("check bad-policy.yaml", 2, &["bad-policy.yaml:5:", "dny"]),
-        ("check policy.yaml --inventory good/small.yaml", 1, &["group `ghosts` matches no VM"]),
-        ("check idle.yaml --inventory good/small.yaml", 1, &["idle.yaml:6: `from` of rule `hr-web` matches no VM"]),
+        ("check policy.yaml --inventory good/small.yaml", 1, &["ghosts: this group matches no VM of the inventory"]),
+        (
+            "check idle.yaml --inventory good/small.yaml",
+            1,
+            &["idle.yaml:6: never-matching: hr-web: its `from` matches no VM of the inventory"],
+        ),
+        ("fmt good/base.yaml --check", 0, &[]),
+        (
+            "fmt spaced.yaml --check",
+            1,
+            &["spaced.yaml: not in its canonical form", "  2 - default:   deny", "  2 + default: deny"],
+        ),
+        ("fmt bad-policy.yaml --check", 2, &["bad-policy.yaml:5:", "dny"]),
         ("why policy.yaml dept=hr app=web tcp/80", 0, &["allow by hr-web", "passed over no-telnet (line 5)"]),
         ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
         ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),

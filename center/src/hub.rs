@@ -4,12 +4,12 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
-use policy::{Mode, Name};
+use policy::{Mode, Name, Policy};
 use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
 use wire::{Ack, AgentState, CenterEvent, CenterStatus, Hello, InventoryFile, PROTOCOL, Record, Suspension};
 
 use crate::live::{Registry, Seat};
-use crate::model::{Asked, Change, Model, Snapshot, faults, prefixes};
+use crate::model::{Asked, Change, Model, Snapshot, failed, faults, prefixes};
 use crate::pki::Authority;
 use crate::store::{Advance, Store, StoreError};
 
@@ -76,7 +76,21 @@ impl<S: Store> Hub<S> {
                 "the selectors of this policy hold {prefixes} prefixes, and at most {MOST_PREFIXES} are sent to an agent"
             )));
         }
-        self.change(Change::Policy(Arc::new(policy)), Some(text)).await
+        let policy = Arc::new(policy);
+        self.hold_claims(&policy).await?;
+        self.change(Change::Policy(policy), Some(text)).await
+    }
+
+    /// Holds a policy against the claims of its authors, over the inventory as it is.
+    async fn hold_claims(&self, policy: &Arc<Policy>) -> Result<(), HubError> {
+        let (policy, inventory) = (Arc::clone(policy), self.model.lock().await.inventory().clone());
+        // All pairs of VMs are looked at, beside what the sessions ask.
+        let held = tokio::task::spawn_blocking(move || failed(&policy, &inventory, jiff::Timestamp::now())).await;
+        let (failed, left_out) = held.map_err(|error| HubError::Refused(format!("hold the claims: {error}")))?;
+        for why in left_out {
+            self.audit("", &format!("a policy was not held against {why}")).await?;
+        }
+        if failed.is_empty() { Ok(()) } else { Err(HubError::Refused(failed.join("\n"))) }
     }
 
     /// Replaces the inventory.

@@ -745,6 +745,9 @@ async fn bad_input_is_refused_whole() {
     assert_eq!(reasons.lines().count(), 3, "{reasons}");
     let Err(AdminError::Refused(reasons)) = center.admin.publish("rules: 7").await else { panic!("accepted") };
     assert!(!reasons.is_empty());
+    let claim = format!("{POLICY}tests: [\"web -> db tcp/1: allow\"]\n");
+    let Err(AdminError::Refused(reasons)) = center.admin.publish(&claim).await else { panic!("accepted") };
+    assert!(reasons.contains("the inventory has no VM `web`"), "{reasons}");
     assert!(matches!(center.admin.quarantine("db").await, Err(AdminError::Refused(_))));
     assert_eq!(center.admin.status().await.unwrap().generation, 0);
     let other = serve(ServeOptions::new(state.path().to_owned(), center.address), |_| (), async {}).await;

@@ -3,15 +3,17 @@
 //! Everything here is a plain value. Nothing reads a file, a clock or the network.
 
 mod bundle;
-mod check;
+pub mod check;
 mod claim;
 pub mod classify;
 mod detect;
 pub mod diff;
 mod flow;
+mod fmt;
 mod icmp;
 mod inventory;
 pub mod keys;
+mod kinds;
 pub mod mutate;
 mod name;
 mod parse;
@@ -26,13 +28,14 @@ mod write;
 pub mod yaml;
 
 pub use bundle::{Bundle, Source};
-pub use check::{Doubt, Warning, check};
+pub use check::check;
 pub use claim::{Claim, Who};
 pub use detect::{Detector, Response, Watch};
 pub use flow::{Family, Flow, FlowService};
+pub use fmt::{FormatError, format};
 pub use inventory::{Inventory, Vm};
 pub use name::{Key, Name, NameError};
-pub use parse::{VERSION, parse, parse_node, parse_selector, parse_service, parse_services};
+pub use parse::{VERSION, parse, parse_node, parse_selector, parse_service, parse_services, unused};
 pub use problem::{Errors, Problem, Problems, Span, TextError};
 pub use render::{line_and_column, render_plain};
 pub use rule::{Action, At, Mode, Outage, Policy, Rule, Tier};

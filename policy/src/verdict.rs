@@ -26,6 +26,17 @@ pub enum End {
     Destination,
 }
 
+impl End {
+    /// The end across from it.
+    #[must_use]
+    pub fn other(self) -> Self {
+        match self {
+            Self::Source => Self::Destination,
+            Self::Destination => Self::Source,
+        }
+    }
+}
+
 /// What would have been decided had every monitor rule acted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Would {

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use policy::{Selector, parse, parse_selector, parse_services, render_plain};
+use policy::{Bundle, Selector, Source, parse, parse_selector, parse_services, render_plain, unused};
 use proptest::prelude::*;
 
 const VALID: [&str; 3] = [
@@ -18,6 +18,7 @@ const PIECES: [&str; 24] = [
 
 /// Reads a text, and shows what is wrong with it: neither may panic, and each place lies in the text.
 fn check(text: &str) {
+    let _ = unused(&Bundle::from(Source { name: "t".to_owned(), text: text.to_owned() }));
     if let Err(errors) = parse("t", text) {
         let _ = render_plain(&errors);
         assert!(errors.problems().len() > 0);

@@ -8,6 +8,7 @@ use policy::{Mode, Name, Policy};
 use wire::{Ack, AckResult, AgentState, InventoryFile, InventoryVm, Presence};
 
 mod binding;
+mod claims;
 mod detention;
 mod distinct;
 mod inventory;
@@ -17,6 +18,7 @@ mod snapshot;
 mod tests;
 
 pub(crate) use binding::{Standing, conflicts};
+pub(crate) use claims::failed;
 pub(crate) use detention::Asked;
 pub(crate) use inventory::faults;
 pub(crate) use resolve::prefixes;
@@ -108,6 +110,11 @@ impl Model {
     /// The newest generation; 0 before the first change.
     pub(crate) fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// The inventory.
+    pub(crate) fn inventory(&self) -> &InventoryFile {
+        &self.inventory
     }
 
     /// A managed VM of the inventory.

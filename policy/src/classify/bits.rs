@@ -69,6 +69,16 @@ impl Bits {
         Self(self.0.iter().zip(&other.0).map(|(word, other)| word & other).collect())
     }
 
+    /// Whether all of it is in another set.
+    pub(crate) fn is_in(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).all(|(word, other)| word & !other == 0)
+    }
+
+    /// Whether two sets share a number.
+    pub(crate) fn meets(&self, other: &Self) -> bool {
+        self.0.iter().zip(&other.0).any(|(word, other)| word & other != 0)
+    }
+
     /// The numbers, in their order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = usize> + '_ {
         self.0.iter().enumerate().flat_map(|(place, &word)| ones(word).map(move |bit| place * WORD + bit))

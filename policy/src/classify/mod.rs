@@ -20,8 +20,11 @@ pub use judged::{Decider, Decision, EndJudged, Judged, Outcome};
 pub use services::ServiceRange;
 
 use crate::{End, Flow, Inventory, Policy, Ruling, Timestamp, Would};
-use pair::Pair;
-use table::{Space, Table};
+pub(crate) use bits::{Bits, WORD};
+pub(crate) use cells::of as cells_of;
+pub(crate) use judged::together;
+pub(crate) use pair::Pair;
+pub(crate) use table::{Space, Table};
 
 /// A policy over an inventory at an instant. It is made once and then only read: any number of threads may share it.
 #[derive(Clone, Debug)]

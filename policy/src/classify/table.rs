@@ -2,7 +2,7 @@
 //! the sets of its source, its destination and its service share, and the first of them decides.
 
 use super::bits::{Bits, Marked, WORD, ones, shared};
-use super::endpoints::Endpoints;
+use super::endpoints::{Endpoint, Endpoints};
 use super::judged::{Decider, Decision, EndJudged, Judged};
 use super::pair::Pair;
 use super::services::{Nature, ServiceClasses};
@@ -168,6 +168,33 @@ impl Table {
                 (None, next) => start = next,
             }
         }
+    }
+
+    /// All rules that match a pair, whatever the service, and whether or not they hold at an end.
+    pub(crate) fn meeting(&self, pair: &Pair<'_>) -> Vec<u32> {
+        let [from, to] = [&self.from[pair.source.class as usize], &self.to[pair.destination.class as usize]];
+        let kept = shared([from, to], 0).map(|(place, word)| (place, self.holding(pair, true, place, word)));
+        kept.flat_map(|(place, word)| ones(word).map(move |bit| super::narrow(place * WORD + bit))).collect()
+    }
+
+    /// Whether a rule matches a pair for some service.
+    pub(crate) fn meets(&self, pair: &Pair<'_>, rule: usize) -> bool {
+        let met =
+            self.matches(End::Source, pair.source, rule) && self.matches(End::Destination, pair.destination, rule);
+        met && self.holding(pair, true, rule / WORD, 1 << (rule % WORD)) != 0
+    }
+
+    /// Whether a rule's side matches an endpoint.
+    pub(crate) fn matches(&self, end: End, endpoint: &Endpoint, rule: usize) -> bool {
+        let sets = if end == End::Source { &self.from } else { &self.to };
+        sets[endpoint.class as usize].bits().has(rule)
+    }
+
+    /// Whether everything that one rule matches another does, by what they speak of alone: where it says no, it may yet be.
+    pub(crate) fn covers(&self, wide: usize, narrow: usize) -> bool {
+        let ends = |sets: &[Marked]| sets.iter().map(Marked::bits).all(|set| !set.has(narrow) || set.has(wide));
+        let within = self.within.iter().all(|key| !key.has(wide) || key.has(narrow));
+        within && self.covered[narrow].bits().is_in(self.covered[wide].bits()) && ends(&self.from) && ends(&self.to)
     }
 
     /// The sets of rules that hold at an end for the source and for the destination.

@@ -5,11 +5,11 @@ use std::ops::Range;
 use crate::TextError;
 
 /// A token with its place.
-pub(super) type Placed<'t> = (Token<'t>, Range<usize>);
+pub(crate) type Placed<'t> = (Token<'t>, Range<usize>);
 
 /// One token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Token<'t> {
+pub(crate) enum Token<'t> {
     /// A bare word: a key, a value, a keyword or a group.
     Word(&'t str),
     /// A key or a value in double quotes.
@@ -36,7 +36,7 @@ pub(crate) fn bare(c: char) -> bool {
 }
 
 /// Cuts a selector into tokens.
-pub(super) fn tokens(text: &str) -> Result<Vec<Placed<'_>>, TextError> {
+pub(crate) fn tokens(text: &str) -> Result<Vec<Placed<'_>>, TextError> {
     let mut tokens = Vec::new();
     let mut at = 0;
     while let Some(first) = text[at..].chars().next() {

@@ -12,10 +12,12 @@ pub(crate) mod rule;
 pub(crate) mod selector;
 pub(crate) mod service;
 mod services;
+mod uses;
 
-pub(crate) use lex::bare;
+pub(crate) use lex::{Token, bare, tokens};
 pub use selector::parse_selector;
 pub use service::{parse_service, parse_services};
+pub use uses::unused;
 
 use crate::yaml::{self, Fields, Node};
 use crate::{Bundle, End, Errors, Policy, Problem, Problems, Source, Verdict};

@@ -1,5 +1,6 @@
 //! The pure model: what each agent is sent.
 
+mod claims;
 mod detention;
 mod naive;
 mod views;
