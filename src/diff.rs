@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use clap::ValueEnum;
 use harness::RunOptions;
-use policy::{Flow, FlowService, Timestamp};
 use policy::diff::{Difference, Kind, Row, diff as among, diff_all};
+use policy::{Flow, FlowService, Timestamp};
 use serde::Serialize;
 
 use crate::check::{read_bundle, read_policy};
@@ -121,7 +121,9 @@ fn confirmed(args: &DiffArgs, file: &Path, difference: &Difference) -> Result<bo
                 let (rule, Flow { source, destination, service }) =
                     (seen.rule.as_deref().unwrap_or("nothing"), row.example.flow());
                 let (word, path) = (seen.verdict, path.display());
-                output::note(&format!("by packets under {path}: {source} -> {destination} {service}: {word} by {rule}"));
+                output::note(&format!(
+                    "by packets under {path}: {source} -> {destination} {service}: {word} by {rule}"
+                ));
             }
         }
     }

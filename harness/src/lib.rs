@@ -20,5 +20,7 @@ mod witness;
 mod world;
 
 pub use jail::jail_main;
-pub use run::{BEHIND_A_FAILURE, Instead, Job, Only, Pause, RunError, RunOptions, RunOutcome, flows_packets, reach_packets, run};
+pub use run::{
+    BEHIND_A_FAILURE, Instead, Job, Only, Pause, RunError, RunOptions, RunOutcome, flows_packets, reach_packets, run,
+};
 pub use world::{Programs, Sabotage, lack};

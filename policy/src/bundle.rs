@@ -45,23 +45,28 @@ impl Bundle {
             _ => Self { tiers, included: Vec::new() },
         };
         let mut wrong: Option<Errors> = None;
-        for Source { name, text } in bundle.tiers.clone() {
-            let mut problems = Problems::default();
-            for (span, file) in includes(&name, &text) {
-                if bundle.included.iter().any(|known| known.name == file) {
-                    continue;
-                }
-                match open(&file) {
-                    Ok(text) => bundle.included.push(Source { name: file, text }),
-                    Err(why) => {
-                        let problem = Problem::new(span, format!("cannot read the file `{file}`: {why}"));
-                        problems.report(problem.help("included files are looked for beside the file that names them"));
-                    }
-                }
-            }
-            wrong = Errors::joined(wrong, problems.into_errors(&name, &text));
+        for tier in bundle.tiers.clone() {
+            wrong = Errors::joined(wrong, bundle.include(&tier, open));
         }
         wrong.map_or(Ok(bundle), Err)
+    }
+
+    /// Opens what a file includes; what cannot be opened comes back.
+    fn include(&mut self, tier: &Source, open: &mut dyn FnMut(&str) -> Result<String, String>) -> Option<Errors> {
+        let mut problems = Problems::default();
+        for (span, name) in includes(&tier.name, &tier.text) {
+            if self.included.iter().any(|known| known.name == name) {
+                continue;
+            }
+            match open(&name) {
+                Ok(text) => self.included.push(Source { name, text }),
+                Err(why) => {
+                    let problem = Problem::new(span, format!("cannot read the file `{name}`: {why}"));
+                    problems.report(problem.help("included files are looked for beside the file that names them"));
+                }
+            }
+        }
+        problems.into_errors(&tier.name, &tier.text)
     }
 
     /// The files of a text that was published: one policy as it stands, or several that [`Bundle::text`] put together.

@@ -96,12 +96,14 @@ impl Case {
     fn matrix(&self) -> String {
         let endpoints = self.endpoints();
         let mut text = "    matrix:\n".to_owned();
+        let cell = |row: &str, column: &str| if column == row { " ." } else { " ?" };
+        let row = |row: &&str| {
+            let cells: String = endpoints.iter().map(|column| cell(row, column)).collect();
+            format!("        {row}{cells}\n")
+        };
+        let rows: String = endpoints.iter().map(row).collect();
         for service in PROBED {
-            text.push_str(&format!("      {service}: |\n        -> {}\n", endpoints.join(" ")));
-            for row in &endpoints {
-                let cells = endpoints.iter().map(|column| if column == row { "." } else { "?" });
-                text.push_str(&format!("        {row} {}\n", cells.collect::<Vec<_>>().join(" ")));
-            }
+            text.push_str(&format!("      {service}: |\n        -> {}\n{rows}", endpoints.join(" ")));
         }
         text
     }

@@ -16,12 +16,7 @@ use crate::scenario::{Outside, PolicyText, Scenario};
 use crate::state::State;
 
 /// Answers with cells, or with why there are none.
-pub(super) fn run(
-    order: &Order,
-    probing: &Probing,
-    scratch: &Path,
-    speaker: &mut Speaker<'_>,
-) -> Result<(), String> {
+pub(super) fn run(order: &Order, probing: &Probing, scratch: &Path, speaker: &mut Speaker<'_>) -> Result<(), String> {
     let answer = match cells(order, probing, scratch) {
         Ok(cells) => FromJail::Cells(cells),
         Err(none) => none.word(),
@@ -68,7 +63,8 @@ fn place(scenario: &mut Scenario, address: IpAddr) {
     if known.any(|one| *one == address) || outside.any(|one| *one == address) {
         return;
     }
-    let (Some(host), Ok(name)) = (topology.hosts.first(), format!("outside-{}", topology.outside.len() + 1).parse()) else {
+    let (Some(host), Ok(name)) = (topology.hosts.first(), format!("outside-{}", topology.outside.len() + 1).parse())
+    else {
         return;
     };
     topology.outside.insert(name, Outside { host: host.clone(), addresses: vec![address] });

@@ -66,18 +66,18 @@ impl Both {
 
     /// An expectation of the state that would notice.
     fn expectation(&self, state: &State) -> Option<String> {
-        for source in state.endpoints() {
-            for destination in state.endpoints().filter(|destination| *destination != source) {
-                for family in state.families(source, destination) {
-                    let (from, to) = (state.address(source, family)?, state.address(destination, family)?);
-                    let Some((service, old)) = self.service(from, to) else { continue };
-                    let families = state.families(source, destination).len();
-                    let family = if families > 1 { format!(" {family}") } else { String::new() };
-                    return Some(format!("{source} -> {destination} {service}{family}: {}", told(&old)));
-                }
-            }
-        }
-        None
+        let mut pairs =
+            state.endpoints().flat_map(|source| state.endpoints().map(move |destination| (source, destination)));
+        pairs.find_map(|(source, destination)| {
+            let families = state.families(source, destination);
+            let differing = |family: &Family| {
+                let (from, to) = (state.address(source, *family)?, state.address(destination, *family)?);
+                self.service(from, to).filter(|_| source != destination)
+            };
+            let (family, (service, old)) = families.iter().find_map(|family| Some((family, differing(family)?)))?;
+            let family = if families.len() > 1 { format!(" {family}") } else { String::new() };
+            Some(format!("{source} -> {destination} {service}{family}: {}", told(&old)))
+        })
     }
 
     /// A service that probes can ask for, of which they differ.
@@ -102,21 +102,17 @@ impl Both {
         let own = state.endpoints().flat_map(|name| state.addresses(name).iter().copied());
         let addresses: BTreeSet<IpAddr> = ranges.map(|(first, _)| *first).chain(own).collect();
         let managed: Vec<IpAddr> = state.vms.values().flat_map(|spec| spec.addresses.iter().copied()).collect();
-        for inside in &managed {
-            for other in addresses.iter().filter(|other| other.is_ipv4() == inside.is_ipv4()) {
-                for (source, destination) in [(*inside, *other), (*other, *inside)] {
-                    let family = Family::of(source);
-                    let services = self.services.iter().filter(|service| service.exists_in(family));
-                    let flow = services
-                        .map(|&service| Flow { source, destination, service })
-                        .find(|flow| self.differ(flow).is_some());
-                    if let Some(Flow { source, destination, service }) = flow {
-                        return Some(format!("{source} -> {destination} {service}"));
-                    }
-                }
-            }
-        }
-        None
+        let pairs = managed.iter().flat_map(|inside| addresses.iter().map(move |other| (*inside, *other)));
+        let mut both = pairs
+            .filter(|(one, other)| one.is_ipv4() == other.is_ipv4())
+            .flat_map(|(one, other)| [(one, other), (other, one)]);
+        both.find_map(|(source, destination)| {
+            let family = Family::of(source);
+            let mut services = self.services.iter().filter(|service| service.exists_in(family));
+            let differs = |service| self.differ(&Flow { source, destination, service }).is_some();
+            let service = services.find(|service| differs(**service))?;
+            Some(format!("{source} -> {destination} {service}"))
+        })
     }
 }
 

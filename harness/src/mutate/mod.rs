@@ -189,9 +189,9 @@ fn with(scenario: &Scenario, policy: &PolicyText, changed: &PolicyText) -> Scena
 
 /// Every policy that a scenario publishes.
 fn policies(scenario: &Scenario) -> Vec<Arc<PolicyText>> {
-    let later = scenario.steps.iter().flat_map(|step| &step.doing).filter_map(|doing| match &doing.action {
-        Action::Policy(policy) => Some(policy),
-        _ => None,
+    let later = scenario.steps.iter().flat_map(|step| &step.doing).filter_map(|doing| {
+        let Action::Policy(policy) = &doing.action else { return None };
+        Some(policy)
     });
     scenario.policy.iter().chain(later).cloned().collect()
 }
