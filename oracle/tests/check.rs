@@ -35,6 +35,11 @@ fn flows(policy: &Policy) -> impl Iterator<Item = Flow> + '_ {
     })
 }
 
+/// The rule that decides at an end if what is on trial acts.
+fn acting(end: &oracle::EndVerdict) -> Option<String> {
+    end.would.as_ref().map_or(Some(end.rule.clone()), |would| would.rule.clone())
+}
+
 fn check(policy: &Policy, inventory: &Inventory, warning: &Warning) {
     let context = || format!("{warning}\n{inventory:?}\n{policy:#?}");
     let place = policy.rules.iter().position(|rule| rule.full_name() == warning.about.name).unwrap();
@@ -54,10 +59,7 @@ fn check(policy: &Policy, inventory: &Inventory, warning: &Warning) {
             // What is on trial is taken as acting.
             Kind::Undone => {
                 let live = |end: &Option<oracle::EndVerdict>| {
-                    let rule = |end: &oracle::EndVerdict| {
-                        end.would.as_ref().map_or(Some(end.rule.clone()), |w| w.rule.clone())
-                    };
-                    end.as_ref().and_then(rule).is_some_and(|rule| rule == warning.about.name)
+                    end.as_ref().and_then(acting).is_some_and(|rule| rule == warning.about.name)
                 };
                 let ruling = &judged.ruling;
                 let verdict = ruling.would.as_ref().map_or(ruling.verdict, |would| would.verdict);

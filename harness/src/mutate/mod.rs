@@ -70,7 +70,23 @@ pub struct Mutation {
     pub trials: Vec<Trial>,
 }
 
+impl Fate {
+    /// How much it says where one file changes in several policies.
+    fn weight(&self) -> u8 {
+        match self {
+            Self::Equivalent => 0,
+            Self::Elsewhere { .. } => 1,
+            Self::Survived { .. } => 2,
+            Self::Killed { .. } => 3,
+        }
+    }
+}
+
 impl Trial {
+    fn what(&self) -> (&str, Option<&str>, Option<usize>, &str) {
+        (&self.policy, self.rule.as_deref(), self.line, &self.change)
+    }
+
     /// The scenario on which it can be tried with packets, and whether that would notice; `None` where nothing can be seen.
     #[must_use]
     pub fn on_packets(&self) -> Option<(&str, bool)> {
@@ -115,13 +131,23 @@ pub fn mutate(scenarios: &[Scenario], now: Timestamp) -> Result<Mutation, Unsoun
             known.push(policy);
         }
     }
-    let trials = known.iter().flat_map(|policy| {
+    let mut trials: Vec<Trial> = Vec::new();
+    let all = known.iter().flat_map(|policy| {
         let users: Vec<_> = suite.iter().filter(|(scenario, _)| uses(scenario, policy)).collect();
         let values = values(policy, &users);
         let mutants = mutants(&policy.policy, &values);
         mutants.into_iter().map(|mutant| trial(policy, &users, mutant, now)).collect::<Vec<_>>()
     });
-    Ok(Mutation { trials: trials.collect() })
+    // A file that is a tier of several policies changes in all of them.
+    for trial in all {
+        let same = |known: &&mut Trial| known.what() == trial.what();
+        match trials.iter_mut().find(same) {
+            Some(known) if known.fate.weight() < trial.fate.weight() => *known = trial,
+            Some(_) => {}
+            None => trials.push(trial),
+        }
+    }
+    Ok(Mutation { trials })
 }
 
 fn sound(scenario: &Scenario, now: Timestamp) -> Result<Vec<PlannedStep>, Unsound> {
@@ -139,10 +165,10 @@ fn sound(scenario: &Scenario, now: Timestamp) -> Result<Vec<PlannedStep>, Unsoun
 type User<'a> = (&'a Scenario, Vec<PlannedStep>);
 
 fn trial(policy: &Arc<PolicyText>, users: &[&User<'_>], mutant: Mutant, now: Timestamp) -> Trial {
-    let Mutant { rule, line, change, policy: changed } = mutant;
+    let Mutant { rule, file, line, change, policy: changed } = mutant;
     let fate = killed(policy, users, &changed, now).unwrap_or_else(|| difference::fate(policy, users, &changed, now));
     let instead = Instead { from: policy.text.clone(), to: changed.text() };
-    Trial { policy: policy.source.clone(), rule, line, change, fate, instead }
+    Trial { policy: file.unwrap_or_else(|| policy.source.clone()), rule, line, change, fate, instead }
 }
 
 /// The first expectation that does not hold any more.

@@ -83,7 +83,7 @@ pub fn coverage(steps: &[PlannedStep], now: Timestamp) -> Coverage {
     let rules = by_policy.into_iter().flat_map(|((source, _), (policy, tally))| {
         policy.rules.iter().map(|rule| tally.of(&source, rule)).collect::<Vec<_>>()
     });
-    Coverage { rules: rules.collect() }
+    Coverage::joined(vec![Coverage { rules: rules.collect() }])
 }
 
 /// The probes by what decided them.
@@ -113,8 +113,9 @@ impl Tally {
         let decided = self.by_rule.get(&name).unwrap_or(&none);
         let others: BTreeSet<Around<'_>> = self.all.difference(decided).flat_map(around).collect();
         let near = |seen: &&Seen| around(seen).iter().any(|place| others.contains(place));
+        let tier = rule.tier.as_ref().filter(|tier| tier.name.is_some());
         Covered {
-            policy: source.to_owned(),
+            policy: tier.map_or(source, |tier| tier.file.as_str()).to_owned(),
             rule: name,
             line: rule.line,
             decided: decided.len(),

@@ -12,6 +12,8 @@ use crate::{Action, At, Key, Mode, Policy, Rule, Verdict};
 pub struct Mutant {
     /// The rule that was changed, by its full name; `None`: the default.
     pub rule: Option<String>,
+    /// The file of its tier, where there are several.
+    pub file: Option<String>,
     /// The line of that rule.
     pub line: Option<usize>,
     /// The change, in words.
@@ -34,7 +36,7 @@ pub fn mutants(policy: &Policy, values: &Values) -> Vec<Mutant> {
                 Some(rule) => policy.rules[place] = rule,
                 None => drop(policy.rules.remove(place)),
             }
-            Mutant { rule: Some(rule.full_name()), line: Some(rule.line), change, policy }
+            Mutant { rule: Some(rule.full_name()), file: file(rule), line: Some(rule.line), change, policy }
         };
         all.extend(changes(rule, values).into_iter().map(one));
         all.extend(swapped(policy, place));
@@ -42,7 +44,8 @@ pub fn mutants(policy: &Policy, values: &Values) -> Vec<Mutant> {
     let defaults = [Verdict::Allow, Verdict::Deny].into_iter().filter(|verdict| *verdict != policy.default);
     all.extend(defaults.map(|default| {
         let policy = Policy { default, ..policy.clone() };
-        Mutant { rule: None, line: None, change: format!("the default is {default}"), policy }
+        let file = policy.tiers.last().filter(|tier| tier.name.is_some()).map(|tier| tier.file.clone());
+        Mutant { rule: None, file, line: None, change: format!("the default is {default}"), policy }
     }));
     let mut distinct: Vec<Mutant> = Vec::new();
     for mutant in all {
@@ -50,6 +53,10 @@ pub fn mutants(policy: &Policy, values: &Values) -> Vec<Mutant> {
         distinct.extend(is_new.then_some(mutant));
     }
     distinct
+}
+
+fn file(rule: &Rule) -> Option<String> {
+    rule.tier.as_ref().filter(|tier| tier.name.is_some()).map(|tier| tier.file.clone())
 }
 
 /// What may be changed in one rule; without a rule, it is gone.
@@ -109,5 +116,5 @@ fn swapped(policy: &Policy, place: usize) -> Option<Mutant> {
     let mut swapped = policy.clone();
     swapped.rules.swap(place, place + 1);
     let change = format!("`{}` stands before it", next.full_name());
-    Some(Mutant { rule: Some(rule.full_name()), line: Some(rule.line), change, policy: swapped })
+    Some(Mutant { rule: Some(rule.full_name()), file: file(rule), line: Some(rule.line), change, policy: swapped })
 }
