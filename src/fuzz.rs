@@ -1,6 +1,6 @@
 //! `eastwest fuzz`: random cases on packets, oracle against kernel; what fails is made small and kept as a scenario.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
@@ -82,7 +82,8 @@ pub(crate) fn fuzz(args: &FuzzArgs) -> Outcome {
         if let Some(failed) =
             cases.into_iter().find(|case| ran.outcomes.get(&case.name) != Some(&ScenarioOutcome::Passed))
         {
-            return fails(failed, args, &options);
+            let kinds = ran.kinds.get(&failed.name).cloned().unwrap_or_default();
+            return fails(failed, &kinds, args, &options);
         }
         next += count;
         let seconds = begun.elapsed().as_secs();
@@ -97,13 +98,13 @@ fn case(seed: u64) -> Case {
     if seed.is_multiple_of(2) { policies(seed, STATES.0) } else { history(seed, STATES.1) }
 }
 
-/// A case does not pass: the smallest like it is kept.
-fn fails(case: Case, args: &FuzzArgs, options: &RunOptions) -> Outcome {
+/// A case does not pass: the smallest that brings about one of the same findings is kept.
+fn fails(case: Case, kinds: &BTreeSet<String>, args: &FuzzArgs, options: &RunOptions) -> Outcome {
     output::note(&format!("`{}` does not pass; looking for the smallest case that does not", case.name));
     let written = keep(&case, &args.keep, "")?;
     let mut trouble = None;
     let mut still_fails = |case: &Case| match run(std::slice::from_ref(case), options) {
-        Ok(ran) => !ran.interrupted && ran.outcomes.get(&case.name) == Some(&ScenarioOutcome::Failed),
+        Ok(ran) => !ran.interrupted && ran.kinds.get(&case.name).is_some_and(|found| !found.is_disjoint(kinds)),
         Err(error) => {
             trouble = Some(error);
             false
@@ -133,6 +134,8 @@ fn keep(case: &Case, folder: &Path, mark: &str) -> Result<PathBuf, Failure> {
 /// What a run of cases came to.
 struct Ran {
     outcomes: BTreeMap<String, ScenarioOutcome>,
+    /// The kinds of the findings of each case that has any.
+    kinds: BTreeMap<String, BTreeSet<String>>,
     cells: usize,
     interrupted: bool,
 }
@@ -147,13 +150,15 @@ fn run(cases: &[Case], options: &RunOptions) -> Result<Ran, Failure> {
         exclusive: false,
         instead: None,
     };
-    let mut cells = 0;
+    let (mut cells, mut kinds) = (0, BTreeMap::<String, BTreeSet<String>>::new());
     let mut sink = |event: Event| {
-        if let Event::StepFinished { cells: judged, .. } = event {
+        if let Event::StepFinished { scenario, cells: judged, findings, .. } = event {
             cells += judged.len();
+            let found = findings.iter().map(|finding| finding.kind.to_string());
+            found.for_each(|kind| kinds.entry(scenario.name.clone()).or_default().extend([kind]));
         }
     };
     let outcome = harness::run(cases.iter().map(job).collect(), options, &mut sink).map_err(failure)?;
     let outcomes = outcome.outcomes.into_iter().map(|(id, outcome)| (id.name, outcome)).collect();
-    Ok(Ran { outcomes, cells, interrupted: outcome.interrupted })
+    Ok(Ran { outcomes, kinds, cells, interrupted: outcome.interrupted })
 }

@@ -61,7 +61,11 @@ fn pasted() -> Result<(), Failed> {
         return Err(said.into());
     }
     let mut text = std::fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join(lax))?;
-    let mut paste: Vec<&str> = trials.iter().filter(|trial| trial["fate"] == "survived").filter_map(|trial| trial["expectation"].as_str()).collect();
+    let mut paste: Vec<&str> = trials
+        .iter()
+        .filter(|trial| trial["fate"] == "survived")
+        .filter_map(|trial| trial["expectation"].as_str())
+        .collect();
     paste.sort_unstable();
     paste.dedup();
     paste.iter().for_each(|line| text.push_str(&format!("      - {line}\n")));
