@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::net::IpAddr;
 
 use policy::classify::Classifier;
-use policy::{Family, Flow, FlowService, Policy, Ruling, Timestamp};
+use policy::{End, Family, Flow, FlowService, Policy, Ruling, Timestamp, Verdict};
 
 use super::{Fate, User};
 use crate::plan::PlannedStep;
@@ -57,11 +57,19 @@ impl Both {
         Self { classifiers, services }
     }
 
-    /// What both say of a flow, if that differs in what an expectation can claim.
-    fn differ(&self, flow: &Flow) -> Option<Ruling> {
-        let [old, new] = self.classifiers.each_ref().map(|one| one.ruling(&one.judge(flow)));
+    /// What both say of a flow, if that differs in what an expectation can claim: the old ruling, in words that notice.
+    fn differ(&self, flow: &Flow) -> Option<String> {
+        let judged = self.classifiers.each_ref().map(|one| one.judge(flow));
+        let [old, new] = [0, 1].map(|at| self.classifiers[at].ruling(&judged[at]));
         let claimed = |ruling: &Ruling| (ruling.verdict, ruling.rule.clone(), ruling.end);
-        (claimed(&old) != claimed(&new) || old.would.is_some() && old.would != new.would).then_some(old)
+        let differ = claimed(&old) != claimed(&new) || old.would.is_some() && old.would != new.would;
+        // An allow is by the rule of either end: where the other end's is the same, the expectation says which end is meant.
+        let ends = [judged[1].source, judged[1].destination].into_iter().flatten();
+        let mut deciders = ends.map(|end| self.classifiers[1].name(end.acted.decider));
+        let both = old.verdict == new.verdict && deciders.any(|name| Some(name) == old.rule.as_deref());
+        let end = if judged[0].destination.is_some() { End::Destination } else { End::Source };
+        let meant = old.end.or((both && old.verdict == Verdict::Allow).then_some(end));
+        differ.then(|| told(&Ruling { end: meant, ..old }))
     }
 
     /// An expectation of the state that would notice.
@@ -74,14 +82,14 @@ impl Both {
                 let (from, to) = (state.address(source, *family)?, state.address(destination, *family)?);
                 self.service(from, to).filter(|_| source != destination)
             };
-            let (family, (service, old)) = families.iter().find_map(|family| Some((family, differing(family)?)))?;
+            let (family, (service, told)) = families.iter().find_map(|family| Some((family, differing(family)?)))?;
             let family = if families.len() > 1 { format!(" {family}") } else { String::new() };
-            Some(format!("{source} -> {destination} {service}{family}: {}", told(&old)))
+            Some(format!("{source} -> {destination} {service}{family}: {told}"))
         })
     }
 
     /// A service that probes can ask for, of which they differ.
-    fn service(&self, source: IpAddr, destination: IpAddr) -> Option<(FlowService, Ruling)> {
+    fn service(&self, source: IpAddr, destination: IpAddr) -> Option<(FlowService, String)> {
         let family = Family::of(source);
         let possible = self.services.iter().filter_map(|service| match service {
             FlowService::Tcp(port) => Some(FlowService::Tcp((*port).max(1))),
@@ -92,7 +100,7 @@ impl Both {
         });
         possible
             .filter(|service| service.exists_in(family))
-            .find_map(|service| self.differ(&Flow { source, destination, service }).map(|old| (service, old)))
+            .find_map(|service| self.differ(&Flow { source, destination, service }).map(|told| (service, told)))
     }
 
     /// A flow of any endpoints that there could be, of which they differ.

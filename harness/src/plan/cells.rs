@@ -86,7 +86,10 @@ fn merged(a: &Expected, b: &Expected) -> Option<Expected> {
             (None, None) => Some(None),
         }
     }
-    let rules_differ = a.word == Word::Allow && a.rule.is_some() && b.rule.is_some() && a.end != b.end;
+    // Of an allow, a rule at an end says more than the same rule at any; two ends may have two rules, which one cell cannot hold.
+    let says_more = a.rule == b.rule && (a.end.is_none() || b.end.is_none());
+    let both = a.rule.is_some() && b.rule.is_some();
+    let rules_differ = a.word == Word::Allow && both && a.end != b.end && !says_more;
     (a.word == b.word && !rules_differ).then_some(())?;
     Some(Expected {
         word: a.word,

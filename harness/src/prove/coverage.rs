@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use oracle::Reason;
-use policy::{Action, End, Family, Flow, FlowService, Mode, Name, Policy, Rule, Timestamp};
+use policy::{Action, End, Family, Flow, FlowService, Name, Policy, Rule, Timestamp};
 use serde::{Deserialize, Serialize};
 
 use crate::plan::{Decision, PlannedCell, PlannedStep};
@@ -25,7 +25,7 @@ pub struct Covered {
     pub rule: String,
     /// Its line there.
     pub line: usize,
-    /// How many probes it decided at an end; of one that passes, how many it passed on.
+    /// How many probes it decided at an end; of one that passes, how many it passed on or would have.
     pub decided: usize,
     /// How many of those have a probe next to them that it did not decide: another source, destination or service alone.
     pub near_misses: usize,
@@ -130,9 +130,11 @@ fn deciders(decision: &Decision) -> Vec<String> {
     std::iter::once(decision.rule.clone()).chain(would).collect()
 }
 
-/// The rules that passed a flow on at an end. Only a policy that has such is asked.
+/// The rules that passed a flow on at an end, or would have if they acted. Only a policy that has such is asked.
 fn passes(policy: &Policy, cell: &PlannedCell, at_source: bool, (state, now): (&State, Timestamp)) -> Vec<String> {
-    if !policy.rules.iter().any(|rule| rule.action == Action::Pass && rule.mode == Mode::Enforce) {
+    let passing = policy.rules.iter().filter(|rule| rule.action == Action::Pass);
+    let passing: BTreeSet<String> = passing.map(Rule::full_name).collect();
+    if passing.is_empty() {
         return Vec::new();
     }
     let flow = Flow { source: cell.source_address, destination: cell.destination_address, service: cell.service };
@@ -140,7 +142,9 @@ fn passes(policy: &Policy, cell: &PlannedCell, at_source: bool, (state, now): (&
     let end = if at_source { End::Source } else { End::Destination };
     let explained = [why.source, why.destination].into_iter().flatten().find(|explained| explained.end == end);
     let passed = explained.map(|explained| explained.passed).unwrap_or_default();
-    passed.into_iter().filter(|one| one.reason == Reason::Passes).map(|one| one.rule).collect()
+    let on =
+        |one: &oracle::Passed| matches!(one.reason, Reason::Passes | Reason::Monitor) && passing.contains(&one.rule);
+    passed.into_iter().filter(on).map(|one| one.rule).collect()
 }
 
 /// A probe with one of its three parts left open: probes that share one differ in that part alone.

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use policy::yaml::Text;
-use policy::{FlowService, Problem, TextError};
+use policy::{Family, FlowService, Problem, TextError};
 
 use super::super::{Choice, Glob};
 use super::Reader;
@@ -60,11 +60,13 @@ impl<'t> Words<'t> {
     }
 }
 
-/// `SRC -> DST SVC, SVC`.
+/// `SRC -> DST SVC, SVC [v4|v6]`.
 pub(super) struct Head {
     pub(super) source: Glob,
     pub(super) destination: Glob,
     pub(super) services: Vec<Choice>,
+    /// In this family alone.
+    pub(super) family: Option<Family>,
 }
 
 /// Reads the flow at the head of a line.
@@ -84,8 +86,9 @@ pub(super) fn head(text: &str, range: Range<usize>) -> Result<Head, TextError> {
             break;
         }
     }
+    let family = if words.eat("v4") { Some(Family::V4) } else { words.eat("v6").then_some(Family::V6) };
     match words.next() {
-        None => Ok(Head { source, destination, services }),
+        None => Ok(Head { source, destination, services, family }),
         Some((word, place)) => {
             Err(TextError::new(place, format!("`{word}` is too much here")).help("services are separated by commas"))
         }

@@ -141,9 +141,10 @@ fn flow(text: &str, before: Range<usize>, after: Range<usize>) -> Result<Claim, 
     let head = head(text, before)?;
     let mut words = Words::of(text, after);
     let expected = if words.eat("?") { None } else { Some(expected(&mut words)?) };
-    let (mut family, mut from) = (None, None);
+    let (mut family, mut from) = (head.family, None);
     while let Some((word, place)) = words.next() {
         match word {
+            "v4" | "v6" if head.family.is_some() => return Err(too_much(word, place)),
             "v4" => family = Some(Family::V4),
             "v6" => family = Some(Family::V6),
             "from" => {
@@ -164,7 +165,7 @@ fn flow_claim(
     family: Option<Family>,
     from: Option<std::net::IpAddr>,
 ) -> Claim {
-    let super::flow::Head { source, destination, services } = head;
+    let super::flow::Head { source, destination, services, family: _ } = head;
     Claim::Flow(FlowClaim { source, destination, services, expected, family, from })
 }
 
@@ -358,8 +359,12 @@ fn report_flow(words: &mut Words<'_>, claim: &mut ReportClaim) -> Result<(), Tex
 /// The line that a matrix's cell stands for.
 pub(super) fn cell(source: &str, destination: &str, choice: Choice, verb: Option<Verb>) -> Claim {
     let expected = verb.map(|word| Expected { word, rule: None, end: None, would: None });
-    let head =
-        super::flow::Head { source: Glob::new(source), destination: Glob::new(destination), services: vec![choice] };
+    let head = super::flow::Head {
+        source: Glob::new(source),
+        destination: Glob::new(destination),
+        services: vec![choice],
+        family: None,
+    };
     flow_claim(head, expected, None, None)
 }
 

@@ -84,7 +84,7 @@ impl Reader<'_> {
     fn stream(&mut self, text: &Text, fold: &Fold) -> Option<(Stream, Option<u32>)> {
         let tail = tail(text.as_str());
         let read = head(text.as_str(), 0..tail);
-        let Head { source, destination, services } = self.taken(text, read)?;
+        let Head { source, destination, services, .. } = self.taken(text, read)?;
         let read = suffix(text.as_str(), tail);
         let (family, times) = self.taken(text, read)?;
         let [Choice::One(service)] = services.as_slice() else {
