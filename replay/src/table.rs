@@ -12,6 +12,7 @@ pub(crate) trait Key: Copy + Eq {
 }
 
 /// Mixes two numbers into one (the finaliser of splitmix64).
+#[inline]
 pub(crate) fn mix(a: u64, b: u64) -> u64 {
     let mut x = a ^ b.wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(29);
     x = (x ^ (x >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
@@ -56,6 +57,7 @@ impl<K: Key, V> Table<K, V> {
         self.held.iter()
     }
 
+    #[inline]
     pub(crate) fn get(&self, key: K) -> Option<&V> {
         match self.find(key, key.spread()) {
             Found::Held(place) => self.held.get(place).map(|(_, value)| value),
@@ -93,6 +95,7 @@ impl<K: Key, V> Table<K, V> {
         self.held.get_mut(place).map(|(_, value)| value)
     }
 
+    #[inline]
     fn find(&self, key: K, spread: u64) -> Found {
         let mask = self.index.len() - 1;
         let wanted = tag(spread);

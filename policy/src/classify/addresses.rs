@@ -93,6 +93,7 @@ impl Addresses {
         Self { v4, v6, vms, outside: outside.classes }
     }
 
+    #[inline]
     pub(crate) fn locate(&self, address: IpAddr) -> Located {
         let row = if address.is_ipv4() { &self.v4 } else { &self.v6 };
         let number = number(address);

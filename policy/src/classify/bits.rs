@@ -35,10 +35,12 @@ impl Bits {
         self.0[number / WORD] &= !(1 << (number % WORD));
     }
 
+    #[inline]
     pub(crate) fn has(&self, number: usize) -> bool {
         self.0[number / WORD] & (1 << (number % WORD)) != 0
     }
 
+    #[inline]
     pub(crate) fn words(&self) -> &[u64] {
         &self.0
     }
@@ -121,6 +123,7 @@ impl Marked {
 }
 
 /// The words that some sets share, but for empty ones, with their places from a first one on.
+#[inline]
 pub(crate) fn shared<const N: usize>(sets: [&Marked; N], first: usize) -> impl Iterator<Item = (usize, u64)> {
     let filled = sets.map(|set| set.filled.words());
     let words = sets.map(|set| set.bits.words());

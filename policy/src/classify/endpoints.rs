@@ -75,6 +75,7 @@ impl Endpoints {
         Self { all, signatures, names: inventory.vms.keys().cloned().collect(), groups, addresses }
     }
 
+    #[inline]
     pub(crate) fn locate(&self, address: IpAddr) -> (Located, &Endpoint) {
         let located = self.addresses.locate(address);
         (located, &self.all[located.endpoint as usize])

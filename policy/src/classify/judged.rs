@@ -68,6 +68,7 @@ pub struct Judged {
 
 impl Judged {
     /// From what the ends say: the first that denies decides; else it is allowed, by the destination's rule if it has one.
+    #[inline]
     pub(crate) fn of(source: Option<EndJudged>, destination: Option<EndJudged>) -> Self {
         let outcome = together(source.map(|end| end.acted), destination.map(|end| end.acted));
         let live = together(source.map(|end| end.live), destination.map(|end| end.live));
@@ -82,11 +83,13 @@ impl Judged {
 }
 
 /// What live rules would decide, where that differs in verdict or decider.
+#[inline]
 pub(crate) fn differing(outcome: Outcome, live: Outcome) -> Option<Outcome> {
     ((outcome.verdict, outcome.decider) != (live.verdict, live.decider)).then_some(live)
 }
 
 /// Both ends together; an end without an agent passes everything.
+#[inline]
 pub(crate) fn together(source: Option<Decision>, destination: Option<Decision>) -> Outcome {
     let ends = [(End::Source, source), (End::Destination, destination)];
     let mut decider = None;

@@ -18,6 +18,7 @@ pub(crate) struct Pair<'a> {
 }
 
 impl<'a> Pair<'a> {
+    #[inline]
     pub(crate) fn of(source: (Located, &'a Endpoint), destination: (Located, &'a Endpoint)) -> Self {
         let ((from, source), (to, destination)) = (source, destination);
         let itself = source.standing.vm && from.endpoint == to.endpoint;
@@ -35,11 +36,13 @@ impl<'a> Pair<'a> {
     }
 
     /// Whether both carry the same value of a `within` key.
+    #[inline]
     pub(crate) fn equal(&self, key: usize) -> bool {
         let value = |endpoint: &Endpoint| endpoint.values.get(key).copied();
         value(self.source) == value(self.destination) && value(self.source) != Some(0)
     }
 
+    #[inline]
     pub(crate) fn end(&self, end: End) -> &'a Endpoint {
         match end {
             End::Source => self.source,
@@ -48,6 +51,7 @@ impl<'a> Pair<'a> {
     }
 
     /// The built-in rule that decides at a managed end before the policy is asked.
+    #[inline]
     pub(crate) fn builtin(&self, end: End, service: Nature) -> Option<Decision> {
         let (verdict, builtin) = if self.loopback {
             (Verdict::Allow, Builtin::Loopback)

@@ -187,6 +187,7 @@ impl ServiceClasses {
         Self { by_slot, classes }
     }
 
+    #[inline]
     pub(crate) fn class(&self, service: FlowService) -> usize {
         self.by_slot[slot(service)] as usize
     }
@@ -195,6 +196,7 @@ impl ServiceClasses {
         self.classes.len()
     }
 
+    #[inline]
     pub(crate) fn nature(&self, class: usize) -> Nature {
         self.classes[class].nature
     }

@@ -127,11 +127,13 @@ impl Table {
     }
 
     /// What it says of a flow.
+    #[inline]
     pub(crate) fn judge(&self, pair: &Pair<'_>, class: usize, service: Nature) -> Judged {
         let end = |end| self.end(pair, end, class, service);
         Judged::of(end(End::Source), end(End::Destination))
     }
 
+    #[inline]
     fn end(&self, pair: &Pair<'_>, end: End, class: usize, service: Nature) -> Option<EndJudged> {
         let standing = pair.end(end).standing;
         if !standing.managed {
@@ -152,6 +154,7 @@ impl Table {
     }
 
     /// The first rule that decides at an end.
+    #[inline]
     fn first(&self, pair: &Pair<'_>, end: End, class: usize, live: bool) -> Decision {
         let ([one, other], covering) = (self.sides(pair, end), &self.covering[class]);
         let mut start = 0;
@@ -198,6 +201,7 @@ impl Table {
     }
 
     /// The sets of rules that hold at an end for the source and for the destination.
+    #[inline]
     fn sides(&self, pair: &Pair<'_>, end: End) -> [&Marked; 2] {
         let (source, destination) = (pair.source.class as usize, pair.destination.class as usize);
         match end {
@@ -207,6 +211,7 @@ impl Table {
     }
 
     /// Which of a word of rules hold: their `within` is kept, and they act.
+    #[inline]
     fn holding(&self, pair: &Pair<'_>, live: bool, place: usize, mut word: u64) -> u64 {
         for (key, within) in self.within.iter().enumerate() {
             if !pair.equal(key) {
