@@ -53,7 +53,12 @@ pub(crate) fn check(args: &CheckArgs) -> Outcome {
     warnings.extend(policy::unused(&bundle));
     let file = args.policy.display().to_string();
     warnings.iter_mut().for_each(|warning| placed(warning, &file));
-    let ending = if warnings.is_empty() { Ending::AsExpected } else { Ending::Findings };
+    // What was not looked at is no answer: the line that says so tells what to do.
+    let ending = match (warnings.is_empty(), left_out.is_empty()) {
+        (true, true) => Ending::AsExpected,
+        (true, false) => Ending::WrongInput,
+        (false, _) => Ending::Findings,
+    };
     let object = Object { rules: policy.rules.len(), claims: policy.tests.len(), warnings, left_out };
     match args.format {
         CheckFormat::Human => output::say(&human(&object, &file)),

@@ -49,6 +49,10 @@ fn one(path: &Path, check: bool) -> Result<bool, Failure> {
     let piped = path.as_os_str() == "-";
     let name = if piped { "standard input".to_owned() } else { path.display().to_string() };
     let text = if piped { standard_input()? } else { read_text(path)? };
+    if !text.lines().any(|line| line.trim_start_matches(['{', ' ']).starts_with("eastwest:")) {
+        let forms = "its first key is `eastwest: policy/v1` or `eastwest: scenario/v1`";
+        return Err(Failure::Input(format!("format {name}: it is neither a policy nor a scenario: {forms}")));
+    }
     let formatted = policy::format(&bundle(&name, &text)?).map_err(failure)?;
     let differs = formatted != text;
     match (check, piped) {

@@ -35,7 +35,7 @@ pub(crate) struct FuzzArgs {
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
     /// How many cases
-    #[arg(long, value_name = "N", default_value_t = 100)]
+    #[arg(long, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u64).range(1..))]
     cases: u64,
     /// Go on for so many minutes instead
     #[arg(long, value_name = "N", conflicts_with = "cases")]

@@ -31,7 +31,7 @@ pub(crate) struct MutateArgs {
     #[arg(required = true)]
     paths: Vec<PathBuf>,
     /// How many of a hundred changes must be noticed
-    #[arg(long, value_name = "PERCENT", default_value_t = 100.0)]
+    #[arg(long, value_name = "PERCENT", default_value_t = 100.0, value_parser = percentage)]
     at_least: f64,
     /// Try so many changes on packets as well, and hold what they show against the model
     #[arg(long, value_name = "N", default_value_t = 0)]
@@ -47,12 +47,20 @@ pub(crate) struct MutateArgs {
     format: Format,
 }
 
+fn percentage(text: &str) -> Result<f64, String> {
+    let number = text.parse::<f64>().ok().filter(|number| (0.0..=100.0).contains(number));
+    number.ok_or_else(|| "a number from 0 to 100".to_owned())
+}
+
 pub(crate) fn mutate(args: &MutateArgs) -> Outcome {
     let mut found = discover(&args.paths, None)?;
     found.retain(|found| found.left_out(args.slow, false).is_none());
     let scenarios: Vec<Scenario> = found.iter().map(|found| found.scenario.clone()).collect();
     let mutation =
         judged(&scenarios, Timestamp::now()).map_err(|error| Failure::Input(format!("ask the suite: {error}")))?;
+    if mutation.trials.is_empty() {
+        return Err(Failure::Input("change a policy: none of these scenarios has one".to_owned()));
+    }
     match args.format {
         Format::Human => output::say(&human(&mutation)),
         Format::Json => output::say_json(&mutation)?,

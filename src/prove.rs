@@ -52,14 +52,20 @@ pub(crate) fn prove(args: ProveArgs) -> Outcome {
     let mut chosen = discover(&paths, None)?;
     chosen.retain(|found| found.left_out(slow, false).is_none());
     let covered = chosen.iter().map(|found| covered(found, how)).collect::<Result<Vec<_>, Failure>>()?;
-    let ending = carry_out(chosen, &[], &RunManner { proving: Some(how), ..manner }, seed)?;
     let coverage = Coverage::joined(covered);
+    if coverage.rules.is_empty() {
+        return Err(Failure::Input("prove a policy: none of these scenarios has one with a rule".to_owned()));
+    }
+    let ending = carry_out(chosen, &[], &RunManner { proving: Some(how), ..manner }, seed)?;
     if let Some(file) = file {
         let text = serde_json::to_string(&coverage).map_err(|error| Failure::Fault(format!("write JSON: {error}")))?;
         std::fs::write(&file, text).map_err(|error| Failure::Input(format!("write {}: {error}", file.display())))?;
     }
     output::note(&told(&coverage));
     let lacks = strict && coverage.rules.iter().any(|rule| !rule.is_covered());
+    if lacks {
+        output::note("with --strict, a rule that is not covered is a finding");
+    }
     Ok(if lacks && ending == Ending::AsExpected { Ending::Findings } else { ending })
 }
 

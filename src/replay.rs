@@ -113,7 +113,8 @@ pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
             output::say_json(&Object { recordings: &recordings, report: &report, suggestion: suggestion.as_ref() })?;
         }
     }
-    Ok(ending(&report))
+    let unread = recordings.iter().any(|recording| recording.account.flows == 0);
+    Ok(if unread { Ending::Findings } else { ending(&report) })
 }
 
 /// A suggestion stands alone on standard output, to be kept as a file; what was read is told beside it.

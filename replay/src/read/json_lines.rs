@@ -21,8 +21,8 @@ struct Parts {
     source: Option<IpAddr>,
     destination: Option<IpAddr>,
     protocol: Option<u8>,
-    port: u16,
-    kind: u16,
+    port: Option<u16>,
+    kind: Option<u16>,
     count: Option<u64>,
     when: Option<i64>,
     action: Option<Recorded>,
@@ -34,7 +34,11 @@ impl Parts {
         let destination = self.destination.ok_or(Wrong::Missing("destination"))?;
         let protocol = self.protocol.ok_or(Wrong::Missing("protocol"))?;
         super::same_family(source, destination)?;
-        let asked = if matches!(protocol, 1 | 58) { self.kind } else { self.port };
+        let asked = match protocol {
+            1 | 58 => self.kind.ok_or(Wrong::Missing("type"))?,
+            6 | 17 => self.port.ok_or(Wrong::Missing("port"))?,
+            _ => self.port.unwrap_or_default(),
+        };
         let service = service(protocol, asked, destination).ok_or(super::NO_SUCH_ICMP)?;
         let seen = Seen::new(policy::Flow { source, destination, service });
         Ok(Seen { when: self.when, count: self.count.unwrap_or(1).max(1), action: self.action, ..seen })
@@ -50,8 +54,8 @@ pub(super) fn own(line: &[u8], account: &mut Account) -> Result<Option<Seen>, Wr
             b"source" => parts.source = Some(addressed(value, "source")?),
             b"destination" => parts.destination = Some(addressed(value, "destination")?),
             b"protocol" => parts.protocol = Some(protocol(value)?),
-            b"port" => parts.port = port(value.plain()).ok_or(Wrong::Field("port", "a port"))?,
-            b"type" => parts.kind = small(value, "type")?,
+            b"port" => parts.port = Some(port(value.plain()).ok_or(Wrong::Field("port", "a port"))?),
+            b"type" => parts.kind = Some(small(value, "type")?),
             b"count" => parts.count = Some(counted(value, "count")?),
             b"when" => parts.when = Some(instant(value)?),
             b"verdict" => parts.action = Some(verdict(value)?),
@@ -88,10 +92,10 @@ fn record(text: &[u8], account: &mut Account) -> Result<Option<Seen>, Wrong> {
             b"source" => parts.source = Some(end(value, "source")?.0),
             b"destination" => {
                 let (address, port) = end(value, "destination")?;
-                (parts.destination, parts.port) = (Some(address), port);
+                (parts.destination, parts.port) = (Some(address), Some(port));
             }
             b"protocol" => parts.protocol = Some(protocol(value)?),
-            b"icmp_type" => parts.kind = small(value, "icmp_type")?,
+            b"icmp_type" => parts.kind = Some(small(value, "icmp_type")?),
             b"packets" => parts.count = Some(counted(value, "packets")?),
             b"verdict" => parts.action = Some(verdict(value)?),
             b"detail" => detail = value.plain(),
@@ -101,7 +105,7 @@ fn record(text: &[u8], account: &mut Account) -> Result<Option<Seen>, Wrong> {
     match kind {
         b"allow" | b"deny" | b"cut" => {}
         b"aggregated" => match storm(detail, parts.protocol) {
-            Some(port) => parts.port = port,
+            Some(port) => parts.port = Some(port),
             None => {
                 account.note(Note::Storm);
                 return Ok(None);
