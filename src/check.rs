@@ -49,14 +49,15 @@ pub(crate) fn check(args: &CheckArgs) -> Outcome {
     let policy = bundle.policy()?;
     let known = args.inventory.as_ref().map(|file| Known::from_file(Some(file))).transpose()?;
     let now = args.at.unwrap_or_else(Timestamp::now);
-    let Checked { mut warnings, left_out } = policy::check(&policy, known.as_ref().map(|known| &known.inventory), now);
+    let Checked { mut warnings, left_out, too_much } =
+        policy::check(&policy, known.as_ref().map(|known| &known.inventory), now);
     warnings.extend(policy::unused(&bundle));
     let file = args.policy.display().to_string();
     warnings.iter_mut().for_each(|warning| placed(warning, &file));
     // What was not looked at is no answer: the line that says so tells what to do.
-    let ending = match (warnings.is_empty(), left_out.is_empty()) {
-        (true, true) => Ending::AsExpected,
-        (true, false) => Ending::WrongInput,
+    let ending = match (warnings.is_empty(), too_much) {
+        (true, false) => Ending::AsExpected,
+        (true, true) => Ending::WrongInput,
         (false, _) => Ending::Findings,
     };
     let object = Object { rules: policy.rules.len(), claims: policy.tests.len(), warnings, left_out };

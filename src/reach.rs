@@ -15,7 +15,7 @@ use crate::discover::{self, Found};
 use crate::ending::{Ending, Failure, Outcome};
 use crate::output;
 use crate::run::{any_seed, failure, job, own_program};
-use crate::why::service;
+use crate::why::services;
 
 /// What `reach` is told.
 #[derive(Debug, clap::Args)]
@@ -53,9 +53,11 @@ struct Object {
 }
 
 pub(crate) fn reach(args: &ReachArgs) -> Outcome {
-    let services = args.services.iter().map(|text| service(text)).collect::<Result<Vec<FlowService>, Failure>>()?;
     let mut all = Vec::new();
     for found in discover::trials(&args.file)? {
+        let policy = found.scenario.policy.as_ref().map(|policy| &policy.policy);
+        let asked = args.services.iter().map(|text| services(text, policy));
+        let services = asked.collect::<Result<Vec<_>, Failure>>()?.concat();
         let trial = (found.variant != Variant::default()).then(|| found.variant.to_string());
         let mut cells = if args.packets { by_packets(&found, &services)? } else { by_model(&found, &services) };
         let (from, to) = (who(&found, args.from.as_deref())?, who(&found, args.to.as_deref())?);

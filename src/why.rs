@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use oracle::{EndExplanation, Explanation};
-use policy::{End, Family, Flow, FlowService, Ruling, Timestamp, Verdict};
+use policy::{End, Family, Flow, FlowService, Policy, Ruling, ServiceMatch, Timestamp, Verdict};
 use serde::Serialize;
 
 use crate::args::Format;
@@ -46,11 +46,13 @@ pub(crate) fn why(args: &WhyArgs) -> Outcome {
     let mut known = Known::from_file(args.inventory.as_deref())?;
     let source = known.endpoint(&args.source)?;
     let destination = known.endpoint(&args.destination)?;
-    let service = service(&args.service)?;
+    let services = services(&args.service, Some(&policy))?;
     let now = args.at.unwrap_or_else(Timestamp::now);
-    let flows = pairs(&source, &destination).into_iter().filter(|(family, ..)| service.exists_in(*family));
+    let pairs = pairs(&source, &destination);
+    let flows = services.iter().flat_map(|service| pairs.iter().map(move |pair| (*service, *pair)));
+    let flows = flows.filter(|(service, (family, ..))| service.exists_in(*family));
     let explained: Vec<(Family, Explanation)> = flows
-        .map(|(family, source, destination)| {
+        .map(|(service, (family, source, destination))| {
             let flow = Flow { source, destination, service };
             (family, oracle::why(&policy, &known.inventory, &flow, now))
         })
@@ -72,8 +74,31 @@ pub(crate) fn why(args: &WhyArgs) -> Outcome {
     Ok(Ending::AsExpected)
 }
 
+/// One service, or those that a policy knows by a name: of a range its ends, of ICMP the echo request.
+pub(crate) fn services(text: &str, policy: Option<&Policy>) -> Result<Vec<FlowService>, Failure> {
+    let text = text.trim();
+    match policy.and_then(|policy| policy.services.get(text)) {
+        Some(items) => Ok(items.iter().flat_map(|item| singles(*item)).collect()),
+        None => service(text).map(|service| vec![service]),
+    }
+}
+
+/// One service, such as `tcp/443`.
 pub(crate) fn service(text: &str) -> Result<FlowService, Failure> {
     text.trim().parse().map_err(|error| Failure::Input(format!("read the service `{text}`: {error}")))
+}
+
+fn singles(item: ServiceMatch) -> Vec<FlowService> {
+    match item {
+        ServiceMatch::Any => Vec::new(),
+        ServiceMatch::Ports { tcp, first, last } => {
+            let port = |port| if tcp { FlowService::Tcp(port) } else { FlowService::Udp(port) };
+            if first == last { vec![port(first)] } else { vec![port(first), port(last)] }
+        }
+        ServiceMatch::Icmp(kind) => vec![FlowService::Icmp(kind.unwrap_or(8))],
+        ServiceMatch::Icmpv6(kind) => vec![FlowService::Icmpv6(kind.unwrap_or(128))],
+        ServiceMatch::Proto(number) => vec![FlowService::Proto(number)],
+    }
 }
 
 /// The explanation; for both families only where they differ in more than their addresses.

@@ -54,6 +54,7 @@ fn folder() -> tempfile::TempDir {
         "good/base.yaml",
         "eastwest: policy/v1\nrules:\n  - name: r\n    deny: tcp/1\ntests:\n  - any -> vms tcp/1: deny by r\n",
     );
+    write("named.yaml", &POLICY.replace("rules:\n", "services: {web: [tcp/80, tcp/23]}\nrules:\n"));
     write("spaced.yaml", "eastwest: policy/v1\ndefault:   deny\n");
     write("bad-policy.yaml", &POLICY.replace("deny: tcp/23", "dny: tcp/23"));
     write("good/policy.yaml", POLICY);
@@ -108,7 +109,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 /// A command line, how it ends, and parts of what it says.
 type Row = (&'static str, i32, &'static [&'static str]);
 
-const ROWS: [Row; 74] = [
+const ROWS: [Row; 78] = [
     ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
     ("run --help", 0, &["Examples:", "--seed"]),
     ("center events --help", 0, &["--follow"]),
@@ -171,6 +172,10 @@ const ROWS: [Row; 74] = [
     ("why policy.yaml dept=hr app=web tcp/80", 0, &["allow by hr-web", "passed over no-telnet (line 5)"]),
     ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
     ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),
+    ("why named.yaml dept=hr app=web web", 0, &["tcp/80: allow by hr-web", "tcp/23: deny by no-telnet"]),
+    ("mutate good/small.yaml --at-least 101", 2, &["a number from 0 to 100"]),
+    ("mutate topology.yaml", 2, &["needs the key `eastwest`"]),
+    ("fmt --check absent.yaml", 2, &["cannot read absent.yaml"]),
     ("diff policy.yaml policy.yaml --fail-on any", 0, &["no flow changes its verdict or its rule"]),
     ("diff policy.yaml idle.yaml", 0, &["newly intercepted: (dept = hr", "before: allow by hr-web", "such as"]),
     ("diff policy.yaml idle.yaml --inventory topology.yaml --fail-on newly-intercepted", 1, &["hr -> web", "tcp/80"]),

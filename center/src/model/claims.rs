@@ -8,7 +8,7 @@ use wire::InventoryFile;
 
 /// Each claim of a policy that fails, with a flow; and why some could not be looked at.
 pub(crate) fn failed(policy: &Policy, file: &InventoryFile, now: Timestamp) -> (Vec<String>, Vec<String>) {
-    let Checked { warnings, left_out } = failed_claims(policy, &inventory(file), now);
+    let Checked { warnings, left_out, .. } = failed_claims(policy, &inventory(file), now);
     let told = |Warning { about, text, .. }: &Warning| {
         let line = about.line.map(|line| format!("line {line}: ")).unwrap_or_default();
         format!("{line}`{}` fails: {text}", about.name)

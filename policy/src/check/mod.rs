@@ -23,6 +23,8 @@ pub struct Checked {
     pub warnings: Vec<Warning>,
     /// What could not be looked at, and why.
     pub left_out: Vec<String>,
+    /// Neither the rules' standing to one another nor the claims could be: there is too much to look at.
+    pub too_much: bool,
 }
 
 /// Something in a policy that is hardly meant.
@@ -89,18 +91,21 @@ pub enum Kind {
 #[must_use]
 pub fn check(policy: &Policy, inventory: Option<&Inventory>, now: Timestamp) -> Checked {
     let mut warnings = rules::expired(policy, now);
-    let (mut held, mut left_out) = (Vec::new(), Vec::new());
+    let (mut held, mut left_out, mut too_much) = (Vec::new(), Vec::new(), false);
     match World::of(policy, inventory, now) {
         Ok(world) => {
             warnings.extend(rules::warnings(&world));
             (held, left_out) = claims::warnings(&world);
         }
-        Err(why) => left_out.push(format!("how the rules stand to one another, and the claims: {why}")),
+        Err(why) => {
+            too_much = true;
+            left_out.push(format!("how the rules stand to one another, and the claims: {why}"));
+        }
     }
     warnings.sort_by_key(|warning| policy.rules.iter().position(|rule| is(warning, rule)));
     warnings.extend(inventory.map(|known| endpoints::warnings(policy, known)).unwrap_or_default());
     warnings.extend(held);
-    Checked { warnings, left_out }
+    Checked { warnings, left_out, too_much }
 }
 
 /// The claims of a policy that fail over an inventory: what a center refuses to publish. Those that mean nobody of it may yet.
@@ -110,9 +115,10 @@ pub fn failed_claims(policy: &Policy, inventory: &Inventory, now: Timestamp) -> 
         return Checked::default();
     }
     let found = World::of(policy, Some(inventory), now).map(|world| claims::warnings(&world));
+    let too_much = found.is_err();
     let (mut warnings, left_out) = found.unwrap_or_else(|why| (Vec::new(), vec![format!("the claims: {why}")]));
     warnings.retain(|warning| warning.kind == Kind::Failed);
-    Checked { warnings, left_out }
+    Checked { warnings, left_out, too_much }
 }
 
 fn is(warning: &Warning, rule: &Rule) -> bool {
