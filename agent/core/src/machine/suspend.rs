@@ -58,7 +58,10 @@ impl Machine {
         if self.suspended.is_none() {
             return view;
         }
-        Cow::Owned(View { mode: Mode::Monitor, ..view.into_owned() })
+        // Whether a rule acts is said of each.
+        let mut eased = View { mode: Mode::Monitor, ..view.into_owned() };
+        eased.rules.iter_mut().for_each(|rule| rule.mode = Mode::Monitor);
+        Cow::Owned(eased)
     }
 
     /// The agent is to be taken away from this machine: the center is told.
