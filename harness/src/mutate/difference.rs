@@ -8,6 +8,7 @@ use policy::{End, Family, Flow, FlowService, Policy, Ruling, Timestamp, Verdict}
 
 use super::{Fate, User};
 use crate::plan::PlannedStep;
+use crate::plan::ends::describe;
 use crate::prove::is_plain;
 use crate::scenario::PolicyText;
 use crate::state::State;
@@ -69,7 +70,7 @@ impl Both {
         let both = old.verdict == new.verdict && deciders.any(|name| Some(name) == old.rule.as_deref());
         let end = if judged[0].destination.is_some() { End::Destination } else { End::Source };
         let meant = old.end.or((both && old.verdict == Verdict::Allow).then_some(end));
-        differ.then(|| told(&Ruling { end: meant, ..old }))
+        differ.then(|| describe(&Ruling { end: meant, ..old }))
     }
 
     /// An expectation of the state that would notice.
@@ -122,16 +123,4 @@ impl Both {
             Some(format!("{source} -> {destination} {service}"))
         })
     }
-}
-
-/// A ruling as an expectation says it.
-fn told(ruling: &Ruling) -> String {
-    let by = ruling.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
-    let at = ruling.end.map(|end| format!(" at {end}")).unwrap_or_default();
-    let would = ruling.would.as_ref().map(|would| {
-        let by = would.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
-        let at = would.end.map(|end| format!(" at {end}")).unwrap_or_default();
-        format!(", would {}{by}{at}", would.verdict)
-    });
-    format!("{}{by}{at}{}", ruling.verdict, would.unwrap_or_default())
 }

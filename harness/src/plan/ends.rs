@@ -197,7 +197,8 @@ pub(crate) fn would_holds(claimed: &Would, found: Option<&Would>) -> bool {
     })
 }
 
-fn describe(ruling: &Ruling) -> String {
+/// A ruling as an expectation says it.
+pub(crate) fn describe(ruling: &Ruling) -> String {
     let by = ruling.rule.as_ref().map(|rule| format!(" by {rule}")).unwrap_or_default();
     let at = ruling.end.map(|end| format!(" at {end}")).unwrap_or_default();
     let would = ruling.would.as_ref().map(|would| {
