@@ -113,6 +113,7 @@ impl State {
                 addresses: spec.addresses.iter().copied().filter(|one| !spec.unbound.contains(one)).collect(),
                 managed: spec.agent != AgentKind::None,
                 quarantined: self.quarantined.contains(name),
+                dhcp: spec.dhcp,
                 mode: spec.mode,
             };
             (name.clone(), vm)

@@ -61,7 +61,18 @@ pub fn evaluate(policy: &Policy, inventory: &Inventory, flow: &Flow, now: Timest
 /// What a policy says of a flow at an instant, with what each managed end says.
 #[must_use]
 pub fn judge(policy: &Policy, inventory: &Inventory, flow: &Flow, now: Timestamp) -> Judgement {
-    let case = Case::new(policy, inventory, flow, now);
+    judge_from(policy, inventory, (flow, None), now)
+}
+
+/// As [`judge`], of a flow whose source port may be known: by it, a DHCP client is told from others (semantics 21).
+#[must_use]
+pub fn judge_from(
+    policy: &Policy,
+    inventory: &Inventory,
+    (flow, source_port): (&Flow, Option<u16>),
+    now: Timestamp,
+) -> Judgement {
+    let case = Case { source_port, ..Case::new(policy, inventory, flow, now) };
     let end_verdict = |end| {
         let (acted, live) = (case.decide(end, false)?, case.decide(end, true)?);
         let would = acted.would(&live, end);
@@ -75,6 +86,7 @@ pub(crate) struct Case<'a> {
     policy: &'a Policy,
     flow: &'a Flow,
     now: Timestamp,
+    source_port: Option<u16>,
     source: Endpoint<'a>,
     destination: Endpoint<'a>,
 }
@@ -108,7 +120,7 @@ impl<'a> Case<'a> {
     pub(crate) fn new(policy: &'a Policy, inventory: &'a Inventory, flow: &'a Flow, now: Timestamp) -> Self {
         let source = Endpoint::of(inventory, flow.source);
         let destination = Endpoint::of(inventory, flow.destination);
-        Self { policy, flow, now, source, destination }
+        Self { policy, flow, now, source_port: None, source, destination }
     }
 
     pub(crate) fn endpoint(&self, end: End) -> Endpoint<'a> {
@@ -177,6 +189,8 @@ impl<'a> Case<'a> {
             Some((Verdict::Allow, Builtin::Neighbours))
         } else if self.endpoint(end).managed().is_some_and(|(_, vm)| vm.quarantined) {
             Some((Verdict::Deny, Builtin::Quarantine))
+        } else if self.is_address(end) {
+            Some((Verdict::Allow, Builtin::Address))
         } else if addresses.into_iter().any(link_local) {
             Some((Verdict::Deny, Builtin::LinkLocal))
         } else if unknown(self.source) || unknown(self.destination) {
@@ -184,6 +198,18 @@ impl<'a> Case<'a> {
         } else {
             None
         }
+    }
+
+    /// Whether a DHCP client of the VM at this end asks, or is answered.
+    fn is_address(&self, end: End) -> bool {
+        let FlowService::Udp(to) = self.flow.service else { return false };
+        let (client, server) = if self.flow.source.is_ipv4() { (68, 67) } else { (546, 547) };
+        let ports = match end {
+            End::Source => (client, server),
+            End::Destination => (server, client),
+        };
+        self.endpoint(end).managed().is_some_and(|(_, vm)| vm.dhcp)
+            && self.source_port.is_some_and(|from| (from, to) == ports)
     }
 
     /// Whether the policy's end only records at an end: by the last tier, or by the VM's own mode.

@@ -2,7 +2,7 @@
 //!
 //! It has no clock and no state, and it shares with what agents run only the words and the parser of `policy`.
 //!
-//! Built-in rules come before the policy, in this order: `loopback`, `neighbours`, `quarantine`, `link-local`, `unknown`.
+//! Built-in rules come before the policy, in this order: `loopback`, `neighbours`, `quarantine`, `address`, `link-local`, `unknown`.
 //! `center` and `barrier` are absent: an inventory names no center, and a flow carries no payload.
 
 mod endpoint;
@@ -10,5 +10,5 @@ mod judge;
 mod why;
 
 pub use endpoint::{is_in, members};
-pub use judge::{EndVerdict, Judgement, Reason, evaluate, judge};
+pub use judge::{EndVerdict, Judgement, Reason, evaluate, judge, judge_from};
 pub use why::{EndExplanation, Explanation, Passed, Place, why};

@@ -1,9 +1,9 @@
 //! The golden corpus: policy text, flow, verdict, written by hand from the semantics.
 //!
 //! A file of `tests/corpus` has sections: `[inventory]` (`managed PREFIX…`, `vm NAME ADDRESS… KEY=VALUE… [unmanaged]
-//! [quarantined]`; `%20` is a space), `[policy]` (YAML; a line `file: PATH` reads it), and `[flows]`:
+//! [quarantined] [dhcp]`; `%20` is a space), `[policy]` (YAML; a line `file: PATH` reads it), and `[flows]`:
 //!
-//! `SOURCE -> DESTINATION SERVICE [v6] [@ INSTANT] = VERDICT by RULE [at END] [would VERDICT by RULE [at END]] [; RULE | RULE]`
+//! `SOURCE -> DESTINATION SERVICE [v6] [from PORT] [@ INSTANT] = VERDICT by RULE [at END] [would VERDICT by RULE [at END]] [; RULE | RULE]`
 //!
 //! where the last part names the deciders at the source and at the destination, and `-` stands for none.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
@@ -14,7 +14,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::Path;
 
-use oracle::judge;
+use oracle::judge_from;
 use policy::{Family, Flow, Inventory, Policy, Ruling, Timestamp, Vm, parse, render_plain};
 
 const NOW: &str = "2026-11-24T12:00:00Z";
@@ -33,6 +33,7 @@ fn add(inventory: &mut Inventory, line: &str) {
         match (word, word.split_once('='), word.parse()) {
             ("unmanaged", ..) => vm.managed = false,
             ("quarantined", ..) => vm.quarantined = true,
+            ("dhcp", ..) => vm.dhcp = true,
             (_, Some((key, value)), _) => {
                 vm.labels.insert(key.replace("%20", " "), value.replace("%20", " "));
             }
@@ -50,18 +51,22 @@ fn address(inventory: &Inventory, word: &str, family: Family) -> IpAddr {
     *vm.addresses.iter().find(|address| Family::of(**address) == family).expect(word)
 }
 
-/// A flow as written, and its instant.
-fn flow(inventory: &Inventory, text: &str) -> (Flow, Timestamp) {
+/// A flow as written, its source port, and its instant.
+fn flow(inventory: &Inventory, text: &str) -> (Flow, Option<u16>, Timestamp) {
     let (text, now) = text.split_once('@').map_or((text, NOW), |(text, now)| (text, now.trim()));
     let words: Vec<&str> = text.split_whitespace().collect();
     let [source, "->", destination, service, rest @ ..] = words.as_slice() else { panic!("{text}") };
-    let family = if rest == ["v6"] { Family::V6 } else { Family::V4 };
+    let (family, rest) = rest
+        .split_first()
+        .filter(|(word, _)| **word == "v6")
+        .map_or((Family::V4, rest), |(_, rest)| (Family::V6, rest));
+    let port = if let ["from", port] = rest { Some(port.parse().unwrap()) } else { None };
     let flow = Flow {
         source: address(inventory, source, family),
         destination: address(inventory, destination, family),
         service: service.parse().unwrap_or_else(|error| panic!("{service}: {error}")),
     };
-    (flow, now.parse().unwrap())
+    (flow, port, now.parse().unwrap())
 }
 
 /// A ruling in the words of the corpus.
@@ -84,8 +89,8 @@ fn check(policy: &Policy, inventory: &Inventory, row: &str) -> Option<String> {
     let (asked, expected) = row.split_once('=').expect(row);
     let (expected, deciders) =
         expected.split_once(';').map_or((expected, None), |(verdict, ends)| (verdict, Some(ends)));
-    let (flow, now) = flow(inventory, asked);
-    let judgement = judge(policy, inventory, &flow, now);
+    let (flow, port, now) = flow(inventory, asked);
+    let judgement = judge_from(policy, inventory, (&flow, port), now);
     let found = told(&judgement.ruling);
     if found != expected.trim() {
         return Some(found);

@@ -19,6 +19,9 @@ pub struct Vm {
     pub managed: bool,
     /// Whether it is quarantined: every flow of it but the center's channel is denied at its own end.
     pub quarantined: bool,
+    /// Whether it may renew its address by DHCP (`eastwest/address`): from its client's port to servers' ports, and back.
+    #[serde(default)]
+    pub dhcp: bool,
     /// Monitor: every rule at this end only records, and no match ends in allow by `eastwest/monitor`.
     #[serde(default)]
     pub mode: Mode,

@@ -85,7 +85,7 @@ fn vm(number: usize, labels: Labels) -> Option<(Name, Vm)> {
     let v6 = Ipv6Addr::from((0xfd5e_a57e_0000_0000_u128 << 64) + u128::from(number) + 1);
     let addresses = vec![IpAddr::from(v4), IpAddr::from(v6)];
     let name = format!("kind-{number:06}").parse().ok()?;
-    Some((name, Vm { labels, addresses, managed: true, quarantined: false, mode: Mode::Enforce }))
+    Some((name, Vm { labels, addresses, managed: true, quarantined: false, dhcp: false, mode: Mode::Enforce }))
 }
 
 /// What selectors ask of one key.

@@ -11,6 +11,7 @@ fn inventory() -> Inventory {
         addresses: vec![address.parse().unwrap()],
         managed,
         quarantined: false,
+        dhcp: false,
         mode: Mode::Enforce,
     };
     let vms = [

@@ -39,6 +39,9 @@ pub struct InventoryVm {
     /// Whether an agent enforces at this VM.
     #[serde(default = "managed_by_default")]
     pub managed: bool,
+    /// Whether it may renew its address by DHCP: `eastwest/address` (semantics 21).
+    #[serde(default)]
+    pub dhcp: bool,
     /// Monitor: every rule at this end only records; the built-in ones stay in force.
     #[serde(default)]
     pub mode: Mode,

@@ -36,6 +36,9 @@ pub struct View {
     pub mode: Mode,
     /// This VM is quarantined: everything but the center's channel is denied.
     pub quarantined: bool,
+    /// Whether DHCP clients of this VM may renew its address. An agent of a build that does not know of it lets none.
+    #[serde(default)]
+    pub dhcp: bool,
     /// Record the first packet of every allowed flow, not of those alone whose rule says `log`.
     pub record_all: bool,
     /// The center's time when it made this view, in milliseconds since the Unix epoch (semantics 14).

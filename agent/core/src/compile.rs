@@ -96,6 +96,8 @@ fn build(
     let mut ruleset = matrix.ruleset(&mut words, &partition)?;
     let outcomes = words.outcomes;
     ruleset.center = view.center;
+    // Who is shut off speaks with nobody but the center.
+    ruleset.dhcp = view.dhcp && shut.is_none();
     ruleset.own = view.addresses.clone();
     ruleset.weighed = weighed;
     name_outcomes(&mut ruleset, numbering);
@@ -206,6 +208,7 @@ pub(crate) fn empty(default_in: Word, default_out: Word) -> Ruleset {
     Ruleset {
         epoch: 0,
         center: None,
+        dhcp: false,
         own: Vec::new(),
         peers: BTreeMap::new(),
         networks: whole.map(|range| (range, Class(FIRST_CLASS))).into(),

@@ -43,7 +43,7 @@ impl Outcome {
     #[must_use]
     pub fn of_fixed(fixed: Builtin, end: End) -> Self {
         let verdict = match fixed {
-            Builtin::Center => Verdict::Allow,
+            Builtin::Center | Builtin::Address => Verdict::Allow,
             Builtin::Invalid
             | Builtin::Barrier
             | Builtin::Nat
@@ -51,7 +51,7 @@ impl Outcome {
             | Builtin::Spoofed
             | Builtin::Bypass => Verdict::Deny,
         };
-        Self::builtin(verdict, fixed.rule(), end)
+        Self { log: fixed == Builtin::Address, ..Self::builtin(verdict, fixed.rule(), end) }
     }
 
     /// The comment beside the word in the kernel: `VERDICT RULE`, and ` would VERDICT RULE`.

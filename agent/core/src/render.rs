@@ -16,6 +16,9 @@ pub fn render(program: &Program) -> String {
     if let Some(center) = ruleset.center {
         line(&mut out, 0, format_args!("center {center}"));
     }
+    if ruleset.dhcp {
+        line(&mut out, 0, "dhcp");
+    }
     line(&mut out, 0, format_args!("own {}", joined(&ruleset.own)));
     classes(&mut out, ruleset);
     places(&mut out, ruleset);

@@ -102,12 +102,22 @@ pub enum Builtin {
     Spoofed,
     /// A packet that leaves without having been judged.
     Bypass,
+    /// A packet of a DHCP client, or to one.
+    Address,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 7] =
-        [Self::Invalid, Self::Barrier, Self::Center, Self::Nat, Self::Forwarded, Self::Spoofed, Self::Bypass];
+    pub const ALL: [Self; 8] = [
+        Self::Invalid,
+        Self::Barrier,
+        Self::Center,
+        Self::Nat,
+        Self::Forwarded,
+        Self::Spoofed,
+        Self::Bypass,
+        Self::Address,
+    ];
     /// The first number that is free for rules.
     pub const FIRST_FREE: u32 = 16;
 
@@ -122,6 +132,7 @@ impl Builtin {
             Self::Forwarded => Word::new(Action::Deny, false, 5),
             Self::Spoofed => Word::new(Action::Deny, false, 6),
             Self::Bypass => Word::new(Action::Deny, false, 7),
+            Self::Address => Word::new(Action::Allow, false, 8),
         }
     }
 
@@ -136,6 +147,7 @@ impl Builtin {
             Self::Forwarded => "eastwest/forwarded",
             Self::Spoofed => "eastwest/spoofed",
             Self::Bypass => "eastwest/bypass",
+            Self::Address => "eastwest/address",
         }
     }
 }
@@ -156,6 +168,8 @@ pub struct Ruleset {
     pub epoch: u16,
     /// The center: TCP from this machine to here, and its replies, pass.
     pub center: Option<SocketAddr>,
+    /// Whether DHCP clients of this machine may ask, and be answered.
+    pub dhcp: bool,
     /// This machine's own addresses.
     pub own: Vec<IpAddr>,
     /// Exact peers.
@@ -199,6 +213,7 @@ impl Ruleset {
         let Self {
             epoch: _,
             center,
+            dhcp,
             own,
             peers,
             networks,
@@ -218,6 +233,7 @@ impl Ruleset {
             weighed,
         } = self;
         *center == other.center
+            && *dhcp == other.dhcp
             && *own == other.own
             && *peers == other.peers
             && *networks == other.networks

@@ -8,7 +8,6 @@
 //! transaction the kernel turns to the new rules and elements first, and lets a map of ranges find the new ones last (measured
 //! on 6.18: some packets in a hundred changes found nothing, and got the default).
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::IpAddr;
 use std::sync::Arc;
 
 use agent_core::{Ruleset, Word};
@@ -31,8 +30,8 @@ const COUNTER_BYTES: usize = 320;
 /// A change under way.
 pub(super) struct Change<'a> {
     pub(super) ruleset: &'a Ruleset,
-    /// The addresses of this machine that stand, where that is known.
-    own: Option<&'a [IpAddr]>,
+    /// The ruleset that stands, where that is known.
+    previous: Option<&'a Ruleset>,
     /// Whether chains and rules are to be laid again.
     anew: bool,
     pub(super) maps: Vec<(Map, Difference)>,
@@ -170,10 +169,9 @@ impl Kernel {
                 None => Counters::of(set, new, &self.words(set)?),
             });
         }
-        let own = previous.map(|previous| previous.own.as_slice());
         let former = previous.map(|previous| living::former(&mut self.socket, previous, &self.in_force));
         let former = former.transpose()?.unwrap_or_default();
-        Ok(Change { ruleset, own, anew: previous.is_none(), maps: differing, fresh, counters, former })
+        Ok(Change { ruleset, previous, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
 
     pub(super) fn words(&mut self, set: &str) -> Result<BTreeMap<Word, Arc<str>>, Error> {
@@ -190,7 +188,7 @@ impl Kernel {
             self.lay(batch);
         }
         if self.unguarded().is_none() {
-            egress::apply(batch, change.ruleset, change.own);
+            egress::apply(batch, change.ruleset, change.previous);
         }
         living::lay(batch, change.ruleset, in_force, &change.former);
     }

@@ -11,6 +11,7 @@ use nft::{
     Batch, Element, Expr, Family, Header, Hook, HookPoint, MetaKey, Policy, SetKind, SetSpec, Table, Test, Type,
 };
 
+use super::dhcp;
 use super::rules::{ICMPV6, Rule};
 use super::skeleton::{LOG_RATE, LOOPBACK};
 
@@ -21,7 +22,7 @@ const BASE: &str = "egress";
 const LIVING: [&str; 2] = ["stamp", "sources"];
 const SETS: [(&str, Type); 4] =
     [("own4", Type::Ipv4), ("own6", Type::Ipv6), ("seen6", Type::Ipv6), ("macs", Type::Mac)];
-const IPV4: [u8; 2] = [0x08, 0x00];
+pub(super) const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const ARP: [u8; 2] = [0x08, 0x06];
 /// A tag says nothing of what is below it, and one without a number is taken off by who receives it.
@@ -81,8 +82,11 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
         batch.add_set(&table, &plain);
     }
     batch.add_set(&table, &SetSpec::counted(OUTCOMES, Type::Mark));
-    let words = [Builtin::Spoofed, Builtin::Bypass];
-    let counters = words.map(|one| Element::key(one.word().0.to_ne_bytes()).comment(&format!("deny {}", one.rule())));
+    let words = [("deny", Builtin::Spoofed), ("deny", Builtin::Bypass), ("allow", Builtin::Address)];
+    let counter = |(verdict, one): (_, Builtin)| {
+        Element::key(one.word().0.to_ne_bytes()).comment(&format!("{verdict} {}", one.rule()))
+    };
+    let counters = words.map(counter);
     batch.add_elements(&table, OUTCOMES, &counters);
     for living in LIVING {
         batch.add_chain(&table, living);
@@ -98,10 +102,11 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
 }
 
 /// All chains but the base chain and the changing ones.
-fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 6] {
+fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 7] {
     [
         ("spoofed", refused(Builtin::Spoofed)),
         ("bypass", refused(Builtin::Bypass)),
+        ("address", asked(stamp)),
         ("judged", judged(stamp)),
         ("four", vec![foreign(Rule::new(), SOURCE4, 4, &["own4"]), Rule::new().goto("judged")]),
         ("six", six()),
@@ -122,11 +127,11 @@ fn add(batch: &mut Batch, chain: &str, rules: &[Rule]) {
     }
 }
 
-/// Brings epoch and addresses to a ruleset's; `held` are the addresses that stand, where that is known.
-pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&[IpAddr]>) {
+/// Brings epoch and addresses to a ruleset's; `held` is the one that stands, where that is known.
+pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&Ruleset>) {
     let table = devices();
     batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &Rule::new().stamp(ruleset.epoch).0);
-    if held == Some(&ruleset.own) {
+    if held.is_some_and(|held| (&held.own, held.dhcp) == (&ruleset.own, ruleset.dhcp)) {
         return;
     }
     let own = |six| ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| key(*ip)).collect::<Vec<_>>();
@@ -134,10 +139,7 @@ pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&[IpAddr]
         batch.flush_set(&table, set).add_elements(&table, set, &elements);
     }
     batch.flush_chain(&table, "sources");
-    // A machine that does not know its addresses yet is closed, and says nothing but to its center.
-    if !ruleset.own.is_empty() {
-        add(batch, "sources", &sources());
-    }
+    add(batch, "sources", &sources(ruleset));
 }
 
 /// Writes the interfaces' own addresses.
@@ -172,12 +174,26 @@ fn judged(stamp: u32) -> Vec<Rule> {
 }
 
 /// Who sends must be this machine: by link address, by IP address, and by what ARP and neighbour discovery claim.
-fn sources() -> Vec<Rule> {
+fn sources(ruleset: &Ruleset) -> Vec<Rule> {
+    let mut rules: Vec<Rule> = ruleset.dhcp.then(|| dhcp::broadcast().goto("address")).into_iter().collect();
+    // A machine that does not know its addresses yet is closed, and says nothing but to its center.
+    if !ruleset.own.is_empty() {
+        rules.push(foreign(Rule::new(), SENDER, 6, &["macs"]));
+        rules.extend([(IPV4, "four"), (IPV6, "six"), (ARP, "arp")].map(|(kind, chain)| ethertype(kind).goto(chain)));
+    }
+    rules
+}
+
+/// A DHCP client's question to all: from this machine's address or from none, whether the output chain has seen it or not.
+fn asked(stamp: u32) -> Vec<Rule> {
     vec![
         foreign(Rule::new(), SENDER, 6, &["macs"]),
-        ethertype(IPV4).goto("four"),
-        ethertype(IPV6).goto("six"),
-        ethertype(ARP).goto("arp"),
+        foreign(Rule::new().not_bytes(SOURCE4, &Ipv4Addr::UNSPECIFIED.octets()), SOURCE4, 4, &["own4"]),
+        Rule::new().mark_bits(u32::MAX, stamp).accept(),
+        Rule::new().set_builtin(Builtin::Address),
+        Rule::new().count(OUTCOMES),
+        Rule::new().limit(LOG_RATE, false).log("allow"),
+        Rule::new().set_mark(0).accept(),
     ]
 }
 
@@ -220,7 +236,7 @@ fn refused(builtin: Builtin) -> Vec<Rule> {
     ]
 }
 
-fn ethertype(kind: [u8; 2]) -> Rule {
+pub(super) fn ethertype(kind: [u8; 2]) -> Rule {
     Rule::new().bytes(Header::Link, ETHERTYPE, &kind)
 }
 

@@ -11,6 +11,7 @@ use std::net::{IpAddr, SocketAddr};
 use agent_core::Ruleset;
 use nft::{Batch, CtKey, Direction, Element, Error, Socket};
 
+use super::dhcp;
 use super::look::look_ups;
 use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
@@ -58,7 +59,7 @@ fn put(batch: &mut Batch, chain: &str, rule: &Rule) {
     batch.add_rule(&table(), chain, &rule.0);
 }
 
-/// The chains that carry the epoch, the defaults, the center, and the names of the maps.
+/// The chains that carry the epoch, the defaults, the center, DHCP, and the names of the maps.
 pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former) {
     let table = table();
     let judges = [Side::In, Side::Out].map(|side| (side.name("judge"), judge(ruleset, side, maps)));
@@ -86,9 +87,9 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
     }
     add("shut", cut().goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
-    if let Some(center) = ruleset.center {
-        add("center_out", center_rule(center, Side::Out));
-        add("center_in", center_rule(center, Side::In));
+    for side in [Side::In, Side::Out] {
+        ruleset.center.into_iter().for_each(|center| add(&side.name("center"), center_rule(center, side)));
+        dhcp::rules(ruleset, side).into_iter().for_each(|rule| add(&side.name("dhcp"), rule));
     }
 }
 

@@ -4,6 +4,7 @@
 mod apply;
 mod change;
 mod counts;
+mod dhcp;
 mod egress;
 mod living;
 mod log;

@@ -91,6 +91,15 @@ impl Rule {
         ])
     }
 
+    /// An IPv4 packet of a frame that is no fragment.
+    pub(crate) fn whole(self) -> Self {
+        self.with([
+            Expr::Payload { base: Header::Link, offset: 20, length: 2, into: 0 },
+            Expr::Bitwise { from: 0, into: 0, mask: vec![0x3f, 0xff], xor: vec![0; 2] },
+            Expr::equal(0, [0; 2]),
+        ])
+    }
+
     /// A TCP reset.
     pub(crate) fn reset(self) -> Self {
         self.transport(TCP).with([

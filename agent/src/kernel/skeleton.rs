@@ -1,8 +1,8 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
-//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours and the center through, and send the
+//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours, the center and DHCP through, and send the
 //! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `shut`, `stamp`, `judge_*`
-//! and `center_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends in `pass`, which marks it
+//! `center_*` and `dhcp_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends in `pass`, which marks it
 //! for the last look (see `egress`).
 use agent_core::Builtin;
 use nft::{
@@ -10,6 +10,7 @@ use nft::{
     Type,
 };
 
+use super::dhcp;
 use super::look::again;
 use super::maps::{Bank, InForce};
 use super::rules::{
@@ -27,8 +28,18 @@ const RELATED_RATE: u64 = 1_000;
 const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
-pub(crate) const LIVING: [&str; 8] =
-    ["epoch_in", "epoch_out", "shut", "stamp", "judge_in", "judge_out", "center_in", "center_out"];
+pub(crate) const LIVING: [&str; 10] = [
+    "epoch_in",
+    "epoch_out",
+    "shut",
+    "stamp",
+    "judge_in",
+    "judge_out",
+    "center_in",
+    "center_out",
+    "dhcp_in",
+    "dhcp_out",
+];
 /// The set that holds the epoch in force, and no other.
 pub(crate) const IN_FORCE: &str = "living";
 /// The map that says which of a map's sets is in force.
@@ -52,7 +63,7 @@ impl Side {
         }
     }
 
-    fn outcomes(self) -> String {
+    pub(crate) fn outcomes(self) -> String {
         self.name("outcomes")
     }
 
@@ -162,6 +173,7 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
         all.extend([
             (side.name("neighbours"), neighbours(side)),
             (side.name("channel"), channel(side)),
+            (side.name("address"), dhcp::passed(side)),
             (side.name("barrier"), barrier(side)),
             (side.name("invalid"), invalid(side)),
             (side.name("related"), related(side)),
@@ -197,6 +209,7 @@ fn entry(side: Side) -> Vec<Rule> {
         Rule::new().ct_any(CtKey::State, INVALID | UNTRACKED).goto(&side.name("invalid")),
         Rule::new().ct_any(CtKey::State, RELATED).jump(&side.name("related")),
         Rule::new().jump(&side.name("center")),
+        Rule::new().jump(&side.name("dhcp")),
     ];
     rules.extend(own_answers);
     // A cut is final for its stream, not for the ports: connection tracking keeps those for days.

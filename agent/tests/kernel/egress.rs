@@ -10,14 +10,14 @@ use rtnetlink::{LinkUnspec, LinkVeth};
 use crate::rulesets::{ALLOW, PORT, QUIET, open};
 use crate::world::{At, OTHER, PEER, VM, World};
 
-const IPV4: [u8; 2] = [8, 0];
+pub(crate) const IPV4: [u8; 2] = [8, 0];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const ARP: [u8; 2] = [8, 6];
 const BROADCAST: [u8; 6] = [0xff; 6];
 const FORGED: [u8; 6] = [2, 2, 2, 2, 2, 2];
 
 /// A raw socket on an interface of the machine's, and that interface's link address.
-fn raw(world: &World, name: &str) -> (Box<dyn DataLinkSender>, [u8; 6]) {
+pub(crate) fn raw(world: &World, name: &str) -> (Box<dyn DataLinkSender>, [u8; 6]) {
     world.enter(At::Vm);
     let interface = pnet::datalink::interfaces().into_iter().find(|one| one.name == name).unwrap();
     let Channel::Ethernet(sender, _) = pnet::datalink::channel(&interface, Config::default()).unwrap() else {
@@ -26,14 +26,14 @@ fn raw(world: &World, name: &str) -> (Box<dyn DataLinkSender>, [u8; 6]) {
     (sender, interface.mac.unwrap().octets())
 }
 
-fn octets(ip: &str) -> Vec<u8> {
+pub(crate) fn octets(ip: &str) -> Vec<u8> {
     match ip.parse().unwrap() {
         IpAddr::V4(ip) => ip.octets().to_vec(),
         IpAddr::V6(ip) => ip.octets().to_vec(),
     }
 }
 
-fn frame(sender: [u8; 6], kind: [u8; 2], packet: &[u8]) -> Vec<u8> {
+pub(crate) fn frame(sender: [u8; 6], kind: [u8; 2], packet: &[u8]) -> Vec<u8> {
     [BROADCAST.as_slice(), &sender, &kind, packet].concat()
 }
 

@@ -6,6 +6,7 @@
     clippy::print_stdout,
     reason = "a test binary without harness"
 )]
+mod dhcp;
 mod egress;
 mod flows;
 mod foreign;
@@ -23,7 +24,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 33] = [
+const CASES: [Case; 35] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -37,6 +38,8 @@ const CASES: [Case; 33] = [
     ("what leaves has been judged, whatever socket it was sent by", egress::bypass),
     ("what leaves bears this machine's addresses alone", egress::spoofed),
     ("a new interface is looked at from its first frame on", egress::new_interface),
+    ("who may renew an address may from a client's port to servers' ports", dhcp::renewed),
+    ("and asks all servers by a frame, from its own address or from none", dhcp::broadcast),
     ("what others change is heard of, and undone whole", tamper::undone),
     ("a translated flow passes nowhere, whoever set that up", foreign::translated),
     ("nothing is forwarded, whoever set that up", foreign::forwarded),

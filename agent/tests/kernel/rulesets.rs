@@ -43,6 +43,7 @@ pub(crate) fn closed(epoch: u16) -> Ruleset {
     Ruleset {
         epoch,
         center: None,
+        dhcp: false,
         own: VM.map(|ip| ip.parse().unwrap()).into(),
         peers: peer(PEER, PEERS).into_iter().chain(peer(OTHER, Class(2))).collect(),
         networks: vec![

@@ -23,7 +23,7 @@ fn inventory(file: &InventoryFile) -> Inventory {
         let v6 = IpAddr::from(Ipv6Addr::from((0xfd5e_a57e_u128 << 96) + u128::from(number) + 1));
         let (labels, managed) = (vm.labels.clone(), vm.managed);
         let addresses = vec![v4, v6];
-        (name.clone(), Vm { labels, addresses, managed, quarantined: false, mode: Mode::Enforce })
+        (name.clone(), Vm { labels, addresses, managed, quarantined: false, dhcp: vm.dhcp, mode: Mode::Enforce })
     });
     Inventory { managed: Vec::new(), vms: vms.collect() }
 }

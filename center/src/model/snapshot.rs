@@ -29,6 +29,7 @@ struct Member {
     addresses: Vec<IpAddr>,
     managed: bool,
     quarantined: bool,
+    dhcp: bool,
     mode: Mode,
 }
 
@@ -69,6 +70,7 @@ impl Snapshot {
             addresses: addresses.remove(name).unwrap_or_default(),
             managed: vm.managed,
             quarantined: standing.quarantined.contains(name),
+            dhcp: vm.dhcp,
             mode: vm.mode,
         };
         let labels: Vec<Labels> = inventory.vms.values().map(|vm| vm.labels.clone()).collect();
@@ -116,6 +118,7 @@ impl Snapshot {
             default: table.default,
             mode,
             quarantined: member.quarantined,
+            dhcp: member.dhcp,
             record_all: self.record_all,
             now,
             outage: table.outage,

@@ -17,7 +17,7 @@ pub(crate) fn of_record(state: &State, record: &Record, now: Timestamp) -> Optio
         destination: record.destination.address,
         service: service(record.protocol, record.destination.port, record.icmp_type),
     };
-    let decision = ends::at(state, &vm, record.end, &flow, now)?;
+    let decision = ends::at_from(state, &vm, record.end, (&flow, Some(record.source.port)), now)?;
     let kind = match (record.verdict, decision.verdict) {
         (Verdict::Allow, Verdict::Deny | Verdict::Reject) => FindingKind::Leak,
         (Verdict::Deny | Verdict::Reject, Verdict::Allow) => FindingKind::Overblock,

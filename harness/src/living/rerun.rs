@@ -146,7 +146,7 @@ fn altered<'s>(here: &State, there: &'s State) -> Option<&'s Name> {
         let kept = here.vms.get(*name).filter(|_| !anew.contains(name));
         kept.is_some_and(|old| {
             let (host, labels) = (spec.host.clone(), spec.labels.clone());
-            VmSpec { host, labels, mode: spec.mode, ..old.clone() } != **spec
+            VmSpec { host, labels, mode: spec.mode, dhcp: spec.dhcp, ..old.clone() } != **spec
         })
     };
     there.vms.iter().find(differs).map(|(name, _)| name)

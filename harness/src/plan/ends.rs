@@ -20,6 +20,18 @@ pub fn ends(state: &State, source: &Name, destination: &Name, flow: &Flow, now: 
 /// What one end decides of a flow in a state; `None` where nobody enforces there.
 #[must_use]
 pub(crate) fn at(state: &State, name: &Name, end: End, flow: &Flow, now: Timestamp) -> Option<Decision> {
+    at_from(state, name, end, (flow, None), now)
+}
+
+/// As [`at`], of a flow whose source port may be known.
+#[must_use]
+pub(crate) fn at_from(
+    state: &State,
+    name: &Name,
+    end: End,
+    flow: (&Flow, Option<u16>),
+    now: Timestamp,
+) -> Option<Decision> {
     let enforces = state.is_managed(name) || state.is_foreign(name);
     enforces.then(|| decision(state, name, end, flow, now))
 }
@@ -36,7 +48,7 @@ fn closed() -> Decision {
     Decision { verdict: Verdict::Deny, rule: Builtin::Closed.to_string(), would: None }
 }
 
-fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> Decision {
+fn decision(state: &State, vm: &Name, end: End, (flow, port): (&Flow, Option<u16>), now: Timestamp) -> Decision {
     if state.is_managed(vm) && !state.is_listed(vm) {
         let rule = Builtin::Quarantine.to_string();
         return Decision { verdict: Verdict::Deny, rule, would: None };
@@ -63,9 +75,10 @@ fn decision(state: &State, vm: &Name, end: End, flow: &Flow, now: Timestamp) -> 
     }
     let inventory: &Inventory = &inventory;
     let now = state.now.unwrap_or(now);
+    let judge = |policy| oracle::judge_from(policy, inventory, (flow, port), now);
     let judgement = match state.timeless.contains(vm) {
-        true => oracle::judge(&soon::timeless(&policy.policy), inventory, flow, now),
-        false => oracle::judge(&policy.policy, inventory, flow, now),
+        true => judge(&soon::timeless(&policy.policy)),
+        false => judge(&policy.policy),
     };
     let verdict = match end {
         End::Source => judgement.source,

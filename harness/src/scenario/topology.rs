@@ -88,6 +88,8 @@ pub struct VmSpec {
     pub unbound: BTreeSet<IpAddr>,
     /// Whether the rules at its end act.
     pub mode: Mode,
+    /// Whether DHCP clients in it may renew its address.
+    pub dhcp: bool,
     /// What a program of its own sends from before it has a network.
     pub eager: Option<Eager>,
     /// Its agent is of an older build, which speaks this version of the protocol.

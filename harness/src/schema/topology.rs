@@ -4,7 +4,8 @@ use ::policy::keys::MODES;
 use serde_json::{Value, json};
 
 use super::form::{
-    by_name, described, either, list, number, object, object_with, of, one_or_many, some_of, text, with, words, written,
+    by_name, described, either, flag, list, number, object, object_with, of, one_or_many, some_of, text, with, words,
+    written,
 };
 use crate::scenario::read::{agent, keys, speaks, topology};
 
@@ -90,6 +91,7 @@ fn vm(known: &[&str]) -> Value {
         ("speaks", "What is spoken at ports of these: `tcp/443: tls`.", speaks),
         ("allowed", "Networks within which the center takes addresses that the agent observes.", list(of("network"))),
         ("mode", "`monitor`: the rules at this end only record.", words(&MODES)),
+        ("dhcp", "`true`: DHCP clients in it may renew its address (`eastwest/address`).", flag()),
         ("agent", "`none`: the VM is unmanaged. A mapping starts the real agent with options of its own.", agent()),
         ("clock", "By how much its wall clock is wrong, such as `-1d` or `+90s`.", written("^[+-][0-9]+[smhd]$")),
         ("eager", "What a program in it sends from before the VM has a network.", eager()),

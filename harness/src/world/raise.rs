@@ -132,6 +132,7 @@ impl World {
                 addresses: vm.addresses.iter().copied().filter(|address| !is_late(address)).collect(),
                 allowed: spec.map(|spec| spec.allowed.clone()).unwrap_or_default(),
                 managed: state.is_managed(name),
+                dhcp: vm.dhcp,
                 mode: vm.mode,
             };
             (name.clone(), vm)

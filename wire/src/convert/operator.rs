@@ -26,17 +26,17 @@ impl TryFrom<proto::InventoryFile> for InventoryFile {
 }
 
 fn vm_out((name, vm): (Name, InventoryVm)) -> proto::InventoryVm {
-    let InventoryVm { labels, addresses, allowed, managed, mode } = vm;
+    let InventoryVm { labels, addresses, allowed, managed, dhcp, mode } = vm;
     let (addresses, monitor) = (addresses_out(addresses), mode == Mode::Monitor);
-    proto::InventoryVm { name: name.into(), labels, addresses, allowed: out(allowed), managed, monitor }
+    proto::InventoryVm { name: name.into(), labels, addresses, allowed: out(allowed), managed, monitor, dhcp }
 }
 
 fn vm_in(vm: proto::InventoryVm) -> Decoded<(Name, InventoryVm)> {
-    let proto::InventoryVm { name, labels, addresses, allowed, managed, monitor } = vm;
+    let proto::InventoryVm { name, labels, addresses, allowed, managed, monitor, dhcp } = vm;
     let addresses = addresses_in(&addresses, "addresses")?;
     let allowed = prefixes_in(&allowed, "allowed")?;
     let mode = if monitor { Mode::Monitor } else { Mode::Enforce };
-    Ok((Name::try_from(name).at("name")?, InventoryVm { labels, addresses, allowed, managed, mode }))
+    Ok((Name::try_from(name).at("name")?, InventoryVm { labels, addresses, allowed, managed, dhcp, mode }))
 }
 
 impl From<PolicyVersion> for proto::PolicyVersion {

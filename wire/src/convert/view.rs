@@ -12,7 +12,7 @@ use crate::{Elsewhere, Outside, Peer, Set, View, ViewRule};
 impl From<View> for proto::View {
     fn from(view: View) -> Self {
         let View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let View { detectors, default, mode, quarantined, record_all, now, outage, .. } = view;
+        let View { detectors, default, mode, quarantined, dhcp, record_all, now, outage, .. } = view;
         Self {
             generation,
             vm,
@@ -25,6 +25,7 @@ impl From<View> for proto::View {
             default: proto::Action::from(default).into(),
             mode: proto::Mode::from(mode).into(),
             quarantined,
+            dhcp,
             record_all,
             now,
             outage: outage_out(outage),
@@ -38,7 +39,7 @@ impl TryFrom<proto::View> for View {
 
     fn try_from(view: proto::View) -> Decoded<Self> {
         let proto::View { generation, vm, addresses, center, managed, peers, sets, rules, .. } = view;
-        let proto::View { detectors, default, mode, quarantined, record_all, now, outage, .. } = view;
+        let proto::View { detectors, default, mode, quarantined, dhcp, record_all, now, outage, .. } = view;
         let view = Self {
             generation,
             vm,
@@ -52,6 +53,7 @@ impl TryFrom<proto::View> for View {
             default: verdict_in(default, "default")?,
             mode: mode_in(mode, "mode")?,
             quarantined,
+            dhcp,
             record_all,
             now,
             outage: outage_in(outage)?,

@@ -53,6 +53,7 @@ pub(crate) fn view() -> View {
         default: Verdict::Deny,
         mode: Mode::Enforce,
         quarantined: true,
+        dhcp: true,
         record_all: true,
         now: 1_795_000_000_123,
         outage: Outage::KeepLast,
@@ -185,6 +186,7 @@ pub(crate) fn inventory() -> InventoryFile {
         addresses: addresses.iter().map(|address| ip(address)).collect(),
         allowed: allowed.iter().map(|prefix| net(prefix)).collect(),
         managed,
+        dhcp: managed,
         mode: if managed { Mode::Monitor } else { Mode::Enforce },
     };
     let db = vm(true, &["10.98.0.2", "fd98::2"], &["10.98.0.0/24"]);

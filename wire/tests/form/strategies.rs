@@ -123,10 +123,10 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
         (Just(peers), sets_of, vec(rule(sets), 0..4), vec(detector(sets), 0..3))
     });
     let head = (any::<u64>(), text(), vec(any::<IpAddr>(), 0..3), of(socket()), vec(prefix(), 0..3));
-    (head, body, verdict(), mode(), (any::<(bool, bool, i64)>(), outage())).prop_map(
+    (head, body, verdict(), mode(), (any::<(bool, bool, bool, i64)>(), outage())).prop_map(
         |(head, body, default, mode, last)| {
             let (generation, vm, addresses, center, managed) = head;
-            let ((peers, sets, rules, detectors), ((quarantined, record_all, now), outage)) = (body, last);
+            let ((peers, sets, rules, detectors), ((quarantined, dhcp, record_all, now), outage)) = (body, last);
             View {
                 generation,
                 vm,
@@ -140,6 +140,7 @@ pub(crate) fn view() -> impl Strategy<Value = View> {
                 default,
                 mode,
                 quarantined,
+                dhcp,
                 record_all,
                 now,
                 outage,
@@ -264,12 +265,13 @@ pub(crate) fn from_center() -> impl Strategy<Value = FromCenter> {
 
 pub(crate) fn inventory() -> impl Strategy<Value = InventoryFile> {
     let labels = btree_map(text(), text(), 0..3);
-    let vm = (labels, vec(any::<IpAddr>(), 0..3), vec(prefix(), 0..3), (any::<bool>(), mode()));
-    let vm = vm.prop_map(|(labels, addresses, allowed, (managed, mode))| InventoryVm {
+    let vm = (labels, vec(any::<IpAddr>(), 0..3), vec(prefix(), 0..3), (any::<(bool, bool)>(), mode()));
+    let vm = vm.prop_map(|(labels, addresses, allowed, ((managed, dhcp), mode))| InventoryVm {
         labels,
         addresses,
         allowed,
         managed,
+        dhcp,
         mode,
     });
     (vec(prefix(), 0..3), btree_map(name(), vm, 0..4), any::<bool>())

@@ -38,6 +38,7 @@ pub fn view() -> View {
         default: Verdict::Deny,
         mode: Mode::Enforce,
         quarantined: false,
+        dhcp: false,
         record_all: false,
         now: 1_000_000,
         outage: Outage::KeepLast,

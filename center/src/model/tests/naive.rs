@@ -176,6 +176,7 @@ fn inventory() -> impl Strategy<Value = InventoryFile> {
         addresses: Vec::new(),
         allowed: Vec::new(),
         managed,
+        dhcp: false,
         mode: Mode::Enforce,
     });
     let name = (0..20_u8).prop_map(|number| format!("vm{number}").parse().unwrap());

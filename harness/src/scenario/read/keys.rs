@@ -9,8 +9,8 @@ pub(crate) const SIZED: &str = "sized";
 
 /// The keys of a topology.
 pub(crate) const TOPOLOGY: [&str; 6] = ["hosts", "vms", "outside", "neighbours", "managed", "ports"];
-pub(crate) const VM: [&str; 10] =
-    ["host", "labels", "serves", "speaks", "addresses", "allowed", "mode", "agent", "clock", "eager"];
+pub(crate) const VM: [&str; 11] =
+    ["host", "labels", "serves", "speaks", "addresses", "allowed", "mode", "dhcp", "agent", "clock", "eager"];
 pub(crate) const OUTSIDE: [&str; 2] = ["host", "addresses"];
 pub(crate) const AGENT: [&str; 5] = ["spool", "protocol", "ruleset", "exec", "needs"];
 pub(crate) const EAGER: [&str; 2] = ["to", "udp"];

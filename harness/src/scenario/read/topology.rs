@@ -160,7 +160,7 @@ impl Reader<'_> {
         };
         // What is wrong with one generated name is wrong with all of them.
         let names: Vec<Name> = texts.iter().map_while(|text| self.endpoint_name(text, "a VM")).collect();
-        let later = ["interfaces", "dhcp", "cpu", "memory"];
+        let later = ["interfaces", "cpu", "memory"];
         let Some(fields) = self.fields(&entry.value, "a VM", &keys::VM, &later) else { return Vec::new() };
         let host = self.host(&fields, hosts);
         let mut labels = BTreeMap::new();
@@ -186,6 +186,7 @@ impl Reader<'_> {
         let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
         let modes = &policy::keys::MODES;
         let mode = fields.get("mode").and_then(|node| yaml::word(node, modes, &mut self.problems)).unwrap_or_default();
+        let dhcp = fields.get("dhcp").and_then(|node| yaml::flag(node, &mut self.problems)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let eager = fields.get("eager").and_then(|node| self.eager(node));
         let mut vms = Vec::new();
@@ -213,6 +214,7 @@ impl Reader<'_> {
                 second: BTreeSet::new(),
                 unbound: BTreeSet::new(),
                 mode,
+                dhcp,
                 // Of generated VMs each has a port of its own.
                 eager: eager.clone().map(|eager| Eager { port: eager.port.saturating_add(number), ..eager }),
                 protocol,
