@@ -79,6 +79,27 @@ impl Kinds {
         !self.keys.iter().zip(picked).any(|(key, choice)| key.choices[*choice].another)
     }
 
+    /// How many pairs they are, by kinds. For a source that has neither of the two values that no selector names, or that is
+    /// outside, those two are one.
+    pub(super) fn pairs(&self, sources: Vec<Option<&Name>>, destinations: Vec<Option<&Name>>) -> u64 {
+        let sources = self.by_keys(sources, |choice| choice.other);
+        let destinations = self.by_keys(destinations, |choice| choice.another);
+        let pairs = sources.iter().flat_map(|source| destinations.iter().map(move |to| (source, to)));
+        pairs.filter(|((own, _), (another, _))| another.is_subset(own)).map(|((_, one), (_, other))| one * other).sum()
+    }
+
+    /// How many of some VMs have such a choice of which keys.
+    fn by_keys(&self, vms: Vec<Option<&Name>>, such: fn(&Choice) -> bool) -> BTreeMap<BTreeSet<usize>, u64> {
+        let mut counts = BTreeMap::new();
+        for vm in vms {
+            let picked = vm.and_then(|vm| self.picked.get(vm)).into_iter().flatten();
+            let keys = self.keys.iter().zip(picked).enumerate();
+            let such = keys.filter(|(_, (key, choice))| such(&key.choices[**choice])).map(|(place, _)| place);
+            *counts.entry(such.collect()).or_default() += 1;
+        }
+        counts
+    }
+
     /// Some VMs, as sources or as destinations, by their labels.
     pub(super) fn told<'a>(&self, vms: impl Iterator<Item = &'a Name>, towards: bool) -> Vec<Labelled> {
         let single = |picked: &Vec<usize>| picked.iter().map(|choice| BTreeSet::from([*choice])).collect();

@@ -51,7 +51,7 @@ pub struct Row {
     pub destinations: Vec<Party>,
     /// The services.
     pub services: Vec<ServiceRange>,
-    /// How many flows they are; without an inventory, with one VM of each kind.
+    /// How many flows they are; without an inventory, by kinds of VMs.
     pub count: u64,
     /// One of them.
     pub example: Example,
