@@ -21,11 +21,19 @@ impl Kinds {
     ///
     /// # Errors
     /// There are more than so many kinds.
-    pub(crate) fn of(ends: [&BTreeSet<&Selector>; 2], within: &BTreeSet<&str>, most: usize) -> Result<Self, usize> {
+    pub(crate) fn of<'s>(
+        ends: [&BTreeSet<&'s Selector>; 2],
+        within: &BTreeSet<&'s str>,
+        most: usize,
+    ) -> Result<Self, usize> {
         let mut kinds = Self::default();
+        // What one end is asked to be, the other is compared with.
+        let mut compared: BTreeMap<&str, Mentioned<'_>> = BTreeMap::new();
+        ends.into_iter().flatten().for_each(|selector| mentioned(selector, &mut compared));
+        compared.retain(|key, _| within.contains(key));
         for (end, selectors) in ends.into_iter().enumerate() {
             let first = kinds.inventory.vms.len();
-            let labels = labels(selectors, within, most)?.into_iter().enumerate();
+            let labels = labels(selectors, (within, compared.clone()), most)?.into_iter().enumerate();
             let vms: Vec<(Name, Vm)> = labels.filter_map(|(number, labels)| vm(first + number, labels)).collect();
             let names = vms.iter().map(|(name, _)| name.clone()).collect();
             *(if end == 0 { &mut kinds.sources } else { &mut kinds.destinations }) = names;
@@ -36,11 +44,17 @@ impl Kinds {
 }
 
 /// Labels of every kind, the fewest first.
-fn labels(selectors: &BTreeSet<&Selector>, within: &BTreeSet<&str>, most: usize) -> Result<Vec<Labels>, usize> {
+fn labels<'s>(
+    selectors: &BTreeSet<&'s Selector>,
+    (within, mut keys): (&BTreeSet<&'s str>, BTreeMap<&'s str, Mentioned<'s>>),
+    most: usize,
+) -> Result<Vec<Labels>, usize> {
     let mut forms = Forms::default();
     let first: Vec<u32> = selectors.iter().map(|selector| forms.of(selector)).collect();
     let mut kinds = BTreeMap::from([((first, Vec::new()), BTreeMap::new())]);
-    let mut keys: BTreeMap<&str, Mentioned<'_>> = within.iter().map(|key| (*key, Mentioned::default())).collect();
+    for key in within {
+        keys.entry(key).or_default();
+    }
     selectors.iter().for_each(|selector| mentioned(selector, &mut keys));
     for (key, mentioned) in &keys {
         let compared = within.contains(key);
@@ -89,7 +103,7 @@ fn vm(number: usize, labels: Labels) -> Option<(Name, Vm)> {
 }
 
 /// What selectors ask of one key.
-#[derive(Default)]
+#[derive(Clone, Default)]
 struct Mentioned<'s> {
     values: BTreeSet<&'s str>,
     had: bool,

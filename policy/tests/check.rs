@@ -74,6 +74,11 @@ fn a_rule_that_no_flow_matches() {
         &["never-matching: r (line 4): no flow of the inventory matches it"],
         &[],
     );
+    rule(
+        "{name: r, allow: any, from: app = web, within: app}",
+        &["never-matching: r (line 4): no flow of the inventory matches it"],
+        &[],
+    );
     let never = "never-matching: r (line 4): no flow can match it";
     rule(
         "{name: r, allow: any, from: app = web, to: app = db, within: app}",
