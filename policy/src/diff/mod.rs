@@ -22,6 +22,7 @@ use crate::classify::table::{Space, Table};
 use crate::classify::{Outside, ServiceRange, names};
 use crate::{Flow, FlowService, Inventory, Key, Name, Policy, Ruling, Selector, Timestamp, Verdict};
 
+pub use crate::kinds::TooMuch;
 use labels::Kinds;
 pub use labels::{LARGEST, MOST_PAIRS, Undecidable};
 
