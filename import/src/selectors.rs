@@ -1,6 +1,4 @@
-//! Building selectors, and what they match among labels.
-
-use std::collections::BTreeMap;
+//! Building selectors.
 
 use policy::Selector;
 
@@ -49,21 +47,5 @@ fn joined(mut parts: Vec<Selector>, none: Selector, join: impl FnOnce(Vec<Select
             parts.push(last);
             join(parts)
         }
-    }
-}
-
-/// Whether a VM with these labels is meant.
-pub(crate) fn matches(selector: &Selector, labels: &BTreeMap<String, String>) -> bool {
-    let value = |key: &String| labels.get(key);
-    match selector {
-        Selector::Any | Selector::Vms => true,
-        Selector::Outside | Selector::Addresses(_) => false,
-        Selector::Has(key) => value(key).is_some(),
-        Selector::Equals(key, wanted) => value(key) == Some(wanted),
-        Selector::Differs(key, other) => value(key) != Some(other),
-        Selector::In(key, wanted) => value(key).is_some_and(|value| wanted.contains(value)),
-        Selector::Not(inner) => !matches(inner, labels),
-        Selector::And(parts) => parts.iter().all(|part| matches(part, labels)),
-        Selector::Or(parts) => parts.iter().any(|part| matches(part, labels)),
     }
 }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use policy::{Action, AddressGroup, At, Family, FlowService, Selector, ServiceMatch};
 
 use crate::blocks::Block;
-use crate::selectors::{both, either, matches};
+use crate::selectors::{both, either};
 use crate::source::{Complaints, Place};
 
 /// A VM to be.
@@ -156,7 +156,7 @@ impl World<'_, '_> {
 
     /// The numbers that a port's names have at VMs.
     fn numbers(&self, names: &[String], selector: &Selector) -> BTreeSet<(String, String)> {
-        let vms = self.vms.iter().filter(|vm| matches(selector, &vm.labels));
+        let vms = self.vms.iter().filter(|vm| selector.matches(&vm.labels));
         let number = |vm: &Vm, name: &String| Some((name.clone(), vm.labels.get(&port_label(name))?.clone()));
         vms.flat_map(|vm| names.iter().filter_map(move |name| number(vm, name))).collect()
     }
@@ -230,8 +230,8 @@ impl World<'_, '_> {
         let peers = entry.peers.as_deref().unwrap_or_default();
         let blocks: Vec<&Block> = peers.iter().filter_map(block).collect();
         let Some(place) = peers.iter().find_map(place) else { return };
-        let by_label = |vm: &Vm| peers.iter().filter_map(selector).any(|selector| matches(selector, &vm.labels));
-        let subjects: Vec<&Vm> = self.vms.iter().filter(|vm| matches(&entry.subject, &vm.labels)).collect();
+        let by_label = |vm: &Vm| peers.iter().filter_map(selector).any(|selector| selector.matches(&vm.labels));
+        let subjects: Vec<&Vm> = self.vms.iter().filter(|vm| entry.subject.matches(&vm.labels)).collect();
         let met = [Family::V4, Family::V6].map(|family| speakers(&subjects, family));
         let apart = self.vms.iter().filter(|vm| vm.addresses.len() > 1).find(|vm| {
             let meets =

@@ -72,6 +72,12 @@ fn check(policy: &Policy, inventory: &Inventory, warning: &Warning) {
     }
 }
 
+fn check_all(policy: &Policy, inventory: &Inventory, warnings: &[Warning]) {
+    let names: Vec<String> = policy.rules.iter().map(Rule::full_name).collect();
+    let about = warnings.iter().filter(|warning| names.contains(&warning.about.name));
+    about.for_each(|warning| check(policy, inventory, warning));
+}
+
 /// A rule that decides nothing is called idle, but for a default in the form of a rule.
 fn told(policy: &Policy, inventory: &Inventory, warnings: &[Warning]) {
     let records = policy.mode == Mode::Monitor || policy.rules.iter().any(|rule| rule.mode == Mode::Monitor);
@@ -99,9 +105,18 @@ proptest! {
         let mut inventory = inventory;
         inventory.vms.values_mut().for_each(|vm| (vm.quarantined, vm.mode) = (false, Mode::Enforce));
         let checked = policy::check(&policy, Some(&inventory), now());
-        let names: Vec<String> = policy.rules.iter().map(Rule::full_name).collect();
-        let about = checked.warnings.iter().filter(|warning| names.contains(&warning.about.name));
-        about.for_each(|warning| check(&policy, &inventory, warning));
+        check_all(&policy, &inventory, &checked.warnings);
         told(&policy, &inventory, &checked.warnings);
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1000, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn what_is_said_of_all_labels_is_so_in_each_inventory(policy in random::policy(), inventory in random::inventory()) {
+        let mut inventory = inventory;
+        inventory.vms.values_mut().for_each(|vm| (vm.managed, vm.quarantined, vm.mode) = (true, false, Mode::Enforce));
+        check_all(&policy, &inventory, &policy::check(&policy, None, now()).warnings);
     }
 }

@@ -1,231 +1,287 @@
-//! Which VMs there can be, where nobody says which there are.
+//! Which VMs there can be, where nobody says which there are: those that the labels of which policies speak tell apart.
+//!
+//! Of a key only the values matter that a selector names, one that none names, and its absence; what no selector tells apart
+//! is one choice. Of a key that rules compare (`within`) each value is a choice, and there are two that no selector names:
+//! a source has the first of them, a destination that has the second differs from it.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+use std::net::IpAddr;
 
-use crate::{Inventory, Key, Mode, Name, Selector, Vm};
+use crate::classify::addresses::{Addresses, address, number};
+use crate::classify::terms::Terms;
+use crate::{Family, Inventory, Key, Name, Selector, Vm};
 
-/// VMs that there can be: one of each kind of sources, and one of each kind of destinations; all with an agent.
-#[derive(Default)]
-pub(crate) struct Kinds {
-    pub(crate) inventory: Inventory,
-    /// The VMs that stand for sources.
-    pub(crate) sources: BTreeSet<Name>,
-    /// The VMs that stand for destinations.
-    pub(crate) destinations: BTreeSet<Name>,
+/// Why not every kind of VM can be gone through.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TooMuch {
+    /// There are more kinds than the most: how many there can be, and the most.
+    #[error("the selectors tell apart up to {0} kinds of VMs, and {1} are the most; give an inventory")]
+    Kinds(u128, usize),
+    /// The groups leave no room for the addresses of the VMs that would be made up.
+    #[error("the groups of addresses leave too little room beside them; give an inventory")]
+    Room,
 }
 
-impl Kinds {
-    /// One VM of every kind that these selectors of sources and of destinations can tell apart. `within` are the keys by whose
-    /// values two VMs are compared.
-    ///
-    /// # Errors
-    /// There are more than so many kinds.
-    pub(crate) fn of(ends: [&BTreeSet<&Selector>; 2], within: &BTreeSet<&str>, most: usize) -> Result<Self, usize> {
-        let mut kinds = Self::default();
-        for (end, selectors) in ends.into_iter().enumerate() {
-            let first = kinds.inventory.vms.len();
-            let labels = labels(selectors, within, most)?.into_iter().enumerate();
-            let vms: Vec<(Name, Vm)> = labels.filter_map(|(number, labels)| vm(first + number, labels)).collect();
-            let names = vms.iter().map(|(name, _)| name.clone()).collect();
-            *(if end == 0 { &mut kinds.sources } else { &mut kinds.destinations }) = names;
-            kinds.inventory.vms.extend(vms);
-        }
-        Ok(kinds)
+/// A key that selectors speak of.
+#[derive(Clone, Debug)]
+pub(crate) struct Spoken {
+    pub(crate) key: Key,
+    /// Whether a rule compares its values.
+    pub(crate) compared: bool,
+    pub(crate) choices: Vec<Choice>,
+}
+
+/// What a VM may have of a key.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Choice {
+    /// One of these values.
+    pub(crate) values: Vec<String>,
+    /// Or one that no selector names.
+    pub(crate) other: bool,
+    /// One that no selector names, and that differs from the source's.
+    pub(crate) another: bool,
+    /// Or nothing.
+    pub(crate) absent: bool,
+}
+
+/// A kind of VM: for each key the number of its choice.
+pub(crate) type Picked = Vec<usize>;
+/// The same, and before it how many labels tell of it.
+type Plain = (usize, Picked);
+
+pub(crate) type Labels = BTreeMap<Key, String>;
+
+/// What the selectors and `within` speak of, by keys.
+pub(crate) fn spoken(terms: &Terms<'_>) -> Vec<Spoken> {
+    let mut leaves: BTreeMap<&str, BTreeSet<&Selector>> = BTreeMap::new();
+    terms.selectors().into_iter().for_each(|selector| gather(selector, &mut leaves));
+    let within: BTreeSet<&str> = terms.within().into_iter().collect();
+    for key in &within {
+        leaves.entry(key).or_default();
     }
+    let of = |(key, leaves): (&str, BTreeSet<&Selector>)| {
+        let (key, compared) = (Key::from(key), within.contains(key));
+        let choices = if compared { each(named(&leaves)) } else { alike(&key, &leaves) };
+        Spoken { key, compared, choices }
+    };
+    leaves.into_iter().map(of).collect()
 }
 
-/// Labels of every kind, the fewest first.
-fn labels(selectors: &BTreeSet<&Selector>, within: &BTreeSet<&str>, most: usize) -> Result<Vec<Labels>, usize> {
+/// One kind of each that the selectors tell apart; and of those keys that are kept, whatever the selectors say, one of every
+/// choice. Each is told by the fewest labels.
+///
+/// # Errors
+/// There are more than the most.
+pub(crate) fn all(
+    keys: &[Spoken],
+    selectors: &BTreeSet<&Selector>,
+    kept: fn(&Spoken) -> bool,
+    most: usize,
+) -> Result<Vec<Plain>, TooMuch> {
     let mut forms = Forms::default();
-    let first: Vec<u32> = selectors.iter().map(|selector| forms.of(selector)).collect();
-    let mut kinds = BTreeMap::from([((first, Vec::new()), BTreeMap::new())]);
-    let mut keys: BTreeMap<&str, Mentioned<'_>> = within.iter().map(|key| (*key, Mentioned::default())).collect();
-    selectors.iter().for_each(|selector| mentioned(selector, &mut keys));
-    for (key, mentioned) in &keys {
-        let compared = within.contains(key);
-        kinds = split(kinds, &mut forms, key, &mentioned.choices(compared), compared);
-        if kinds.len() > most {
-            return Err(most);
+    let left = selectors.iter().map(|selector| forms.number((*selector).clone())).collect();
+    let mut kinds = Kinds::from([((left, Picked::new()), Plain::default())]);
+    for key in keys {
+        let split = split(&kinds, &mut forms, (key, kept(key)), most);
+        let count = |count: u128, key: &Spoken| count.saturating_mul(key.choices.len() as u128);
+        kinds = split.ok_or_else(|| TooMuch::Kinds(keys.iter().fold(1, count), most))?;
+    }
+    Ok(kinds.into_values().collect())
+}
+
+/// The labels of a kind.
+pub(crate) fn labels<'k>(picked: impl Iterator<Item = (&'k Spoken, &'k usize)>) -> Labels {
+    picked.filter_map(|(key, choice)| Some((key.key.clone(), key.label(&key.choices[*choice])?))).collect()
+}
+
+/// VMs with such labels, all with an agent that enforces. They take their addresses from no group as a whole.
+///
+/// # Errors
+/// There is no room for their addresses.
+pub(crate) fn vms(all: Vec<Labels>, terms: &Terms<'_>) -> Result<Vec<(Name, Vm)>, TooMuch> {
+    let addresses = room(terms, all.len())?;
+    let vm = |(number, (labels, addresses)): (usize, (Labels, [IpAddr; 2]))| {
+        let name = format!("kind-{number:06}").parse().ok()?;
+        Some((name, Vm { labels, addresses: addresses.into(), managed: true, ..Vm::default() }))
+    };
+    Ok(all.into_iter().zip(addresses).enumerate().filter_map(vm).collect())
+}
+
+impl Spoken {
+    /// All values that a selector names.
+    pub(crate) fn named(&self) -> BTreeSet<&String> {
+        self.choices.iter().flat_map(|choice| &choice.values).collect()
+    }
+
+    /// The value that stands for a choice.
+    fn label(&self, choice: &Choice) -> Option<String> {
+        match choice {
+            Choice { another: true, .. } => Some(unnamed("another", &self.named())),
+            Choice { other: true, .. } => Some(unnamed("other", &self.named())),
+            Choice { values, .. } => values.first().cloned(),
         }
     }
-    let mut kinds: Vec<Labels> = kinds.into_values().collect();
-    kinds.sort_by(|one, other| (one.len(), one).cmp(&(other.len(), other)));
-    Ok(kinds)
 }
 
-type Labels = BTreeMap<Key, String>;
-
-/// What is left of each selector, and the values of the keys that are compared; with labels that lead there.
-type Left = BTreeMap<(Vec<u32>, Vec<usize>), Labels>;
-
-/// Gives every kind every value of a key, and keeps those that differ.
-fn split(kinds: Left, forms: &mut Forms, key: &str, choices: &[Option<String>], compared: bool) -> Left {
-    let mut after = Left::new();
-    for (number, choice) in choices.iter().enumerate() {
-        let mut known = BTreeMap::new();
-        for ((left, values), labels) in &kinds {
-            let mut given =
-                |form: &u32| *known.entry(*form).or_insert_with(|| forms.given(*form, key, choice.as_deref()));
-            let left = left.iter().map(&mut given).collect();
-            let values = values.iter().copied().chain(compared.then_some(number)).collect();
-            after.entry((left, values)).or_insert_with(|| {
-                let chosen = choice.clone().map(|value| (key.to_owned(), value));
-                labels.clone().into_iter().chain(chosen).collect()
-            });
-        }
+fn unnamed(word: &str, named: &BTreeSet<&String>) -> String {
+    let mut word = word.to_owned();
+    while named.contains(&word) {
+        word.push('-');
     }
-    after
+    word
 }
 
-/// An address that hardly anybody uses outside: those of VMs are no others'.
-fn vm(number: usize, labels: Labels) -> Option<(Name, Vm)> {
-    let number = u32::try_from(number).ok()?;
-    let v4 = Ipv4Addr::from(0xf0ea_0000 + number);
-    let v6 = Ipv6Addr::from((0xfd5e_a57e_0000_0000_u128 << 64) + u128::from(number) + 1);
-    let addresses = vec![IpAddr::from(v4), IpAddr::from(v6)];
-    let name = format!("kind-{number:06}").parse().ok()?;
-    Some((name, Vm { labels, addresses, managed: true, quarantined: false, dhcp: false, mode: Mode::Enforce }))
+fn each(named: BTreeSet<&String>) -> Vec<Choice> {
+    let values = named.into_iter().map(|value| Choice { values: vec![value.clone()], ..Choice::default() });
+    let absent = Choice { absent: true, ..Choice::default() };
+    let other = Choice { other: true, ..Choice::default() };
+    let another = Choice { another: true, ..Choice::default() };
+    values.chain([other, another, absent]).collect()
 }
 
-/// What selectors ask of one key.
-#[derive(Default)]
-struct Mentioned<'s> {
-    values: BTreeSet<&'s str>,
-    had: bool,
-}
-
-impl Mentioned<'_> {
-    /// No value, and then those that tell something apart; of a key that is compared two that nobody mentions.
-    fn choices(&self, compared: bool) -> Vec<Option<String>> {
-        let others = usize::from(self.had).max(2 * usize::from(compared));
-        let numbered = std::iter::once("other".to_owned()).chain((2..).map(|number| format!("other-{number}")));
-        let others = numbered.filter(|other| !self.values.contains(other.as_str())).take(others);
-        let values = self.values.iter().map(|value| (*value).to_owned());
-        std::iter::once(None).chain(values.chain(others).map(Some)).collect()
+/// Choices that no selector tells apart are one.
+fn alike(key: &Key, leaves: &BTreeSet<&Selector>) -> Vec<Choice> {
+    let holds = |value: Option<&String>| -> Vec<bool> {
+        let labels = value.map(|value| (key.clone(), value.clone())).into_iter().collect();
+        leaves.iter().map(|leaf| leaf.matches(&labels)).collect()
+    };
+    let (named, mut choices) = (named(leaves), BTreeMap::<Vec<bool>, Choice>::new());
+    choices.entry(holds(Some(&unnamed("other", &named)))).or_default().other = true;
+    choices.entry(holds(None)).or_default().absent = true;
+    for value in named {
+        choices.entry(holds(Some(value))).or_default().values.push(value.clone());
     }
+    choices.into_values().collect()
 }
 
-fn mentioned<'s>(selector: &'s Selector, keys: &mut BTreeMap<&'s str, Mentioned<'s>>) {
+fn named<'p>(leaves: &BTreeSet<&'p Selector>) -> BTreeSet<&'p String> {
+    let values = |leaf: &&'p Selector| match leaf {
+        Selector::Equals(_, value) | Selector::Differs(_, value) => std::slice::from_ref(value),
+        Selector::In(_, values) => values.as_slice(),
+        Selector::Has(_) | Selector::Any | Selector::Vms | Selector::Outside | Selector::Addresses(_) => &[],
+        Selector::Not(_) | Selector::And(_) | Selector::Or(_) => &[],
+    };
+    leaves.iter().flat_map(values).collect()
+}
+
+/// The terms of a selector, by their keys.
+fn gather<'p>(selector: &'p Selector, leaves: &mut BTreeMap<&'p str, BTreeSet<&'p Selector>>) {
     match selector {
-        Selector::Has(key) => keys.entry(key).or_default().had = true,
-        Selector::Equals(key, value) | Selector::Differs(key, value) => {
-            keys.entry(key).or_default().values.insert(value);
+        Selector::Has(key) | Selector::Equals(key, _) | Selector::Differs(key, _) | Selector::In(key, _) => {
+            leaves.entry(key).or_default().insert(selector);
         }
-        Selector::In(key, values) => keys.entry(key).or_default().values.extend(values.iter().map(String::as_str)),
-        Selector::Not(inner) => mentioned(inner, keys),
-        Selector::And(parts) | Selector::Or(parts) => parts.iter().for_each(|part| mentioned(part, keys)),
+        Selector::Not(inner) => gather(inner, leaves),
+        Selector::And(parts) | Selector::Or(parts) => parts.iter().for_each(|part| gather(part, leaves)),
         Selector::Any | Selector::Vms | Selector::Outside | Selector::Addresses(_) => {}
     }
 }
 
-/// What is left of a selector about VMs once some labels are known; the others by their numbers.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Form {
-    Known(bool),
-    Term(Selector),
-    Not(u32),
-    All(Vec<u32>),
-    Some(Vec<u32>),
+/// By what is left of each selector, and the choices of the keys that are kept: a kind for which that is left.
+type Kinds = BTreeMap<(Vec<usize>, Picked), Plain>;
+
+/// Gives every kind every choice of a key, and keeps those that differ; `None` where they are more than the most.
+fn split(kinds: &Kinds, forms: &mut Forms, (key, kept): (&Spoken, bool), most: usize) -> Option<Kinds> {
+    let mut after = Kinds::new();
+    let mut choices: Vec<usize> = (0..key.choices.len()).collect();
+    // What is named stands for what is like it.
+    choices.sort_by_key(|choice| key.choices[*choice].other);
+    for choice in choices {
+        let (labels, mut known) = (labels(std::iter::once((key, &choice))), BTreeMap::new());
+        let mut given = |form: &usize| *known.entry(*form).or_insert_with(|| forms.given(*form, &key.key, &labels));
+        for ((left, apart), (count, picked)) in kinds {
+            let plain = (count + usize::from(!key.choices[choice].absent), extended(picked, Some(choice)));
+            let left = left.iter().map(&mut given).collect();
+            let told = after.entry((left, extended(apart, kept.then_some(choice)))).or_insert_with(|| plain.clone());
+            if plain.0 < told.0 {
+                *told = plain;
+            }
+        }
+        if after.len() > most {
+            return None;
+        }
+    }
+    Some(after)
 }
 
-/// Forms by number, each once.
+fn extended(picked: &Picked, more: Option<usize>) -> Picked {
+    picked.iter().copied().chain(more).collect()
+}
+
+/// What is left of selectors once some labels are known, by numbers, each once.
 #[derive(Default)]
 struct Forms {
-    numbers: BTreeMap<Form, u32>,
-    all: Vec<Form>,
+    numbers: BTreeMap<Selector, usize>,
+    all: Vec<Selector>,
 }
 
 impl Forms {
-    fn number(&mut self, form: Form) -> u32 {
-        let next = u32::try_from(self.all.len()).unwrap_or(u32::MAX);
+    fn number(&mut self, form: Selector) -> usize {
         *self.numbers.entry(form).or_insert_with_key(|form| {
             self.all.push(form.clone());
-            next
+            self.all.len() - 1
         })
     }
 
-    fn of(&mut self, selector: &Selector) -> u32 {
-        match selector {
-            Selector::Any | Selector::Vms => self.number(Form::Known(true)),
-            Selector::Outside | Selector::Addresses(_) => self.number(Form::Known(false)),
-            Selector::Has(_) | Selector::Equals(..) | Selector::Differs(..) | Selector::In(..) => {
-                self.number(Form::Term(selector.clone()))
-            }
-            Selector::Not(inner) => {
-                let inner = self.of(inner);
-                self.negated(inner)
-            }
-            Selector::And(parts) => {
-                let parts = parts.iter().map(|part| self.of(part)).collect();
-                self.joined(parts, true)
-            }
-            Selector::Or(parts) => {
-                let parts = parts.iter().map(|part| self.of(part)).collect();
-                self.joined(parts, false)
-            }
-        }
-    }
-
-    /// What is left of a form when a key has a value, or none.
-    fn given(&mut self, form: u32, key: &str, value: Option<&str>) -> u32 {
-        match self.all[form as usize].clone() {
-            Form::Known(_) => form,
-            Form::Term(term) => match holds(&term, key, value) {
-                Some(known) => self.number(Form::Known(known)),
-                None => form,
-            },
-            Form::Not(inner) => {
-                let inner = self.given(inner, key, value);
-                self.negated(inner)
-            }
-            Form::All(parts) => {
-                let parts = parts.into_iter().map(|part| self.given(part, key, value)).collect();
-                self.joined(parts, true)
-            }
-            Form::Some(parts) => {
-                let parts = parts.into_iter().map(|part| self.given(part, key, value)).collect();
-                self.joined(parts, false)
-            }
-        }
-    }
-
-    fn negated(&mut self, inner: u32) -> u32 {
-        match self.all[inner as usize] {
-            Form::Known(known) => self.number(Form::Known(!known)),
-            Form::Not(inner) => inner,
-            Form::Term(_) | Form::All(_) | Form::Some(_) => self.number(Form::Not(inner)),
-        }
-    }
-
-    /// All of some parts (`every`), or some of them.
-    fn joined(&mut self, mut parts: Vec<u32>, every: bool) -> u32 {
-        let known = |forms: &Self, part: u32, value| forms.all[part as usize] == Form::Known(value);
-        if parts.iter().any(|&part| known(self, part, !every)) {
-            return self.number(Form::Known(!every));
-        }
-        parts.retain(|&part| !known(self, part, every));
-        parts.sort_unstable();
-        parts.dedup();
-        match parts.as_slice() {
-            [] => self.number(Form::Known(every)),
-            [only] => *only,
-            _ if every => self.number(Form::All(parts)),
-            _ => self.number(Form::Some(parts)),
-        }
+    fn given(&mut self, form: usize, key: &Key, labels: &Labels) -> usize {
+        let given = given(&self.all[form], key, labels);
+        self.number(given)
     }
 }
 
-/// Whether a term about one key holds; `None` where it is about another.
-fn holds(term: &Selector, key: &str, value: Option<&str>) -> Option<bool> {
-    match term {
-        Selector::Has(asked) => (asked == key).then_some(value.is_some()),
-        Selector::Equals(asked, wanted) => (asked == key).then_some(value == Some(wanted)),
-        Selector::Differs(asked, other) => (asked == key).then_some(value != Some(other)),
-        Selector::In(asked, wanted) => {
-            (asked == key).then_some(value.is_some_and(|value| wanted.iter().any(|one| one == value)))
+/// What is left of a selector for VMs that have this of a key: `vms` where it matches them all, `outside` where none.
+fn given(selector: &Selector, key: &Key, labels: &Labels) -> Selector {
+    let left = |parts: &[Selector]| parts.iter().map(|part| given(part, key, labels)).collect();
+    match selector {
+        Selector::Has(of) | Selector::Equals(of, _) | Selector::Differs(of, _) | Selector::In(of, _) if of != key => {
+            selector.clone()
         }
-        Selector::Any | Selector::Vms | Selector::Outside | Selector::Addresses(_) => None,
-        Selector::Not(_) | Selector::And(_) | Selector::Or(_) => None,
+        Selector::Not(inner) => negated(given(inner, key, labels)),
+        Selector::And(parts) => joined(left(parts), Selector::And, [Selector::Vms, Selector::Outside]),
+        Selector::Or(parts) => joined(left(parts), Selector::Or, [Selector::Outside, Selector::Vms]),
+        Selector::Any | Selector::Vms | Selector::Outside | Selector::Addresses(_) | Selector::Has(_) => {
+            known(selector, labels)
+        }
+        Selector::Equals(..) | Selector::Differs(..) | Selector::In(..) => known(selector, labels),
     }
+}
+
+fn known(selector: &Selector, labels: &Labels) -> Selector {
+    if selector.matches(labels) { Selector::Vms } else { Selector::Outside }
+}
+
+fn negated(inner: Selector) -> Selector {
+    if inner == Selector::Vms {
+        Selector::Outside
+    } else if inner == Selector::Outside {
+        Selector::Vms
+    } else {
+        Selector::Not(Box::new(inner))
+    }
+}
+
+/// Some parts together, of which one says nothing, and another all.
+fn joined(mut parts: Vec<Selector>, join: fn(Vec<Selector>) -> Selector, [nothing, all]: [Selector; 2]) -> Selector {
+    if parts.contains(&all) {
+        return all;
+    }
+    parts.retain(|part| *part != nothing);
+    parts.sort_unstable();
+    parts.dedup();
+    if parts.len() > 1 { join(parts) } else { parts.pop().unwrap_or(nothing) }
+}
+
+/// An address of each family for so many VMs, where they take none from any group as a whole: at the end of the longest
+/// range that no group divides.
+fn room(terms: &Terms<'_>, count: usize) -> Result<Vec<[IpAddr; 2]>, TooMuch> {
+    let groups: Vec<_> = terms.groups().into_keys().collect();
+    let outside = Addresses::of(&Inventory::default(), &groups).outside;
+    let longest = |family: Family| {
+        let classes = outside.iter().filter(|class| class.family == family && class.nature.ordinary());
+        let ranges = classes.flat_map(|class| &class.ranges).map(|(first, last)| (number(*first), number(*last)));
+        let (first, last) = ranges.max_by_key(|(first, last)| last - first)?;
+        (last - first > count as u128 + 1).then_some(last)
+    };
+    let (Some(v4), Some(v6)) = (longest(Family::V4), longest(Family::V6)) else { return Err(TooMuch::Room) };
+    let both = |place: u128| [address(Family::V4, v4 - place), address(Family::V6, v6 - place)];
+    Ok((1..=count as u128).map(both).collect())
 }

@@ -1,6 +1,7 @@
 //! Selectors: expressions that denote a set of endpoints (semantics 2).
 
 use std::cmp::Ordering;
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -66,6 +67,22 @@ impl PartialOrd for AddressGroup {
 }
 
 impl Selector {
+    /// Whether a VM with these labels matches; its addresses play no part.
+    #[must_use]
+    pub fn matches(&self, labels: &BTreeMap<Key, String>) -> bool {
+        match self {
+            Self::Any | Self::Vms => true,
+            Self::Outside | Self::Addresses(_) => false,
+            Self::Has(key) => labels.contains_key(key),
+            Self::Equals(key, value) => labels.get(key) == Some(value),
+            Self::Differs(key, value) => labels.get(key) != Some(value),
+            Self::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
+            Self::Not(inner) => !inner.matches(labels),
+            Self::And(parts) => parts.iter().all(|part| part.matches(labels)),
+            Self::Or(parts) => parts.iter().any(|part| part.matches(labels)),
+        }
+    }
+
     /// Whether an address that is no VM's may match.
     #[must_use]
     pub fn may_be_outside(&self) -> bool {

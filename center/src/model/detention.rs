@@ -7,7 +7,6 @@ use wire::{Kind, Record};
 
 use super::Model;
 use super::binding::Standing;
-use super::resolve::endpoints;
 
 /// What an alert asks of the center.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +39,7 @@ impl Model {
 
     fn is_in(&self, selector: &Selector, vm: &str) -> bool {
         let found = self.inventory.vms.iter().find(|(name, _)| name.as_str() == vm);
-        found.is_some_and(|(_, vm)| endpoints(selector, std::slice::from_ref(&vm.labels)).vms == [true])
+        found.is_some_and(|(_, vm)| selector.matches(&vm.labels))
     }
 
     /// The VMs whose time is over.

@@ -20,22 +20,7 @@ pub(crate) struct Endpoints {
 
 /// Evaluates a selector over all VMs.
 pub(crate) fn endpoints(selector: &Selector, vms: &[Labels]) -> Endpoints {
-    Endpoints { vms: vms.iter().map(|labels| holds(selector, labels)).collect(), outside: outside(selector) }
-}
-
-/// Whether a VM with these labels is in; its addresses play no part.
-fn holds(selector: &Selector, labels: &Labels) -> bool {
-    match selector {
-        Selector::Any | Selector::Vms => true,
-        Selector::Outside | Selector::Addresses(_) => false,
-        Selector::Has(key) => labels.contains_key(key),
-        Selector::Equals(key, value) => labels.get(key) == Some(value),
-        Selector::Differs(key, value) => labels.get(key) != Some(value),
-        Selector::In(key, values) => labels.get(key).is_some_and(|value| values.contains(value)),
-        Selector::Not(inner) => !holds(inner, labels),
-        Selector::And(parts) => parts.iter().all(|part| holds(part, labels)),
-        Selector::Or(parts) => parts.iter().any(|part| holds(part, labels)),
-    }
+    Endpoints { vms: vms.iter().map(|labels| selector.matches(labels)).collect(), outside: outside(selector) }
 }
 
 /// The part of the outside that is in; a label expression, negated or not, matches none of it.

@@ -8,7 +8,7 @@ use policy::yaml::Fields;
 use super::labels::{self, Of};
 use super::objects::Meta;
 use super::pods::Pod;
-use crate::selectors::{all, matches};
+use crate::selectors::all;
 use crate::source::{Complaints, Document};
 use crate::yaml::{given, number, part};
 
@@ -40,7 +40,7 @@ impl Workload {
         let none = BTreeMap::new();
         let is_of = |pod: &&Pod| {
             let labels = if pod.meta.namespace == self.meta.namespace { &pod.meta.labels } else { &none };
-            self.selector.as_ref().is_some_and(|selector| !labels.is_empty() && matches(selector, labels))
+            self.selector.as_ref().is_some_and(|selector| !labels.is_empty() && selector.matches(labels))
         };
         let Self { kind, meta, .. } = self;
         if self.is_idle {

@@ -17,7 +17,8 @@ use proptest::sample::{select, subsequence};
 /// The instants at which rules end: before, at and after [`now`].
 const INSTANTS: [&str; 3] = ["2026-01-01T00:00:00Z", "2026-11-24T12:00:00Z", "2027-01-01T00:00:00Z"];
 const KEYS: [&str; 3] = ["dept", "app", "env"];
-const VALUES: [&str; 3] = ["a", "b", "c"];
+/// The values that selectors name.
+pub const VALUES: [&str; 3] = ["a", "b", "c"];
 pub const GROUPS: [(&str, &[&str], &[&str]); 10] = [
     ("office", &["10.9.0.0/16", "2001:db8:9::/48"], &[]),
     ("office", &["10.9.0.0/16"], &["10.9.3.0/24"]),

@@ -43,22 +43,7 @@ fn detects_nothing(detector: &Detector, inventory: &Inventory) -> Option<Warning
 
 /// Whether a selector is about VMs alone, and there is none that it matches.
 pub(super) fn nobody(selector: &Selector, inventory: &Inventory) -> bool {
-    !selector.may_be_outside() && !inventory.vms.values().any(|vm| matches(selector, vm))
-}
-
-fn matches(selector: &Selector, vm: &Vm) -> bool {
-    let value = |key: &String| vm.labels.get(key);
-    match selector {
-        Selector::Any | Selector::Vms => true,
-        Selector::Outside | Selector::Addresses(_) => false,
-        Selector::Has(key) => value(key).is_some(),
-        Selector::Equals(key, wanted) => value(key) == Some(wanted),
-        Selector::Differs(key, other) => value(key) != Some(other),
-        Selector::In(key, wanted) => value(key).is_some_and(|value| wanted.contains(value)),
-        Selector::Not(inner) => !matches(inner, vm),
-        Selector::And(parts) => parts.iter().all(|part| matches(part, vm)),
-        Selector::Or(parts) => parts.iter().any(|part| matches(part, vm)),
-    }
+    !selector.may_be_outside() && !inventory.vms.values().any(|vm| selector.matches(&vm.labels))
 }
 
 /// The longest prefix that holds an address decides (semantics 2).

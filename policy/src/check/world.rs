@@ -3,11 +3,12 @@
 use std::collections::BTreeSet;
 
 use super::walk::{Share, Took, walk};
+use crate::classify::terms::Terms;
 use crate::classify::{Bits, Cell, Decider, Pair, Space, Table, cells_of, narrow};
-use crate::kinds::Kinds;
+use crate::kinds::{self, Labels, Picked, TooMuch};
 use crate::{
     Action, At, Claim, End, Family, FlowService, Inventory, Mode, Name, Outage, Policy, Rule, Selector, Timestamp,
-    Verdict, Who,
+    Verdict, Vm, Who,
 };
 
 /// How many pairs of kinds of endpoints are looked at, and how many times rules beside them.
@@ -48,12 +49,11 @@ impl<'a> World<'a> {
     /// There are more kinds of endpoints than can be looked at: how many.
     pub(super) fn of(policy: &'a Policy, inventory: Option<&Inventory>, now: Timestamp) -> Result<Self, String> {
         let claims = questions(&policy.tests);
-        let kinds = match inventory {
-            Some(inventory) => Kinds { inventory: inventory.clone(), ..Kinds::default() },
-            None => imagined(policy, &claims)
-                .map_err(|most| format!("its selectors tell more than {most} kinds of VMs apart; give an inventory"))?,
+        let (mut known, standing) = match inventory {
+            Some(inventory) => (inventory.clone(), None),
+            None => imagined(policy, &claims).map(|(all, ends)| (all, Some(ends))).map_err(|why| why.to_string())?,
         };
-        let (mut known, named) = (kinds.inventory, inventory.is_some());
+        let named = standing.is_none();
         // What is quarantined or on trial today says nothing of the policy.
         for vm in known.vms.values_mut() {
             (vm.quarantined, vm.mode) = (false, Mode::Enforce);
@@ -61,11 +61,11 @@ impl<'a> World<'a> {
         let (space, mut tables) = Space::of(&[policy, &claims], &known, now);
         let (claims, table) = (tables.remove(1), tables.remove(0));
         let cells = cells_of(&space.endpoints);
-        let standing = |vms: &BTreeSet<Name>| -> Vec<usize> {
-            let stands = |cell: &Cell| named || cell.outside.is_some() || cell.vms.iter().any(|vm| vms.contains(vm));
-            (0..cells.len()).filter(|cell| stands(&cells[*cell])).collect()
+        let stands = |end: usize, cell: &Cell| {
+            let is = |vms: &BTreeSet<Name>| cell.outside.is_some() || cell.vms.iter().any(|vm| vms.contains(vm));
+            standing.as_ref().is_none_or(|ends| is(&ends[end]))
         };
-        let ends = [standing(&kinds.sources), standing(&kinds.destinations)];
+        let ends = [0, 1].map(|end| (0..cells.len()).filter(|cell| stands(end, &cells[*cell])).collect::<Vec<_>>());
         let [sources, destinations] = ends.each_ref().map(Vec::len);
         let most = PAIRS.min(WORK / policy.rules.len().max(1));
         if sources * destinations > most {
@@ -182,14 +182,27 @@ pub(super) enum View {
     Live,
 }
 
-/// VMs of every kind that a policy and the claims can tell apart.
-fn imagined(policy: &Policy, claims: &Policy) -> Result<Kinds, usize> {
+/// VMs of every kind that a policy and the claims can tell apart; those that stand for sources, and for destinations.
+fn imagined(policy: &Policy, claims: &Policy) -> Result<(Inventory, [BTreeSet<Name>; 2]), TooMuch> {
+    let mut terms = Terms::default();
+    [policy, claims].into_iter().for_each(|policy| drop(terms.read(policy)));
+    let keys = kinds::spoken(&terms);
+    let few = |(_, picked): &(usize, Picked)| {
+        kinds::labels(keys.iter().zip(picked).filter(|(key, choice)| !key.choices[**choice].absent))
+    };
     let rules = || policy.rules.iter().chain(&claims.rules);
-    let ends =
-        |end: fn(&Rule) -> &Selector| rules().flat_map(|rule| [Some(end(rule)), rule.owns()]).flatten().collect();
-    let within = policy.rules.iter().filter_map(|rule| rule.within.as_deref()).collect();
-    let ends: [BTreeSet<&Selector>; 2] = [ends(|rule| &rule.from), ends(|rule| &rule.to)];
-    Kinds::of(ends.each_ref(), &within, KINDS)
+    let of = |end: fn(&Rule) -> &Selector| {
+        let selectors = rules().flat_map(|rule| [Some(end(rule)), rule.owns()]).flatten().collect();
+        let mut all = kinds::all(&keys, &selectors, |key| key.compared, KINDS)?;
+        all.sort_unstable();
+        Ok(all.iter().map(few).collect::<Vec<Labels>>())
+    };
+    let (sources, destinations) = (of(|rule| &rule.from)?, of(|rule| &rule.to)?);
+    let first = sources.len();
+    let vms = kinds::vms([sources, destinations].concat(), &terms)?;
+    let names = |vms: &[(Name, Vm)]| vms.iter().map(|(name, _)| name.clone()).collect();
+    let ends = [names(&vms[..first]), names(&vms[first..])];
+    Ok((Inventory { vms: vms.into_iter().collect(), ..Inventory::default() }, ends))
 }
 
 /// Claims as a policy, of which each rule matches the flows that a claim is about; a VM by its name may be any.

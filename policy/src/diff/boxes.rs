@@ -3,8 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::Labelled;
-use super::labels::{Choice, Spoken};
 use crate::Selector;
+use crate::kinds::{Choice, Spoken};
 
 /// A box: for each key some of its choices.
 pub(super) type Boxed = Vec<BTreeSet<usize>>;

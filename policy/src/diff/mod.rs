@@ -22,6 +22,7 @@ use crate::classify::table::{Space, Table};
 use crate::classify::{Outside, ServiceRange, names};
 use crate::{Flow, FlowService, Inventory, Key, Name, Policy, Ruling, Selector, Timestamp, Verdict};
 
+pub use crate::kinds::TooMuch;
 use labels::Kinds;
 pub use labels::{LARGEST, MOST_PAIRS, Undecidable};
 
@@ -51,7 +52,7 @@ pub struct Row {
     pub destinations: Vec<Party>,
     /// The services.
     pub services: Vec<ServiceRange>,
-    /// How many flows they are; without an inventory, with one VM of each kind.
+    /// How many flows they are; without an inventory, by kinds of VMs.
     pub count: u64,
     /// One of them.
     pub example: Example,

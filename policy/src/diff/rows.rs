@@ -101,7 +101,8 @@ impl Finish<'_> {
 
     fn pairs(&self, sources: &[u32], destinations: &[u32]) -> u64 {
         if !self.kinds.is_empty() {
-            return sources.len() as u64 * destinations.len() as u64;
+            let vms = |cells: &[u32]| cells.iter().map(|cell| self.cells[*cell as usize].vms.first()).collect();
+            return self.kinds.pairs(vms(sources), vms(destinations));
         }
         let size = |cells: &[u32]| cells.iter().map(|cell| self.cells[*cell as usize].count()).sum::<u64>();
         let themselves: Vec<u32> =
