@@ -146,8 +146,9 @@ fn main() {
         let mut replay =
             Replay::new(Bench { policy: &policy, judge: &classifier }, None, &inventory, Bounds::default());
         let begun = time();
-        while let Some(seen) = reader.read().unwrap() {
-            replay.see(&seen);
+        let mut seen = Vec::new();
+        while reader.read_some(&mut seen).unwrap() {
+            replay.see_all(&seen);
         }
         let seconds = (time() - begun).as_secs_f64();
         let (read, held) = (reader.account().flows, replay.held());
