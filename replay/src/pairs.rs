@@ -29,6 +29,7 @@ pub(crate) struct Ruled {
 }
 
 impl Key for Ruled {
+    #[inline]
     fn spread(self) -> u64 {
         mix(self.now.bits(), self.was.map_or(u64::MAX, Judged::bits).rotate_left(17))
     }
@@ -44,6 +45,7 @@ struct Row {
 }
 
 /// A service as a number.
+#[inline]
 pub(crate) fn asked(service: FlowService) -> u64 {
     let asked = match service {
         FlowService::Tcp(port) | FlowService::Udp(port) => port,
@@ -53,6 +55,7 @@ pub(crate) fn asked(service: FlowService) -> u64 {
 }
 
 impl Key for Row {
+    #[inline]
     fn spread(self) -> u64 {
         let parties = u64::from(self.source.0) << 32 | u64::from(self.destination.0);
         mix(parties, asked(self.service) << 32 | u64::from(self.ruled))
@@ -110,6 +113,7 @@ impl Pairs {
 
     /// How a pair is looked for, if there is room for what is said of it; and where its flows are counted by rule, which is
     /// asked only where the same was not said before.
+    #[inline]
     pub(crate) fn wanted(
         &mut self,
         pair: Pair,
@@ -123,16 +127,19 @@ impl Pairs {
     }
 
     /// Has the memory that is looked at for a pair come near.
+    #[inline]
     pub(crate) fn touch(&self, wanted: &Wanted) {
         self.rows.touch(wanted.spread);
     }
 
     /// Where a pair is counted; `None` beyond the bound.
+    #[inline]
     pub(crate) fn place(&mut self, Wanted { row, spread }: Wanted) -> Option<u32> {
         self.rows.place_at(row, spread, Few::default).map(|place| place as u32)
     }
 
     /// Counts a flow at a place; whether there is such a place.
+    #[inline]
     pub(crate) fn count(&mut self, place: Option<u32>, seen: &Seen) -> bool {
         let Some(few) = place.and_then(|place| self.rows.at(place as usize)) else { return false };
         few.flows += 1;

@@ -42,6 +42,7 @@ impl Remembered {
     }
 }
 
+#[inline]
 fn spread(flow: &Flow) -> u64 {
     mix(flow.source.spread(), flow.destination.spread().rotate_left(23) ^ asked(flow.service))
 }

@@ -90,6 +90,7 @@ impl<'a> Replay<'a> {
         (self.looked, self.asked) = (looked, asked);
     }
 
+    #[inline]
     fn ask(&mut self, flow: &Flow) -> Asked {
         let now = self.draft.judge.judge(flow);
         let was = self.against.map(|against| against.judge.judge(flow));

@@ -21,6 +21,7 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Key for u128 {
+    #[inline]
     fn spread(self) -> u64 {
         let [high, low] = [(self >> 64) as u64, self as u64];
         mix(low, high)
@@ -131,6 +132,7 @@ impl<K: Key, V> Table<K, V> {
         Found::Nowhere
     }
 
+    #[inline]
     fn is_at(&self, place: usize, key: K) -> bool {
         self.held.get(place).is_some_and(|(found, _)| *found == key)
     }
@@ -154,6 +156,7 @@ impl<K: Key, V> Table<K, V> {
 }
 
 /// A part of a spread that says little of the place.
+#[inline]
 fn tag(spread: u64) -> u32 {
     (spread >> 32) as u32
 }

@@ -70,6 +70,7 @@ impl Sums {
 }
 
 impl Key for Judged {
+    #[inline]
     fn spread(self) -> u64 {
         mix(self.bits(), 1)
     }
@@ -126,6 +127,7 @@ impl Tally {
     }
 
     /// Begins to look where flows of a pair are counted.
+    #[inline]
     pub(crate) fn ask(&mut self, pair: Pair) -> Asked {
         let now = pair.ruled.now;
         let rule = || self.rules.place(now, Sums::default).map(|place| place as u32);
