@@ -18,8 +18,7 @@ use crate::output;
 
 /// So much of a file is read at once.
 const BUFFER: usize = 256 * 1024;
-/// After so many flows it is looked whether to show how far it is, and that often it is shown.
-const FLOWS: u64 = 1 << 16;
+/// That often it is shown how far it is.
 const OFTEN: Duration = Duration::from_millis(200);
 
 #[derive(Debug, clap::Args)]
@@ -158,10 +157,10 @@ fn read<R: BufRead>(
     (name, size): (&str, Option<u64>),
     replay: &mut Replay<'_>,
 ) -> Result<Recording, Failure> {
-    let mut shown = Instant::now();
-    while let Some(seen) = reader.read().map_err(|error| Failure::Input(format!("read {name}: {error}")))? {
-        replay.see(&seen);
-        if reader.account().flows.is_multiple_of(FLOWS) && shown.elapsed() >= OFTEN {
+    let (mut shown, mut seen) = (Instant::now(), Vec::new());
+    while reader.read_some(&mut seen).map_err(|error| Failure::Input(format!("read {name}: {error}")))? {
+        replay.see_all(&seen);
+        if shown.elapsed() >= OFTEN {
             shown = Instant::now();
             let Account { flows, bytes, .. } = reader.account();
             let part = size.map(|size| format!(", {} %", bytes * 100 / size)).unwrap_or_default();

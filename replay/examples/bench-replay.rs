@@ -146,8 +146,9 @@ fn main() {
         let mut replay =
             Replay::new(Bench { policy: &policy, judge: &classifier }, None, &inventory, Bounds::default());
         let begun = time();
-        while let Some(seen) = reader.read().unwrap() {
-            replay.see(&seen);
+        let mut seen = Vec::new();
+        while reader.read_some(&mut seen).unwrap() {
+            replay.see_all(&seen);
         }
         let seconds = (time() - begun).as_secs_f64();
         let (read, held) = (reader.account().flows, replay.held());
@@ -163,13 +164,14 @@ fn main() {
     }
     let block = lines(LINES, rules);
     let mut reader = Reader::new(block.as_bytes(), None).unwrap();
-    let sample: Vec<Flow> = (0..PLAINLY).map(|_| reader.read().unwrap().unwrap().flow).collect();
+    let sample: Vec<Flow> = (0..LINES).map(|_| reader.read().unwrap().unwrap().flow).collect();
     let begun = time();
-    let rulings: Vec<_> = sample.iter().map(|flow| oracle::evaluate(&policy, &inventory, flow, now)).collect();
+    let rulings: Vec<_> =
+        sample.iter().take(PLAINLY).map(|flow| oracle::evaluate(&policy, &inventory, flow, now)).collect();
     let plainly = PLAINLY as f64 / (time() - begun).as_secs_f64();
     let begun = time();
     let judged: Vec<_> = sample.iter().map(|flow| Judge::judge(&classifier, flow)).collect();
-    let judging = PLAINLY as f64 / (time() - begun).as_secs_f64();
+    let judging = f64::from(LINES) / (time() - begun).as_secs_f64();
     let same = |(ruling, judged): (&policy::Ruling, &replay::Judged)| {
         ruling.verdict == judged.verdict && ruling.rule == judged.by.name(&policy) && ruling.end == judged.end
     };

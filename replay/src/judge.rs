@@ -48,6 +48,7 @@ impl Judge for Classifier {
 
 impl Judged {
     /// Whether the flow passes.
+    #[inline]
     #[must_use]
     pub fn passes(self) -> bool {
         match self.verdict {
@@ -57,6 +58,7 @@ impl Judged {
     }
 
     /// As few bits as possible, for look-ups.
+    #[inline]
     pub(crate) fn bits(self) -> u64 {
         let verdict = match self.verdict {
             Verdict::Allow => 0,

@@ -6,8 +6,10 @@
 mod account;
 mod json;
 mod judge;
+mod pairs;
 mod party;
 mod read;
+mod remembered;
 mod replay;
 mod report;
 mod seen;

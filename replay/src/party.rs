@@ -23,6 +23,7 @@ const UNKNOWN_OTHERS: Party = Party(u32::MAX - 1);
 
 impl Party {
     /// Whether it is all those beyond the bound.
+    #[inline]
     pub(crate) fn is_others(self) -> bool {
         self == OTHERS || self == UNKNOWN_OTHERS
     }
@@ -90,6 +91,7 @@ impl Parties {
     }
 
     /// The party of an address.
+    #[inline]
     pub(crate) fn of(&mut self, address: IpAddr) -> Party {
         if address.is_multicast() || address == IpAddr::V4(Ipv4Addr::BROADCAST) {
             return self.prefix(address, false);
@@ -135,6 +137,7 @@ impl Parties {
 }
 
 /// The bits of an address, mixed.
+#[inline]
 fn spread(address: IpAddr) -> u64 {
     match address {
         IpAddr::V4(address) => mix(u32::from(address).into(), 4),
@@ -143,6 +146,7 @@ fn spread(address: IpAddr) -> u64 {
 }
 
 impl Key for IpAddr {
+    #[inline]
     fn spread(self) -> u64 {
         spread(self)
     }

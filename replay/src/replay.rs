@@ -5,13 +5,14 @@ use std::collections::BTreeMap;
 use policy::{Flow, Inventory, Policy, Rule, Verdict};
 
 use crate::judge::{Decider, Judge, Judged};
+use crate::pairs::{Pair, Ruled};
 use crate::party::Parties;
+use crate::remembered::{Looked, Remembered};
 use crate::seen::Seen;
-use crate::table::{Key, mix};
-use crate::tally::{Bounds, Change, Counted, Pair, Tally, asked};
+use crate::tally::{Asked, Bounds, Change, Tally};
 
-/// How many flows are remembered with their verdict.
-const REMEMBERED: usize = 1 << 14;
+/// So many flows are looked up together: what one look-up waits for, the others' wait for at the same time.
+const TOGETHER: usize = 64;
 
 /// A policy with who judges by it.
 #[derive(Clone, Copy)]
@@ -31,8 +32,10 @@ pub struct Replay<'a> {
     pub(crate) inventory: &'a Inventory,
     pub(crate) parties: Parties,
     pub(crate) tally: Tally,
-    /// Flows that were seen lately: recordings tell the same flow again and again.
-    remembered: Vec<Option<(Flow, Counted)>>,
+    remembered: Remembered,
+    /// Flows that are looked up together, and those of them that are not remembered by their places; empty in between.
+    looked: Vec<Looked>,
+    asked: Vec<(usize, Asked)>,
 }
 
 impl<'a> Replay<'a> {
@@ -46,33 +49,55 @@ impl<'a> Replay<'a> {
             inventory,
             parties: Parties::new(inventory, bounds.prefixes),
             tally: Tally::new(bounds),
-            remembered: vec![None; REMEMBERED],
+            remembered: Remembered::new(),
+            looked: Vec::with_capacity(TOGETHER),
+            asked: Vec::with_capacity(TOGETHER),
         }
     }
 
     /// Takes one flow.
     pub fn see(&mut self, seen: &Seen) {
-        let place = spread(&seen.flow) as usize % REMEMBERED;
-        let counted = match self.remembered.get(place) {
-            Some(Some((flow, counted))) if *flow == seen.flow => *counted,
-            Some(_) | None => {
-                let counted = self.judged(&seen.flow);
-                if let Some(free) = self.remembered.get_mut(place) {
-                    *free = Some((seen.flow, counted));
-                }
-                counted
-            }
-        };
-        self.tally.see(seen, &counted);
+        self.see_all(std::slice::from_ref(seen));
     }
 
-    fn judged(&mut self, flow: &Flow) -> Counted {
+    /// Takes flows, in their order; faster than one by one.
+    pub fn see_all(&mut self, seen: &[Seen]) {
+        seen.chunks(TOGETHER).for_each(|seen| self.see_together(seen));
+    }
+
+    /// Each step is done for all flows before the next is for any.
+    fn see_together(&mut self, seen: &[Seen]) {
+        let (mut looked, mut asked) = (std::mem::take(&mut self.looked), std::mem::take(&mut self.asked));
+        looked.extend(seen.iter().map(|one| self.remembered.look(&one.flow)));
+        for (at, (one, looked)) in seen.iter().zip(&looked).enumerate() {
+            if looked.counted.is_none() {
+                asked.push((at, self.ask(&one.flow)));
+            }
+        }
+        asked.iter().for_each(|(_, asked)| self.tally.touch(asked));
+        for (at, asked) in asked.drain(..) {
+            let counted = self.tally.counted(asked);
+            if let (Some(one), Some(looked)) = (seen.get(at), looked.get_mut(at)) {
+                looked.counted = Some(counted);
+                self.remembered.keep(looked.place, one.flow, counted);
+            }
+        }
+        for (one, looked) in seen.iter().zip(looked.drain(..)) {
+            if let Some(counted) = looked.counted {
+                self.tally.see(one, &counted);
+            }
+        }
+        (self.looked, self.asked) = (looked, asked);
+    }
+
+    #[inline]
+    fn ask(&mut self, flow: &Flow) -> Asked {
         let now = self.draft.judge.judge(flow);
         let was = self.against.map(|against| against.judge.judge(flow));
         let change = was.map_or(Change::Same, |was| self.change(was, now));
         let source = self.parties.of(flow.source);
         let destination = self.parties.of(flow.destination);
-        self.tally.counted(Pair { source, destination, service: flow.service, now, was, change })
+        self.tally.ask(Pair { source, destination, service: flow.service, ruled: Ruled { now, was, change } })
     }
 
     /// How many pairs and prefixes are held: the measure of the memory that is used.
@@ -99,10 +124,6 @@ impl<'a> Replay<'a> {
 fn same(was: &Policy, now: &Policy) -> Vec<Option<u32>> {
     let places: BTreeMap<String, u32> = now.rules.iter().map(Rule::full_name).zip(0..).collect();
     was.rules.iter().map(|rule| places.get(&rule.full_name()).copied()).collect()
-}
-
-fn spread(flow: &Flow) -> u64 {
-    mix(flow.source.spread(), flow.destination.spread().rotate_left(23) ^ asked(flow.service))
 }
 
 /// The word of a verdict.

@@ -7,6 +7,7 @@ use policy::{End, Timestamp, Verdict};
 use serde::Serialize;
 
 use crate::judge::{Decider, Judged};
+use crate::pairs::Pair;
 use crate::party::Who;
 use crate::replay::{Bench, Replay};
 use crate::tally::{Change, Sums};
@@ -129,20 +130,20 @@ impl Replay<'_> {
     }
 
     fn pair_rows(&self) -> Vec<PairRow> {
-        let mut rows: Vec<_> = self.tally.pairs.iter().collect();
+        let mut rows: Vec<(Pair, Sums)> = self.tally.pairs.iter().collect();
         let names = |party| self.parties.who(party);
         rows.sort_by_cached_key(|(pair, sums)| {
             let ends: (Who, Who) = (names(pair.source), names(pair.destination));
-            (Reverse(sums.flows), ends, pair.service, pair.now, pair.was)
+            (Reverse(sums.flows), ends, pair.service, pair.ruled.now, pair.ruled.was)
         });
-        let row = |(pair, sums): &(crate::tally::Pair, Sums)| PairRow {
+        let row = |(pair, sums): (Pair, Sums)| PairRow {
             source: names(pair.source).to_string(),
             destination: names(pair.destination).to_string(),
             service: pair.service.to_string(),
-            said: Said::of(pair.now, &self.draft),
-            was: pair.was.zip(self.against).map(|(was, against)| Said::of(was, &against)),
-            change: pair.change,
-            sums: *sums,
+            said: Said::of(pair.ruled.now, &self.draft),
+            was: pair.ruled.was.zip(self.against).map(|(was, against)| Said::of(was, &against)),
+            change: pair.ruled.change,
+            sums,
         };
         rows.into_iter().map(row).collect()
     }

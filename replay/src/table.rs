@@ -21,6 +21,7 @@ pub(crate) fn mix(a: u64, b: u64) -> u64 {
 }
 
 impl Key for u128 {
+    #[inline]
     fn spread(self) -> u64 {
         let [high, low] = [(self >> 64) as u64, self as u64];
         mix(low, high)
@@ -67,7 +68,12 @@ impl<K: Key, V> Table<K, V> {
 
     /// Where a key's value is, made where it is absent; `None` where there is no room for it.
     pub(crate) fn place(&mut self, key: K, make: impl FnOnce() -> V) -> Option<usize> {
-        let spread = key.spread();
+        self.place_at(key, key.spread(), make)
+    }
+
+    /// The same for a key whose spread is known.
+    #[inline]
+    pub(crate) fn place_at(&mut self, key: K, spread: u64, make: impl FnOnce() -> V) -> Option<usize> {
         let mut found = self.find(key, spread);
         if !matches!(found, Found::Held(_)) {
             if self.held.len() >= self.most {
@@ -90,7 +96,21 @@ impl<K: Key, V> Table<K, V> {
         }
     }
 
+    /// Reads where a look-up begins. Who looks for many keys touches all of them first: so their reads go on at the same time,
+    /// and memory that is far is waited for once.
+    #[inline]
+    pub(crate) fn touch(&self, spread: u64) {
+        let place = spread as usize & (self.index.len() - 1);
+        std::hint::black_box(self.index.get(place).copied());
+    }
+
+    /// The key and the value at a place.
+    pub(crate) fn entry(&self, place: usize) -> Option<&(K, V)> {
+        self.held.get(place)
+    }
+
     /// The value at a place.
+    #[inline]
     pub(crate) fn at(&mut self, place: usize) -> Option<&mut V> {
         self.held.get_mut(place).map(|(_, value)| value)
     }
@@ -112,6 +132,7 @@ impl<K: Key, V> Table<K, V> {
         Found::Nowhere
     }
 
+    #[inline]
     fn is_at(&self, place: usize, key: K) -> bool {
         self.held.get(place).is_some_and(|(found, _)| *found == key)
     }
@@ -135,6 +156,7 @@ impl<K: Key, V> Table<K, V> {
 }
 
 /// A part of a spread that says little of the place.
+#[inline]
 fn tag(spread: u64) -> u32 {
     (spread >> 32) as u32
 }

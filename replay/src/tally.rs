@@ -1,10 +1,9 @@
 //! What is counted of the flows: by rule, and by pair and service; bounded, with what went beyond the bounds counted.
 
-use policy::FlowService;
 use serde::Serialize;
 
 use crate::judge::Judged;
-use crate::party::Party;
+use crate::pairs::{Pair, Pairs, Wanted};
 use crate::seen::{Recorded, Seen};
 use crate::table::{Key, Table, mix};
 
@@ -58,51 +57,20 @@ pub struct Sums {
 }
 
 impl Sums {
-    fn add(&mut self, seen: &Seen, now: Judged) {
+    /// Adds a flow; without branches, for what they would depend on is different from flow to flow.
+    #[inline]
+    fn add(&mut self, seen: &Seen, passes: bool) {
         self.flows += 1;
         self.packets = self.packets.saturating_add(seen.count);
-        if now.passes() {
-            self.allowed += 1;
-        } else {
-            self.intercepted += 1;
-        }
-        match seen.action {
-            Some(Recorded::Allowed) => self.recorded_allowed += 1,
-            Some(Recorded::Intercepted) => self.recorded_intercepted += 1,
-            None => {}
-        }
-    }
-}
-
-/// A pair with a service, and what is said of it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pair {
-    pub(crate) source: Party,
-    pub(crate) destination: Party,
-    pub(crate) service: FlowService,
-    pub(crate) now: Judged,
-    pub(crate) was: Option<Judged>,
-    pub(crate) change: Change,
-}
-
-/// A service as a number.
-pub(crate) fn asked(service: FlowService) -> u64 {
-    let asked = match service {
-        FlowService::Tcp(port) | FlowService::Udp(port) => port,
-        FlowService::Icmp(kind) | FlowService::Icmpv6(kind) | FlowService::Proto(kind) => kind.into(),
-    };
-    u64::from(service.protocol().number()) << 16 | u64::from(asked)
-}
-
-impl Key for Pair {
-    fn spread(self) -> u64 {
-        let parties = u64::from(self.source.0) << 32 | u64::from(self.destination.0);
-        let was = self.was.map_or(u64::MAX, Judged::bits);
-        mix(parties, asked(self.service) << 32 ^ self.now.bits() ^ was.rotate_left(17))
+        self.allowed += u64::from(passes);
+        self.intercepted += u64::from(!passes);
+        self.recorded_allowed += u64::from(seen.action == Some(Recorded::Allowed));
+        self.recorded_intercepted += u64::from(seen.action == Some(Recorded::Intercepted));
     }
 }
 
 impl Key for Judged {
+    #[inline]
     fn spread(self) -> u64 {
         mix(self.bits(), 1)
     }
@@ -111,13 +79,20 @@ impl Key for Judged {
 /// How a flow is judged, and where it is counted.
 #[derive(Clone, Copy)]
 pub(crate) struct Counted {
-    now: Judged,
+    passes: bool,
     change: Change,
-    rule: Option<usize>,
-    /// `None` beyond the bound.
-    pair: Option<usize>,
     /// How many of its ends are shown as others.
-    others: u64,
+    others: u8,
+    rule: Option<u32>,
+    /// `None` beyond the bound.
+    pair: Option<u32>,
+}
+
+/// The same while its pair is looked for.
+#[derive(Clone, Copy)]
+pub(crate) struct Asked {
+    counted: Counted,
+    wanted: Option<Wanted>,
 }
 
 /// All that is counted.
@@ -130,7 +105,7 @@ pub(crate) struct Tally {
     /// The earliest and the latest instant that a recording says.
     pub(crate) span: Option<(i64, i64)>,
     pub(crate) rules: Table<Judged, Sums>,
-    pub(crate) pairs: Table<Pair, Sums>,
+    pub(crate) pairs: Pairs,
     /// What had no room among the pairs.
     pub(crate) beyond: Sums,
     /// How many ends had no prefix of their own.
@@ -145,45 +120,55 @@ impl Tally {
             unlike_recorded: [0; 2],
             span: None,
             rules: Table::new(MOST_DECIDERS),
-            pairs: Table::new(bounds.pairs),
+            pairs: Pairs::new(bounds.pairs),
             beyond: Sums::default(),
             crowded: 0,
         }
     }
 
-    /// Where flows that are judged so are counted.
-    pub(crate) fn counted(&mut self, pair: Pair) -> Counted {
-        Counted {
-            now: pair.now,
-            change: pair.change,
-            rule: self.rules.place(pair.now, Sums::default),
-            pair: self.pairs.place(pair, Sums::default),
-            others: [pair.source, pair.destination].into_iter().filter(|party| party.is_others()).count() as u64,
+    /// Begins to look where flows of a pair are counted.
+    #[inline]
+    pub(crate) fn ask(&mut self, pair: Pair) -> Asked {
+        let now = pair.ruled.now;
+        let rule = || self.rules.place(now, Sums::default).map(|place| place as u32);
+        let (wanted, rule) = self.pairs.wanted(pair, rule);
+        let others = u8::from(pair.source.is_others()) + u8::from(pair.destination.is_others());
+        Asked { counted: Counted { passes: now.passes(), change: pair.ruled.change, others, rule, pair: None }, wanted }
+    }
+
+    /// Has the memory that is looked at next come near.
+    #[inline]
+    pub(crate) fn touch(&self, asked: &Asked) {
+        if let Some(wanted) = &asked.wanted {
+            self.pairs.touch(wanted);
         }
     }
 
+    /// Where they are counted.
+    #[inline]
+    pub(crate) fn counted(&mut self, asked: Asked) -> Counted {
+        Counted { pair: asked.wanted.and_then(|wanted| self.pairs.place(wanted)), ..asked.counted }
+    }
+
+    #[inline]
     pub(crate) fn see(&mut self, seen: &Seen, counted: &Counted) {
-        let now = counted.now;
-        self.all.add(seen, now);
-        self.crowded += counted.others;
+        let passes = counted.passes;
+        self.all.add(seen, passes);
+        self.crowded += u64::from(counted.others);
         if let Some(count) = self.changes.get_mut(counted.change as usize) {
             *count += 1;
         }
-        match (seen.action, now.passes()) {
-            (Some(Recorded::Allowed), false) => self.unlike_recorded[0] += 1,
-            (Some(Recorded::Intercepted), true) => self.unlike_recorded[1] += 1,
-            (Some(Recorded::Allowed), true) | (Some(Recorded::Intercepted), false) | (None, _) => {}
-        }
+        self.unlike_recorded[0] += u64::from(seen.action == Some(Recorded::Allowed) && !passes);
+        self.unlike_recorded[1] += u64::from(seen.action == Some(Recorded::Intercepted) && passes);
         if let Some(when) = seen.when {
             let (first, last) = self.span.unwrap_or((when, when));
             self.span = Some((first.min(when), last.max(when)));
         }
-        if let Some(sums) = counted.rule.and_then(|place| self.rules.at(place)) {
-            sums.add(seen, now);
+        if let Some(sums) = counted.rule.and_then(|place| self.rules.at(place as usize)) {
+            sums.add(seen, passes);
         }
-        match counted.pair.and_then(|place| self.pairs.at(place)) {
-            Some(sums) => sums.add(seen, now),
-            None => self.beyond.add(seen, now),
+        if !self.pairs.count(counted.pair, seen) {
+            self.beyond.add(seen, passes);
         }
     }
 }

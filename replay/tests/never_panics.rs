@@ -1,6 +1,8 @@
 //! No bytes make a reader panic, and each ends with what it was given.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+use std::io::BufReader;
+
 use proptest::prelude::*;
 use replay::{Format, Reader};
 
@@ -21,14 +23,23 @@ const SAMPLES: [(Format, &[u8]); 11] = [
 /// Reads to the end: it comes, and no more flows than entries do.
 fn check(bytes: &[u8], format: Option<Format>) {
     let Ok(mut reader) = Reader::new(bytes, format) else { return };
-    let mut flows = 0;
+    let mut flows = Vec::new();
     while let Ok(Some(seen)) = reader.read() {
-        flows += 1;
+        flows.push(seen);
         assert!(seen.count > 0);
         assert_eq!(seen.flow.source.is_ipv4(), seen.flow.destination.is_ipv4());
     }
     let account = reader.account();
-    assert!(flows == account.flows && flows <= account.entries && account.bytes <= bytes.len() as u64);
+    assert_eq!(flows.len() as u64, account.flows);
+    assert!(account.flows <= account.entries && account.bytes <= bytes.len() as u64);
+    // In pieces that end anywhere, and several at once.
+    let Ok(mut again) = Reader::new(BufReader::with_capacity(7, bytes), format) else { return };
+    let (mut together, mut some) = (Vec::new(), Vec::new());
+    while again.read_some(&mut some).unwrap_or_default() {
+        together.append(&mut some);
+    }
+    together.append(&mut some);
+    assert_eq!((together, again.account()), (flows, account));
 }
 
 /// A sample with some bytes cut, doubled or replaced.

@@ -17,7 +17,7 @@ fn suggested(seen: &[Seen], inventory: &Inventory, options: &Options) -> Suggest
     let policy = parse("nothing", NOTHING).unwrap();
     let judge = ByOracle::new(&policy, inventory);
     let mut replay = Replay::new(Bench { policy: &policy, judge: &judge }, None, inventory, Bounds::default());
-    seen.iter().for_each(|one| replay.see(one));
+    replay.see_all(seen);
     suggest(&replay, options)
 }
 

@@ -101,6 +101,23 @@ proptest! {
         prop_assert_eq!(found.recorded_intercepted_now_allowed, recorded(Recorded::Intercepted, true));
         prop_assert!(found.unused.contains(&"idle".to_owned()));
         let _ = report(&found, 3);
+        let mut together = Replay::new(bench, Some(Bench { policy: &in_force, judge: &by_force }), &inventory, Bounds::default());
+        together.see_all(&seen);
+        prop_assert_eq!(together.report(), found);
+    }
+
+    #[test]
+    fn within_narrow_bounds_flows_are_counted_together_as_one_by_one(seen in flows(300), pairs in 0_usize..40, prefixes in 0_usize..3) {
+        let (inventory, (draft, in_force)) = (inventory(), policies());
+        let (by_draft, by_force) = (ByOracle::new(&draft, &inventory), ByOracle::new(&in_force, &inventory));
+        let (bench, against) = (Bench { policy: &draft, judge: &by_draft }, Bench { policy: &in_force, judge: &by_force });
+        let bounds = Bounds { pairs, prefixes };
+        let mut one_by_one = Replay::new(bench, Some(against), &inventory, bounds);
+        seen.iter().for_each(|one| one_by_one.see(one));
+        let mut together = Replay::new(bench, Some(against), &inventory, bounds);
+        together.see_all(&seen);
+        prop_assert!(together.held().0 <= pairs && together.held().1 <= prefixes);
+        prop_assert_eq!(together.report(), one_by_one.report());
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::ops::Range;
 
 use super::bits::Bits;
+use super::levels::Levels;
 use crate::{AddressGroup, Family, Inventory, IpNet, Vm};
 
 /// Whom an address stands for, and what it says by itself.
@@ -72,16 +73,29 @@ impl OutsideClass {
 /// All addresses.
 #[derive(Clone, Debug)]
 pub(crate) struct Addresses {
-    v4: Row,
-    v6: Row,
+    v4: Row<u32>,
+    v6: Row<u128>,
     vms: usize,
     pub(crate) outside: Vec<OutsideClass>,
 }
 
+/// All addresses of a family, in segments.
 #[derive(Clone, Debug)]
-struct Row {
-    starts: Vec<u128>,
+struct Row<K> {
+    starts: Levels<K>,
     located: Vec<Located>,
+}
+
+impl<K: Copy + Ord> Row<K> {
+    fn of(Segments { starts, located }: Segments, number: impl Fn(u128) -> K) -> Self {
+        let starts: Vec<K> = starts.into_iter().map(number).collect();
+        Self { starts: Levels::of(&starts), located }
+    }
+
+    #[inline]
+    fn locate(&self, number: K) -> Located {
+        self.located[self.starts.place(number)]
+    }
 }
 
 impl Addresses {
@@ -89,16 +103,17 @@ impl Addresses {
     pub(crate) fn of(inventory: &Inventory, groups: &[&AddressGroup]) -> Self {
         let vms = inventory.vms.len();
         let mut outside = Outside { first: vms + 1, known: BTreeMap::new(), classes: Vec::new() };
-        let [v4, v6] = [Family::V4, Family::V6].map(|family| Row::of(family, inventory, groups, &mut outside));
+        let [v4, v6] = [Family::V4, Family::V6].map(|family| Segments::of(family, inventory, groups, &mut outside));
+        let (v4, v6) = (Row::of(v4, |start| u32::try_from(start).unwrap_or(u32::MAX)), Row::of(v6, |start| start));
         Self { v4, v6, vms, outside: outside.classes }
     }
 
     #[inline]
     pub(crate) fn locate(&self, address: IpAddr) -> Located {
-        let row = if address.is_ipv4() { &self.v4 } else { &self.v6 };
-        let number = number(address);
-        let after = row.starts.partition_point(|&start| start <= number);
-        row.located[after.saturating_sub(1)]
+        match address {
+            IpAddr::V4(address) => self.v4.locate(address.into()),
+            IpAddr::V6(address) => self.v6.locate(address.into()),
+        }
     }
 
     /// The endpoint of all unknown addresses.
@@ -131,7 +146,13 @@ impl Outside {
     }
 }
 
-impl Row {
+/// Where segments begin, and whom each stands for.
+struct Segments {
+    starts: Vec<u128>,
+    located: Vec<Located>,
+}
+
+impl Segments {
     fn of(family: Family, inventory: &Inventory, groups: &[&AddressGroup], outside: &mut Outside) -> Self {
         let owners = owners(family, inventory);
         let cuts = cuts(family, inventory, groups);
@@ -148,7 +169,7 @@ impl Row {
         for net in inventory.managed.iter().filter(|net| of(net) == family) {
             managed[places(net)].fill(true);
         }
-        let mut row = Self { starts: Vec::new(), located: Vec::new() };
+        let mut segments = Self { starts: Vec::new(), located: Vec::new() };
         for (index, holding) in holding.into_iter().enumerate() {
             let (start, next) = (cuts[index], cuts.get(index + 1));
             let nature = Nature::of(address(family, start));
@@ -158,9 +179,9 @@ impl Row {
                 _ if managed[index] && !nature.groupcast => outside.first - 1,
                 _ => outside.endpoint(family, nature, holding, range),
             };
-            row.push(start, Located { endpoint: super::narrow(endpoint), nature });
+            segments.push(start, Located { endpoint: super::narrow(endpoint), nature });
         }
-        row
+        segments
     }
 
     fn push(&mut self, start: u128, located: Located) {

@@ -135,3 +135,27 @@ pub(crate) fn shared<const N: usize>(sets: [&Marked; N], first: usize) -> impl I
     });
     places.map(move |place| (place, both(&words, place))).filter(|(_, word)| *word != 0)
 }
+
+/// The least number from `start` on that three sets share and that is kept, word by word, by its place.
+#[inline]
+pub(crate) fn least(sets: [&Marked; 3], start: usize, keep: impl Fn(usize, u64) -> u64) -> Option<usize> {
+    let [one, other, third] = sets;
+    let filled = [one.filled.words(), other.filled.words(), third.filled.words()];
+    let words = [one.bits.words(), other.bits.words(), third.bits.words()];
+    let both = |words: [&[u64]; 3], place: usize| words[0][place] & words[1][place] & words[2][place];
+    let first = start / WORD;
+    for block in first / WORD..filled[0].len() {
+        let before = if block == first / WORD { !0 << (first % WORD) } else { !0 };
+        let mut marks = both(filled, block) & before;
+        while marks != 0 {
+            let place = block * WORD + marks.trailing_zeros() as usize;
+            marks &= marks - 1;
+            let before = if place == first { !0 << (start % WORD) } else { !0 };
+            let word = keep(place, both(words, place) & before);
+            if word != 0 {
+                return Some(place * WORD + word.trailing_zeros() as usize);
+            }
+        }
+    }
+    None
+}

@@ -71,6 +71,10 @@ impl Judged {
     #[inline]
     pub(crate) fn of(source: Option<EndJudged>, destination: Option<EndJudged>) -> Self {
         let outcome = together(source.map(|end| end.acted), destination.map(|end| end.acted));
+        let only_acts = |end: Option<EndJudged>| end.is_none_or(|end| end.acted == end.live);
+        if only_acts(source) && only_acts(destination) {
+            return Self { source, destination, outcome, would: None };
+        }
         let live = together(source.map(|end| end.live), destination.map(|end| end.live));
         Self { source, destination, outcome, would: differing(outcome, live) }
     }
@@ -91,13 +95,12 @@ pub(crate) fn differing(outcome: Outcome, live: Outcome) -> Option<Outcome> {
 /// Both ends together; an end without an agent passes everything.
 #[inline]
 pub(crate) fn together(source: Option<Decision>, destination: Option<Decision>) -> Outcome {
-    let ends = [(End::Source, source), (End::Destination, destination)];
-    let mut decider = None;
-    for (end, decision) in ends.into_iter().filter_map(|(end, decision)| Some((end, decision?))) {
-        decider = Some(decision.decider);
-        if decision.verdict != Verdict::Allow {
-            return Outcome { verdict: decision.verdict, decider, end: Some(end) };
-        }
+    let denied = |decision: &Decision| decision.verdict != Verdict::Allow;
+    let by = |decision: Decision, end| Outcome { verdict: decision.verdict, decider: Some(decision.decider), end };
+    match (source, destination) {
+        (Some(source), _) if denied(&source) => by(source, Some(End::Source)),
+        (_, Some(destination)) if denied(&destination) => by(destination, Some(End::Destination)),
+        (_, Some(passing)) | (Some(passing), None) => by(passing, None),
+        (None, None) => Outcome { verdict: Verdict::Allow, decider: None, end: None },
     }
-    Outcome { verdict: Verdict::Allow, decider, end: None }
 }

@@ -9,6 +9,7 @@ pub(crate) mod bits;
 pub(crate) mod cells;
 pub(crate) mod endpoints;
 pub(crate) mod judged;
+mod levels;
 mod members;
 pub(crate) mod pair;
 pub(crate) mod services;

@@ -1,7 +1,7 @@
 //! One policy over the classes of a [`Space`]: for each class a set of rules, so that the rules that hold for a flow are what
 //! the sets of its source, its destination and its service share, and the first of them decides.
 
-use super::bits::{Bits, Marked, WORD, ones, shared};
+use super::bits::{Bits, Marked, WORD, least, ones, shared};
 use super::endpoints::{Endpoint, Endpoints};
 use super::judged::{Decider, Decision, EndJudged, Judged};
 use super::pair::Pair;
@@ -42,6 +42,9 @@ pub(crate) struct Table {
     at_source: Vec<Marked>,
     /// The rules whose `to` matches it and that hold at it as the destination.
     at_destination: Vec<Marked>,
+    /// By class of endpoints: whether all rules whose `from` matches it hold at it as the source, and all whose `to` matches
+    /// it as the destination.
+    at_both: Vec<[bool; 2]>,
     /// By class of services: the rules that cover it.
     pub(crate) covering: Vec<Marked>,
     /// By rule: the classes of services that it covers.
@@ -105,15 +108,20 @@ impl Table {
         let classes = space.services.count();
         let covers = |class: usize, reference: &Reference| space.services.lists(class).has(reference.services);
         let monitors = of(&|rule, _| rule.mode == Mode::Monitor);
+        let from = endpoints(&|matched, _, reference| matched.has(reference.from));
+        let to = endpoints(&|matched, _, reference| matched.has(reference.to));
+        let at_source = endpoints(&|matched, rule, reference| {
+            matched.has(reference.from) && rule.at != At::Destination && owned(matched, reference)
+        });
+        let at_destination = endpoints(&|matched, rule, reference| {
+            matched.has(reference.to) && rule.at != At::Source && owned(matched, reference)
+        });
         Self {
-            from: endpoints(&|matched, _, reference| matched.has(reference.from)),
-            to: endpoints(&|matched, _, reference| matched.has(reference.to)),
-            at_source: endpoints(&|matched, rule, reference| {
-                matched.has(reference.from) && rule.at != At::Destination && owned(matched, reference)
-            }),
-            at_destination: endpoints(&|matched, rule, reference| {
-                matched.has(reference.to) && rule.at != At::Source && owned(matched, reference)
-            }),
+            at_both: at_both([&from, &at_source], [&to, &at_destination]),
+            from,
+            to,
+            at_source,
+            at_destination,
             covering: (0..classes).map(|class| of(&|_, reference| covers(class, reference)).into()).collect(),
             covered: references.iter().map(|rule| Bits::of(classes, |class| covers(class, rule)).into()).collect(),
             within: (0..keys).map(|key| of(&|_, reference| reference.within == Some(key))).collect(),
@@ -129,8 +137,18 @@ impl Table {
     /// What it says of a flow.
     #[inline]
     pub(crate) fn judge(&self, pair: &Pair<'_>, class: usize, service: Nature) -> Judged {
-        let end = |end| self.end(pair, end, class, service);
-        Judged::of(end(End::Source), end(End::Destination))
+        let source = self.end(pair, End::Source, class, service);
+        let destination = if self.alike(pair) { source } else { self.end(pair, End::Destination, class, service) };
+        Judged::of(source, destination)
+    }
+
+    /// Whether both ends say the same of every flow: they stand alike, and every rule for them holds at either.
+    #[inline]
+    fn alike(&self, pair: &Pair<'_>) -> bool {
+        let (source, destination) = (pair.source, pair.destination);
+        source.standing == destination.standing
+            && self.at_both[source.class as usize][0]
+            && self.at_both[destination.class as usize][1]
     }
 
     #[inline]
@@ -158,19 +176,15 @@ impl Table {
     fn first(&self, pair: &Pair<'_>, end: End, class: usize, live: bool) -> Decision {
         let ([one, other], covering) = (self.sides(pair, end), &self.covering[class]);
         let mut start = 0;
-        loop {
-            let from = |place: usize| if place == start / WORD { !0 << (start % WORD) } else { !0 };
-            let words = shared([one, other, covering], start / WORD);
-            let mut held = words.map(|(place, word)| (place, self.holding(pair, live, place, word & from(place))));
-            let found = held.find(|(_, word)| *word != 0);
-            let Some(number) = found.map(|(place, word)| place * WORD + word.trailing_zeros() as usize) else {
-                return self.last(self.ends_in_monitor(), live);
-            };
+        while let Some(number) =
+            least([one, other, covering], start, |place, word| self.holding(pair, live, place, word))
+        {
             match self.actions[number] {
                 (Some(verdict), _) => return Decision { verdict, decider: Decider::Rule(super::narrow(number)) },
                 (None, next) => start = next,
             }
         }
+        self.last(self.ends_in_monitor(), live)
     }
 
     /// All rules that match a pair, whatever the service, and whether or not they hold at an end.
@@ -257,6 +271,13 @@ impl Table {
         let kept = words.map(|(place, word)| (place, self.holding(pair, live, place, word)));
         kept.flat_map(|(place, word)| ones(word).map(move |bit| super::narrow(place * WORD + bit))).collect()
     }
+}
+
+/// By class of endpoints: whether the rules that match it as the source, and as the destination, are those that hold at it.
+fn at_both([from, at_source]: [&[Marked]; 2], [to, at_destination]: [&[Marked]; 2]) -> Vec<[bool; 2]> {
+    let same = |(all, held): (&Marked, &Marked)| all.bits() == held.bits();
+    let ends = from.iter().zip(at_source).zip(to.iter().zip(at_destination));
+    ends.map(|(source, destination)| [same(source), same(destination)]).collect()
 }
 
 /// By rule: its verdict, and the first rule of the next tier.

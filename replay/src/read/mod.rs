@@ -25,6 +25,8 @@ use zeek::Zeek;
 
 /// What an ICMP of the other family is.
 const NO_SUCH_ICMP: Wrong = Wrong::Whole("ICMP is of IPv4 and ICMPv6 of IPv6");
+/// So many flows are read together.
+const SOME: usize = 256;
 /// So much of a recording is looked at to tell its format.
 const HEAD: u64 = 8192;
 
@@ -113,6 +115,20 @@ impl<R: BufRead> Reader<R> {
     #[must_use]
     pub fn account(&self) -> &Account {
         &self.account
+    }
+
+    /// The next flows, a handful, in place of those that are there; none at the end. For those read before an error see what
+    /// is there.
+    ///
+    /// # Errors
+    /// As [`Self::read`].
+    pub fn read_some(&mut self, into: &mut Vec<Seen>) -> Result<bool, ReadError> {
+        into.clear();
+        while into.len() < SOME {
+            let Some(seen) = self.read()? else { break };
+            into.push(seen);
+        }
+        Ok(!into.is_empty())
     }
 
     /// The next flow; `None` at the end.

@@ -159,7 +159,7 @@ impl Wanted {
                 wanted.hopeless += flows;
                 continue;
             };
-            match pair.now.by {
+            match pair.ruled.now.by {
                 Decider::Builtin(Builtin::Loopback | Builtin::Neighbours) => continue,
                 Decider::Builtin(
                     Builtin::Quarantine | Builtin::LinkLocal | Builtin::Unknown | Builtin::Invalid | Builtin::Address,
