@@ -279,6 +279,7 @@ pub fn inventory() -> impl Strategy<Value = Inventory> {
         addresses: addresses.into_iter().map(|text| text.parse().unwrap()).collect(),
         managed,
         quarantined,
+        dhcp: false,
         mode,
     });
     let managed = subsequence(vec!["10.98.0.0/24", "fd98::/64", "10.9.3.0/24"], 0..3);
