@@ -26,6 +26,13 @@ pub(crate) enum LinkEvent {
     Down(String),
 }
 
+impl LinkEvent {
+    /// Whether the center sent another policy.
+    pub(crate) fn is_change(&self) -> bool {
+        matches!(self, Self::Heard(FromCenter::View(_) | FromCenter::Sealed(_)))
+    }
+}
+
 /// Keeps a session with the center until whoever listens is gone.
 pub(crate) async fn keep(
     (center, clock): (SocketAddr, WallClock),

@@ -172,6 +172,8 @@ async fn serve<E: Edge>(
 ) -> Result<(), Error> {
     let mut counts = interval(STATUS);
     counts.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // Where many machines share processors, a change comes first: what is done now and then waits, once.
+    let mut postponed = false;
     let mut others = interval(OTHERS);
     others.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
@@ -191,10 +193,17 @@ async fn serve<E: Edge>(
                     break;
                 }
             }
-            Some(event) = heard.recv() => rim.linked(event),
+            Some(event) = heard.recv() => {
+                if event.is_change() && !postponed {
+                    counts.reset();
+                    postponed = true;
+                }
+                rim.linked(event);
+            }
             () = room_in(room) => {}
             () = sleep_until(wake) => rim.machine.handle_tick(rim.now()),
             _ = counts.tick() => {
+                postponed = false;
                 rim.keep_again();
                 rim.count();
                 rim.weigh();
