@@ -109,7 +109,7 @@ impl Both {
         let cells: Vec<_> = self.classifiers.iter().flat_map(Classifier::cells).collect();
         let ranges = cells.iter().filter_map(|cell| cell.outside.as_ref()).flat_map(|outside| &outside.ranges);
         let own = state.endpoints().flat_map(|name| state.addresses(name).iter().copied());
-        let addresses: BTreeSet<IpAddr> = ranges.map(|(first, _)| *first).chain(own).collect();
+        let addresses: BTreeSet<IpAddr> = ranges.map(example).chain(own).collect();
         let managed: Vec<IpAddr> = state.vms.values().flat_map(|spec| spec.addresses.iter().copied()).collect();
         let pairs = managed.iter().flat_map(|inside| addresses.iter().map(move |other| (*inside, *other)));
         let mut both = pairs
@@ -123,4 +123,11 @@ impl Both {
             Some(format!("{source} -> {destination} {service}"))
         })
     }
+}
+
+/// An address of a range: one of those for examples (RFC 5737, RFC 3849) where it has one.
+fn example((first, last): &(IpAddr, IpAddr)) -> IpAddr {
+    let examples = [IpAddr::from([192, 0, 2, 1]), IpAddr::from([0x2001, 0xdb8, 0, 0, 0, 0, 0, 1_u16])];
+    let is_in = |address: &IpAddr| address.is_ipv4() == first.is_ipv4() && (first..=last).contains(&address);
+    examples.into_iter().find(is_in).unwrap_or(*first)
 }

@@ -67,6 +67,7 @@ pub fn kubernetes(sources: &[Source], options: Options) -> Outcome {
         let help = "give the pods too: kubectl get namespaces,pods,networkpolicies -A -o yaml";
         complaints.wrong(complaints.beginning(), "there is no pod in these files", help);
     }
+    cluster.idle(&vms, &mut complaints);
     let mut world = World { vms, blocks: Vec::new(), complaints: &mut complaints };
     let tiers = cluster.tiers(&mut world);
     let World { vms, blocks, .. } = world;
@@ -114,6 +115,22 @@ impl Cluster {
         for policy in self.policies.iter().filter(unlike) {
             let beside = policy.beside.join(" and ");
             complaints.note(format!("{}: its policyTypes leave out {beside}, whose rules mean nothing", policy.meta));
+        }
+    }
+
+    /// What is said of the policies that are about nobody.
+    fn idle(&self, vms: &[Vm], complaints: &mut Complaints<'_>) {
+        let is_idle = |entries: &[&Entry]| {
+            let is_about = |vm: &Vm| entries.iter().any(|entry| entry.subject.matches(&vm.labels));
+            !entries.is_empty() && !vms.iter().any(is_about)
+        };
+        let policies = self.policies.iter().map(|one| (&one.meta, one.allows.iter().chain(&one.isolates).collect()));
+        let admin = self.admin.iter().chain(&self.baseline).map(|one| (&one.meta, one.entries.iter().collect()));
+        for (meta, entries) in policies.chain(admin) {
+            let entries: Vec<&Entry> = entries;
+            if is_idle(&entries) {
+                complaints.note(format!("{meta}: it is about no pod of these files"));
+            }
         }
     }
 
