@@ -227,7 +227,7 @@ Examples:
 Without an inventory, all is held against VMs of every kind that the selectors can tell apart. Warnings and claims that do not
 hold end with exit code 1.")]
 pub(crate) struct CheckArgs {
-    /// The policy file; several tiers in their order, divided by commas
+    /// The policy file; several tiers in their order, divided by commas; or a scenario, for its policy and its VMs
     pub(crate) policy: PathBuf,
     /// A scenario, or a file with a `topology:` alone, that says which VMs there are
     #[arg(long, value_name = "FILE")]

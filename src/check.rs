@@ -1,13 +1,12 @@
 //! `eastwest check`: the mistakes of a policy, what is hardly meant in it, and the claims of its authors that do not hold.
 
-use std::path::{Path, PathBuf};
-
+use policy::Timestamp;
 use policy::check::{Checked, Warning};
-use policy::{Bundle, Policy, Source, Timestamp};
 use serde::Serialize;
 
 use crate::args::{CheckArgs, CheckFormat};
-use crate::ending::{Ending, Failure, Outcome};
+use crate::ending::{Ending, Outcome};
+use crate::given;
 use crate::inventory::Known;
 use crate::output;
 
@@ -20,34 +19,11 @@ struct Object {
     left_out: Vec<String>,
 }
 
-/// The policy of a file, or of several in an order, divided by commas.
-pub(crate) fn read_policy(path: &Path) -> Result<Policy, Failure> {
-    Ok(read_bundle(path)?.policy()?)
-}
-
-/// The files of a policy, with what they include.
-pub(crate) fn read_bundle(path: &Path) -> Result<Bundle, Failure> {
-    let source = |path: &Path| Ok(Source { name: path.display().to_string(), text: read_text(path)? });
-    let tiers = tiers(path).iter().map(|path| source(path)).collect::<Result<Vec<_>, Failure>>()?;
-    Ok(Bundle::load(tiers, &mut |name| std::fs::read_to_string(name).map_err(|error| error.to_string()))?)
-}
-
-/// The files that a policy on the command line names: `emergency.yaml,baseline.yaml`.
-pub(crate) fn tiers(path: &Path) -> Vec<PathBuf> {
-    match path.to_str() {
-        Some(text) if text.contains(',') && !path.exists() => text.split(',').map(PathBuf::from).collect(),
-        Some(_) | None => vec![path.to_owned()],
-    }
-}
-
-pub(crate) fn read_text(path: &Path) -> Result<String, Failure> {
-    std::fs::read_to_string(path).map_err(|error| Failure::Input(format!("read {}: {error}", path.display())))
-}
-
 pub(crate) fn check(args: &CheckArgs) -> Outcome {
-    let bundle = read_bundle(&args.policy)?;
+    let bundle = given::bundle(&args.policy)?;
     let policy = bundle.policy()?;
-    let known = args.inventory.as_ref().map(|file| Known::from_file(Some(file))).transpose()?;
+    let inventory = given::inventory(args.inventory.as_deref(), &args.policy);
+    let known = inventory.map(|file| Known::from_file(Some(file))).transpose()?;
     let now = args.at.unwrap_or_else(Timestamp::now);
     let Checked { mut warnings, left_out, too_much } =
         policy::check(&policy, known.as_ref().map(|known| &known.inventory), now);

@@ -8,9 +8,9 @@ use policy::diff::{Difference, Kind, Row, diff as among, diff_all};
 use policy::{Flow, FlowService, Timestamp};
 use serde::Serialize;
 
-use crate::check::{read_bundle, read_policy};
 use crate::discover;
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::inventory::Known;
 use crate::output;
 use crate::run::{any_seed, failure, job, own_program};
@@ -50,11 +50,11 @@ Examples:
 Every flow that changes is in one row, and no other. Without an inventory, policies that tell apart more than 20000 kinds of
 VMs, and changes about more than 25000000 pairs of them, end in exit code 2 with the number.")]
 pub(crate) struct DiffArgs {
-    /// The policy before; several tiers in their order, divided by commas
+    /// The policy before; several tiers in their order, divided by commas; or a scenario
     pub(crate) old: PathBuf,
-    /// The policy after; several tiers in their order, divided by commas
+    /// The policy after, likewise
     pub(crate) new: PathBuf,
-    /// A scenario, or a file with a `topology:` alone, that says which VMs there are
+    /// A scenario, or a file with a `topology:` alone, that says which VMs there are [default: NEW, if it is a scenario]
     #[arg(long, value_name = "FILE")]
     pub(crate) inventory: Option<PathBuf>,
     /// The instant to judge at, such as 2026-11-24T12:00:00Z, for rules with `until` [default: the present]
@@ -64,7 +64,7 @@ pub(crate) struct DiffArgs {
     #[arg(long, value_name = "CHANGE")]
     pub(crate) fail_on: Option<FailOn>,
     /// Try the example of each row on packets, under the old policy and under the new one
-    #[arg(long, requires = "inventory")]
+    #[arg(long)]
     packets: bool,
     /// What to write to standard output
     #[arg(long, default_value = "human")]
@@ -75,30 +75,53 @@ pub(crate) struct DiffArgs {
 struct Object<'a> {
     flows: u64,
     rows: &'a [Row],
+    /// What packets showed of the rows' examples, where that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    packets: Option<Packets>,
+}
+
+/// What packets showed of the rows' examples, each under both policies.
+#[derive(Serialize)]
+struct Packets {
+    /// The rows whose examples were tried.
+    tried: usize,
+    /// The rows about what no probe asks for.
+    left: usize,
+    /// What came out otherwise than the row says.
+    differing: Vec<String>,
 }
 
 pub(crate) fn diff(args: &DiffArgs) -> Outcome {
-    let (old, new) = (read_policy(&args.old)?, read_policy(&args.new)?);
+    let (old, new) = (given::policy(&args.old)?, given::policy(&args.new)?);
     let now = args.at.unwrap_or_else(Timestamp::now);
-    let difference = match &args.inventory {
+    let inventory = given::inventory(args.inventory.as_deref(), &args.new);
+    let difference = match inventory {
         Some(file) => among(&old, &new, &Known::from_file(Some(file))?.inventory, now),
         None => diff_all(&old, &new, now).map_err(|error| Failure::Input(error.to_string()))?,
     };
-    match args.format {
-        DiffFormat::Human => output::say(&difference.human()),
-        DiffFormat::Markdown => output::say(&difference.markdown()),
-        DiffFormat::Json => output::say_json(&Object { flows: difference.count(), rows: &difference.rows })?,
-    }
-    let confirmed = match args.inventory.as_deref().filter(|_| args.packets) {
-        Some(file) => confirmed(args, file, &difference)?,
-        None => true,
+    let packets = match (args.packets, inventory) {
+        (false, _) => None,
+        (true, Some(file)) => Some(packets(args, file, &difference)?),
+        (true, None) => return Err(Failure::Input("raise a lab without VMs: give --inventory FILE".to_owned())),
     };
+    let confirmed = packets.as_ref().is_none_or(|packets| packets.differing.is_empty());
+    let told = packets.as_ref().map(Packets::told);
+    match args.format {
+        DiffFormat::Human => {
+            output::say(&difference.human());
+            told.iter().for_each(|told| output::note(told.trim_end()));
+        }
+        DiffFormat::Markdown => output::say(&(difference.markdown() + &told.map_or_else(String::new, listed))),
+        DiffFormat::Json => {
+            output::say_json(&Object { flows: difference.count(), rows: &difference.rows, packets })?;
+        }
+    }
     let fails = args.fail_on.is_some_and(|kind| fails(kind, &difference));
     Ok(if fails || !confirmed { Ending::Findings } else { Ending::AsExpected })
 }
 
-/// Whether packets show of each row's example what the row says.
-fn confirmed(args: &DiffArgs, file: &Path, difference: &Difference) -> Result<bool, Failure> {
+/// What packets show of each row's example.
+fn packets(args: &DiffArgs, file: &Path, difference: &Difference) -> Result<Packets, Failure> {
     let can = |row: &&Row| match row.example.service {
         FlowService::Tcp(port) | FlowService::Udp(port) => port > 0,
         FlowService::Icmp(kind) => kind == 8,
@@ -109,28 +132,40 @@ fn confirmed(args: &DiffArgs, file: &Path, difference: &Difference) -> Result<bo
     let flows: Vec<Flow> = rows.iter().map(|row| row.example.flow()).collect();
     let job = job(&discover::topology(file)?, None);
     let options = RunOptions::plain(own_program()?, any_seed());
-    let mut differing = 0;
+    let mut differing = Vec::new();
     for (path, is_old) in [(&args.old, true), (&args.new, false)] {
-        let text = read_bundle(path)?.text();
-        let cells = harness::flows_packets(job.clone(), text, flows.clone(), &options).map_err(failure)?;
+        let text = given::bundle(path)?.text();
+        let cells = harness::flows_packets(job.clone(), text, flows.clone(), &options);
+        let cells = cells.map_err(|error| failure(error).about(&format!("on packets, under {}", path.display())))?;
         for (row, cell) in rows.iter().zip(&cells) {
             let said = if is_old { &row.old } else { &row.new };
             let seen = &cell.observed;
             if (seen.verdict.to_string(), &seen.rule, seen.end) != (said.verdict.to_string(), &said.rule, said.end) {
-                differing += 1;
-                let (rule, Flow { source, destination, service }) =
-                    (seen.rule.as_deref().unwrap_or("nothing"), row.example.flow());
-                let (word, path) = (seen.verdict, path.display());
-                output::note(&format!(
-                    "by packets under {path}: {source} -> {destination} {service}: {word} by {rule}"
-                ));
+                let Flow { source, destination, service } = row.example.flow();
+                let (word, rule) = (seen.verdict, seen.rule.as_deref().unwrap_or("nothing"));
+                let path = path.display();
+                differing.push(format!("under {path}: {source} -> {destination} {service}: {word} by {rule}"));
             }
         }
     }
-    let left = difference.rows.len() - rows.len();
-    let left = if left == 0 { String::new() } else { format!("; {left} are about what no probe asks for") };
-    output::note(&format!("on packets: {} rows, each under both policies, {differing} not as told{left}", rows.len()));
-    Ok(differing == 0)
+    Ok(Packets { tried: rows.len(), left: difference.rows.len() - rows.len(), differing })
+}
+
+impl Packets {
+    /// A line for each that differs, and one for all.
+    fn told(&self) -> String {
+        let Self { tried, left, differing } = self;
+        let told: String = differing.iter().map(|line| format!("by packets {line}\n")).collect();
+        let left = if *left == 0 { String::new() } else { format!("; {left} are about what no probe asks for") };
+        let rows = if *tried == 1 { "row" } else { "rows" };
+        told + &format!("on packets: {tried} {rows}, each under both policies, {} not as told{left}\n", differing.len())
+    }
+}
+
+/// Lines as a list of Markdown.
+fn listed(told: String) -> String {
+    let lines = told.lines().map(|line| format!("- {line}\n"));
+    format!("\n{}", lines.collect::<String>())
 }
 
 fn fails(kind: FailOn, difference: &Difference) -> bool {

@@ -7,10 +7,10 @@ use std::sync::Arc;
 
 use harness::plan::{Visits, plan};
 use harness::scenario::{LoadError, Scenario, Variant, beside, parse_trial};
-use policy::Timestamp;
+use policy::{Problems, Timestamp, yaml};
 
-use crate::check::read_text;
 use crate::ending::Failure;
+use crate::given;
 
 /// How the text of a scenario begins.
 const HEAD: &str = "eastwest: scenario/v1";
@@ -151,9 +151,22 @@ pub(crate) fn topology(path: &Path) -> Result<Found, Failure> {
     let mut text = text_of(path)?;
     if !text.lines().any(|line| line.starts_with("eastwest:")) {
         // At the end, so that mistakes keep their lines.
+        let mut problems = Problems::default();
+        let _tree = yaml::tree(&text, &mut problems);
+        problems.into_errors(&path.display().to_string(), &text).map_or(Ok(()), |errors| Err(Failure::from(errors)))?;
         text.push_str(&format!("\n{HEAD}\n"));
     }
     Found::read(path, &text.into(), Variant::default())
+}
+
+/// Whether a file is a scenario.
+pub(crate) fn is_scenario(path: &Path) -> bool {
+    std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with(HEAD)))
+}
+
+/// The scenario that a file is, if it is one.
+pub(crate) fn scenario(path: &Path) -> Result<Option<Scenario>, Failure> {
+    is_scenario(path).then(|| inventory(path)).transpose()
 }
 
 fn failure(error: LoadError) -> Failure {
@@ -199,7 +212,7 @@ pub(crate) fn text_of(path: &Path) -> Result<String, Failure> {
         let read = std::io::stdin().read_to_string(&mut text);
         return read.map(|_| text).map_err(|error| Failure::Input(format!("read standard input: {error}")));
     }
-    read_text(path)
+    given::text(path)
 }
 
 fn yaml_files(folder: &Path) -> Result<Vec<PathBuf>, Failure> {

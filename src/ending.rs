@@ -53,6 +53,18 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
+    /// The same, and what it is about.
+    pub(crate) fn about(self, what: &str) -> Self {
+        let named = |text: String| format!("{what}: {text}");
+        match self {
+            Self::Mistakes(_) => self,
+            Self::Told(texts) => Self::Told(texts.into_iter().map(named).collect()),
+            Self::Input(text) => Self::Input(named(text)),
+            Self::Environment(text) => Self::Environment(named(text)),
+            Self::Fault(text) => Self::Fault(named(text)),
+        }
+    }
+
     pub(crate) fn ending(&self) -> Ending {
         match self {
             Self::Mistakes(_) | Self::Told(_) | Self::Input(_) => Ending::WrongInput,

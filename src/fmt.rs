@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 
 use policy::{Bundle, FormatError, Source};
 
-use crate::check::read_text;
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::output;
 
 #[derive(Debug, clap::Args)]
@@ -31,8 +31,8 @@ const SHOWN: usize = 5;
 
 pub(crate) fn fmt(args: &FmtArgs) -> Outcome {
     let (mut changed, mut mistakes) = (0_usize, Vec::new());
-    for path in &args.files {
-        match one(path, args.check) {
+    for path in args.files.iter().flat_map(|path| given::tiers(path)) {
+        match one(&path, args.check) {
             Ok(different) => changed += usize::from(different),
             Err(Failure::Mistakes(errors)) => mistakes.extend(errors),
             Err(failure) => return Err(failure),
@@ -48,7 +48,7 @@ pub(crate) fn fmt(args: &FmtArgs) -> Outcome {
 fn one(path: &Path, check: bool) -> Result<bool, Failure> {
     let piped = path.as_os_str() == "-";
     let name = if piped { "standard input".to_owned() } else { path.display().to_string() };
-    let text = if piped { standard_input()? } else { read_text(path)? };
+    let text = if piped { standard_input()? } else { given::text(path)? };
     if !text.lines().any(|line| line.trim_start_matches(['{', ' ']).starts_with("eastwest:")) {
         let forms = "its first key is `eastwest: policy/v1` or `eastwest: scenario/v1`";
         return Err(Failure::Input(format!("format {name}: it is neither a policy nor a scenario: {forms}")));

@@ -11,6 +11,7 @@ mod doctor;
 mod ending;
 mod fmt;
 mod fuzz;
+mod given;
 mod importing;
 mod init;
 mod interrupts;

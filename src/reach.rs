@@ -56,6 +56,9 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
     let mut all = Vec::new();
     for found in discover::trials(&args.file)? {
         let policy = found.scenario.policy.as_ref().map(|policy| &policy.policy);
+        if policy.is_none() {
+            output::note(&format!("{} has no policy: every VM with an agent is closed", found.path.display()));
+        }
         let asked = args.services.iter().map(|text| services(text, policy));
         let services = asked.collect::<Result<Vec<_>, Failure>>()?.concat();
         let trial = (found.variant != Variant::default()).then(|| found.variant.to_string());
@@ -88,7 +91,11 @@ fn who(found: &Found, text: Option<&str>) -> Result<Option<BTreeSet<String>>, Fa
     let inventory = state.inventory();
     let is_in =
         |name: &&Name| state.addresses(name).iter().any(|address| oracle::is_in(&selector, &inventory, *address));
-    Ok(Some(state.endpoints().filter(is_in).map(Name::to_string).collect()))
+    let all: BTreeSet<String> = state.endpoints().filter(is_in).map(Name::to_string).collect();
+    if all.is_empty() {
+        output::note(&format!("nobody in {} is `{text}`", found.path.display()));
+    }
+    Ok(Some(all))
 }
 
 fn line(cell: &Cell) -> String {

@@ -7,12 +7,12 @@ use std::time::{Duration, Instant};
 
 use policy::classify::Classifier;
 use policy::{Inventory, Mode, Policy, Timestamp};
-use replay::{Account, Bench, Bounds, Format, Options, ReadError, Reader, Replay, Report, Suggestion};
+use replay::{Account, Bench, Bounds, Format, Options, ReadError, Reader, Replay, Report, RuleRow, Suggestion};
 use serde::Serialize;
 
 use crate::args::Format as Output;
-use crate::check::read_policy;
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::inventory::Known;
 use crate::output;
 
@@ -32,7 +32,7 @@ Examples:
 
 Exit code 1: with --against some flow would newly be intercepted or newly pass; or no flow was read at all.")]
 pub(crate) struct ReplayArgs {
-    /// The draft, a policy file; several tiers in their order, divided by commas
+    /// The draft, a policy file; several tiers in their order, divided by commas; or a scenario, for its policy and its VMs
     pub(crate) policy: PathBuf,
     /// Recordings: the center's records, JSON lines, pcap and pcapng, VPC flow logs, Zeek's conn.log, `conntrack -L`; `-`
     /// for standard input
@@ -86,9 +86,9 @@ struct Recording {
 }
 
 pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
-    let mut draft = read_policy(&args.policy)?;
-    let mut against = args.against.as_deref().map(read_policy).transpose()?;
-    let mut inventory = Known::from_file(args.inventory.as_deref())?.inventory;
+    let mut draft = given::policy(&args.policy)?;
+    let mut against = args.against.as_deref().map(given::policy).transpose()?;
+    let mut inventory = Known::from_file(given::inventory(args.inventory.as_deref(), &args.policy))?.inventory;
     if args.live {
         [Some(&mut draft), against.as_mut()].into_iter().flatten().for_each(|policy| enforce(policy, &mut inventory));
     }
@@ -112,8 +112,17 @@ pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
             output::say_json(&Object { recordings: &recordings, report: &report, suggestion: suggestion.as_ref() })?;
         }
     }
+    let decided = |row: &RuleRow| row.said.rule.is_some();
+    if inventory.vms.values().any(|vm| vm.managed) && report.all.flows > 0 && !report.rules.iter().any(decided) {
+        output::note("no flow has a VM at either end: does the inventory have the addresses that the recordings have?");
+    }
     let unread = recordings.iter().any(|recording| recording.account.flows == 0);
-    Ok(if unread { Ending::Findings } else { ending(&report) })
+    // Who asks for a suggestion asks for no verdict on the changes.
+    Ok(match (unread, suggestion) {
+        (true, _) => Ending::Findings,
+        (false, Some(_)) if report.all.flows > 0 => Ending::AsExpected,
+        (false, _) => ending(&report),
+    })
 }
 
 /// A suggestion stands alone on standard output, to be kept as a file; what was read is told beside it.

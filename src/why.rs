@@ -7,8 +7,8 @@ use policy::{End, Family, Flow, FlowService, Policy, Ruling, ServiceMatch, Times
 use serde::Serialize;
 
 use crate::args::Format;
-use crate::check::read_policy;
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::inventory::{Known, pairs};
 use crate::output;
 
@@ -20,7 +20,7 @@ Examples:
   eastwest why departments.yaml dept=hr dept=finance,app=db tcp/5432
   eastwest why departments.yaml 10.9.0.7 app=web tcp/443")]
 pub(crate) struct WhyArgs {
-    /// The policy file; several tiers in their order, divided by commas
+    /// The policy file; several tiers in their order, divided by commas; or a scenario, for its policy and its VMs
     policy: PathBuf,
     /// The source: a VM's name (with --inventory), an address, or a list of labels
     #[arg(value_name = "SRC")]
@@ -42,8 +42,8 @@ pub(crate) struct WhyArgs {
 }
 
 pub(crate) fn why(args: &WhyArgs) -> Outcome {
-    let policy = read_policy(&args.policy)?;
-    let mut known = Known::from_file(args.inventory.as_deref())?;
+    let policy = given::policy(&args.policy)?;
+    let mut known = Known::from_file(given::inventory(args.inventory.as_deref(), &args.policy))?;
     let source = known.endpoint(&args.source)?;
     let destination = known.endpoint(&args.destination)?;
     let services = services(&args.service, Some(&policy))?;

@@ -83,6 +83,16 @@ fn folder() -> tempfile::TempDir {
     write("broken/broken.yaml", &SCENARIO.replace("host: rack, labels: {dept: hr}", "hots: rack"));
     write("empty/policy.yaml", POLICY);
     let topology = SCENARIO.lines().skip_while(|line| !line.starts_with("topology:"));
+    let inside = POLICY.lines().map(|line| format!("  {line}\n")).collect::<String>();
+    write("inside.yaml", &SCENARIO.replace("policy: policy.yaml\n", &format!("policy:\n{inside}")));
+    write(
+        "bare.yaml",
+        &SCENARIO
+            .replace("policy: policy.yaml\n", "")
+            .replace("allow by hr-web", "deny at source")
+            .replace(" by default", ""),
+    );
+    write("torn.yaml", "topology:\n  hosts: [rack\n  vms: {}\n");
     write("topology.yaml", &topology.take_while(|line| !line.starts_with("policy:")).collect::<Vec<_>>().join("\n"));
     folder
 }
@@ -109,7 +119,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 /// A command line, how it ends, and parts of what it says.
 type Row = (&'static str, i32, &'static [&'static str]);
 
-const ROWS: [Row; 78] = [
+const ROWS: [Row; 89] = [
     ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
     ("run --help", 0, &["Examples:", "--seed"]),
     ("center events --help", 0, &["--follow"]),
@@ -173,6 +183,17 @@ const ROWS: [Row; 78] = [
     ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
     ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),
     ("why named.yaml dept=hr app=web web", 0, &["tcp/80: allow by hr-web", "tcp/23: deny by no-telnet"]),
+    ("why inside.yaml hr web tcp/80", 0, &["allow by hr-web (line 14)", "passed over no-telnet (line 13)"]),
+    ("why good/small.yaml hr web tcp/80", 0, &["allow by hr-web (line 6)"]),
+    ("why bare.yaml hr web tcp/80", 2, &["cannot find a policy in the scenario bare.yaml: it has no `policy:`"]),
+    ("why policy.yaml hr web tcp/80 --inventory torn.yaml", 2, &["torn.yaml:"]),
+    ("check inside.yaml", 1, &["inside.yaml:11: unused: ghosts", "ghosts: this group matches no VM of the inventory"]),
+    ("check policy.yaml,", 2, &["a file on both sides of each comma of `policy.yaml,`"]),
+    ("diff inside.yaml idle.yaml --inventory inside.yaml", 0, &["1 flow newly intercepted"]),
+    ("diff idle.yaml inside.yaml", 0, &["hr -> web", "newly allowed"]),
+    ("diff policy.yaml idle.yaml --packets", 2, &["without VMs: give --inventory FILE"]),
+    ("fmt --check good/base.yaml,spaced.yaml", 1, &["spaced.yaml: not in its canonical form"]),
+    ("reach good/small.yaml --services tcp/80 --from dept=nobody", 0, &["nobody in good/small.yaml is `dept=nobody`"]),
     ("mutate good/small.yaml --at-least 101", 2, &["a number from 0 to 100"]),
     ("mutate topology.yaml", 2, &["needs the key `eastwest`"]),
     ("fmt --check absent.yaml", 2, &["cannot read absent.yaml"]),

@@ -17,8 +17,8 @@ use wire::{CenterEvent, InventoryFile, RecordQuery};
 pub(crate) use self::args::CenterArgs;
 use self::args::{CenterCommand, EventsArgs, ModeName, PolicyCommand, ServeArgs, VmCommand};
 use crate::args::Format;
-use crate::check::{read_bundle, read_text};
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::output;
 
 pub(crate) fn center(args: CenterArgs) -> Outcome {
@@ -72,7 +72,7 @@ async fn ask(socket: &Path, command: CenterCommand) -> Outcome {
 async fn vm(client: &mut AdminClient, command: VmCommand) -> Outcome {
     match command {
         VmCommand::Apply { file } => {
-            let text = read_text(&file)?;
+            let text = given::text(&file)?;
             let inventory: InventoryFile = serde_saphyr::from_str(&text)
                 .map_err(|error| Failure::Input(format!("read the inventory {}: {error}", file.display())))?;
             let generation = client.apply_inventory(inventory).await.map_err(failure)?;
@@ -100,7 +100,7 @@ async fn vm(client: &mut AdminClient, command: VmCommand) -> Outcome {
 async fn policy(client: &mut AdminClient, command: PolicyCommand) -> Outcome {
     match command {
         PolicyCommand::Publish { file } => {
-            let bundle = read_bundle(&file)?;
+            let bundle = given::bundle(&file)?;
             // The center checks it again; mistakes found here are shown at their places.
             bundle.policy()?;
             let generation = client.publish(&bundle.text()).await.map_err(failure)?;

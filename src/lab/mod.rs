@@ -22,9 +22,9 @@ pub(crate) use self::args::LabArgs;
 use self::args::{LabCommand, TrafficArgs, TrafficWord};
 use self::place::Place;
 use crate::args::{Args, Format};
-use crate::check::{read_policy, read_text, tiers};
 use crate::discover;
 use crate::ending::{Ending, Failure, Outcome};
+use crate::given;
 use crate::output;
 use crate::run::{failure, job, own_program};
 use crate::why::service;
@@ -101,7 +101,7 @@ fn up(name: Option<&str>, file: &Path) -> Outcome {
     if said.trim_end() == READY {
         return status(&place, Format::Human);
     }
-    let log = read_text(&place.log()).unwrap_or_default();
+    let log = given::text(&place.log()).unwrap_or_default();
     holder.wait().map_err(wrong)?;
     place.clear()?;
     let why = if said.trim().is_empty() { log.trim() } else { said.trim() };
@@ -153,11 +153,11 @@ fn exec(place: &Place, vm: String, command: Vec<String>) -> Outcome {
 
 fn publish(place: &Place, policy: &Path) -> Outcome {
     // Mistakes are told at their place, before anything is done.
-    read_policy(policy)?;
+    given::policy(policy)?;
     let full = |file: &PathBuf| {
         file.canonicalize().map_err(|error| Failure::Input(format!("find {}: {error}", file.display())))
     };
-    let files = tiers(policy).iter().map(full).collect::<Result<Vec<_>, _>>()?;
+    let files = given::tiers(policy).iter().map(full).collect::<Result<Vec<_>, _>>()?;
     // A text of JSON is one of YAML.
     let quoted = match files.as_slice() {
         [only] => serde_json::to_string(only),
