@@ -31,6 +31,8 @@ pub enum MetaKey {
     Transport = 16,
     /// Unicast, broadcast, multicast: 1 byte.
     PacketType = 19,
+    /// The kind of the interface of departure, such as `vlan`: 16 bytes. One of hardware has none, and matches nothing.
+    OutKind = 27,
 }
 
 /// What connection tracking tells.

@@ -21,6 +21,8 @@ pub enum Type {
     Port,
     /// A link address: 6 bytes.
     Mac,
+    /// A name of an interface or of a kind of interfaces: 16 bytes.
+    Name,
 }
 
 impl Type {
@@ -32,13 +34,14 @@ impl Type {
             Self::Protocol => 12,
             Self::Port => 13,
             Self::Mac => 9,
+            Self::Name => 41,
         }
     }
 
     fn bytes(self) -> usize {
         match self {
             Self::Mark | Self::Ipv4 => 4,
-            Self::Ipv6 => 16,
+            Self::Ipv6 | Self::Name => 16,
             Self::Protocol => 1,
             Self::Port => 2,
             Self::Mac => 6,
@@ -48,7 +51,7 @@ impl Type {
     /// 1 is the host's order, 2 the network's.
     fn order(self) -> u32 {
         match self {
-            Self::Mark => 1,
+            Self::Mark | Self::Name => 1,
             Self::Ipv4 | Self::Ipv6 | Self::Protocol | Self::Port | Self::Mac => 2,
         }
     }

@@ -40,6 +40,15 @@ pub struct TooBig {
     pub limit: usize,
 }
 
+impl TooBig {
+    /// Whether there was no number left for an outcome.
+    pub(crate) fn is_of_numbers(&self) -> bool {
+        self.what == OUTCOMES
+    }
+}
+
+/// What has numbers.
+const OUTCOMES: &str = "outcomes";
 /// The most (class, service class) pairs of one direction.
 pub const MOST_PAIRS: usize = 1_000_000;
 /// The most addresses of peers.
@@ -91,10 +100,16 @@ fn build(
     let services = partition.classes;
     let rules = Rules { view, living, covered: &partition.covered, service_of, services, by_set, shut, watched };
     let matrix = Matrix::of(&rules, &peers, &networks, &targets)?;
-    let mut words =
-        Words { rules: &rules, numbering, outcomes: BTreeMap::new(), known: vec![None; FORMS * rules.living.len()] };
-    let mut ruleset = matrix.ruleset(&mut words, &partition)?;
-    let outcomes = words.outcomes;
+    let mut words = Words {
+        rules: &rules,
+        numbering,
+        outcomes: BTreeMap::new(),
+        fresh: BTreeSet::new(),
+        known: vec![None; FORMS * rules.living.len()],
+    };
+    let ruleset = matrix.ruleset(&mut words, &partition);
+    let Words { outcomes, fresh, .. } = words;
+    let mut ruleset = ruleset.inspect_err(|_| numbering.take_back(&fresh))?;
     ruleset.center = view.center;
     // Who is shut off speaks with nobody but the center.
     ruleset.dhcp = view.dhcp && shut.is_none();
@@ -155,7 +170,7 @@ pub(crate) fn within(what: &'static str, count: usize, limit: usize) -> Result<(
 }
 
 fn no_number() -> TooBig {
-    TooBig { what: "outcomes", count: Numbering::LIMIT + 1, limit: Numbering::LIMIT }
+    TooBig { what: OUTCOMES, count: Numbering::LIMIT + 1, limit: Numbering::LIMIT }
 }
 
 /// Gives outcomes their numbers, and remembers which ones this program uses.
@@ -163,6 +178,8 @@ pub(crate) struct Words<'a> {
     pub(crate) rules: &'a Rules<'a>,
     numbering: &'a mut Numbering,
     outcomes: BTreeMap<u32, Arc<Outcome>>,
+    /// The numbers that were given for it.
+    fresh: BTreeSet<u32>,
     /// Of cells in which one rule decides, as most are.
     known: Vec<Option<Word>>,
 }
@@ -175,7 +192,9 @@ impl Words<'_> {
             return Ok(word);
         }
         let outcome = self.rules.outcome(cell, end);
+        let before = self.numbering.len();
         let (number, outcome) = self.numbering.number(outcome).ok_or_else(no_number)?;
+        self.fresh.extend((self.numbering.len() > before).then_some(number));
         let word = outcome.word(number);
         self.outcomes.insert(number, outcome);
         if let Some(known) = place.and_then(|place| self.known.get_mut(place)) {

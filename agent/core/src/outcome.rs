@@ -43,7 +43,7 @@ impl Outcome {
     #[must_use]
     pub fn of_fixed(fixed: Builtin, end: End) -> Self {
         let verdict = match fixed {
-            Builtin::Center | Builtin::Address => Verdict::Allow,
+            Builtin::Center | Builtin::Address | Builtin::Asked => Verdict::Allow,
             Builtin::Invalid
             | Builtin::Barrier
             | Builtin::Nat
@@ -51,7 +51,7 @@ impl Outcome {
             | Builtin::Spoofed
             | Builtin::Bypass => Verdict::Deny,
         };
-        Self { log: fixed == Builtin::Address, ..Self::builtin(verdict, fixed.rule(), end) }
+        Self { log: matches!(fixed, Builtin::Address | Builtin::Asked), ..Self::builtin(verdict, fixed.rule(), end) }
     }
 
     /// The comment beside the word in the kernel: `VERDICT RULE`, and ` would VERDICT RULE`.
@@ -157,6 +157,12 @@ impl Numbering {
         self.by_outcome.insert(Arc::clone(&outcome), number);
         self.next = number + 1;
         Some((number, outcome))
+    }
+
+    /// Takes back numbers that no ruleset has got.
+    pub(crate) fn take_back(&mut self, numbers: &BTreeSet<u32>) {
+        self.by_number.retain(|number, _| !numbers.contains(number));
+        self.by_outcome.retain(|number| !numbers.contains(&number));
     }
 
     /// Frees every number but these; only after no mark can hold them.

@@ -104,11 +104,13 @@ pub enum Builtin {
     Bypass,
     /// A packet of a DHCP client, or to one.
     Address,
+    /// A DHCP client's frame to all servers: counted apart, in a table of its own.
+    Asked,
 }
 
 impl Builtin {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Invalid,
         Self::Barrier,
         Self::Center,
@@ -117,6 +119,7 @@ impl Builtin {
         Self::Spoofed,
         Self::Bypass,
         Self::Address,
+        Self::Asked,
     ];
     /// The first number that is free for rules.
     pub const FIRST_FREE: u32 = 16;
@@ -133,6 +136,7 @@ impl Builtin {
             Self::Spoofed => Word::new(Action::Deny, false, 6),
             Self::Bypass => Word::new(Action::Deny, false, 7),
             Self::Address => Word::new(Action::Allow, false, 8),
+            Self::Asked => Word::new(Action::Allow, false, 9),
         }
     }
 
@@ -147,7 +151,7 @@ impl Builtin {
             Self::Forwarded => "eastwest/forwarded",
             Self::Spoofed => "eastwest/spoofed",
             Self::Bypass => "eastwest/bypass",
-            Self::Address => "eastwest/address",
+            Self::Address | Self::Asked => "eastwest/address",
         }
     }
 }

@@ -57,6 +57,26 @@ fn what_is_too_big_is_refused_whole_with_the_numbers() {
 }
 
 #[test]
+fn a_policy_that_takes_most_numbers_is_applied_at_once() {
+    let mut world = World::connected();
+    world.seen.clear();
+    let rules = |mark: char| -> Vec<ViewRule> {
+        let ports = (1..=17_500).flat_map(|port| [tcp(port, port), udp(port)]);
+        ports.enumerate().map(|(n, port)| rule(&format!("{mark}{n}"), Action::Allow, &[port], ANY)).collect()
+    };
+    world.view(generation(1, rules('a')));
+    world.check(&["keep 1", "apply 2", "ack 1"]);
+    // Both hold numbers until the one before is gone: what has no room beside it is refused.
+    world.view(generation(2, rules('b')));
+    let full = "refused 2: this policy needs 131056 outcomes, and at most 131055 are possible";
+    world.check(&["sweep but 2", "keep 1", full]);
+    world.view(generation(3, vec![web()]));
+    world.seen.clear();
+    world.view(generation(4, rules('b')));
+    assert!(world.seen.contains(&"ack 4".to_owned()), "{:?}", world.seen);
+}
+
+#[test]
 fn views_that_come_while_the_kernel_works_are_squashed() {
     let mut machine = Machine::new(config(2047), None, Former::default());
     machine.poll_persist().unwrap();

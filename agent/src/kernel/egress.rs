@@ -20,8 +20,10 @@ pub(crate) const OUTCOMES: &str = "outcomes_egress";
 const BASE: &str = "egress";
 /// Chains whose rules change with each ruleset.
 const LIVING: [&str; 2] = ["stamp", "sources"];
-const SETS: [(&str, Type); 4] =
-    [("own4", Type::Ipv4), ("own6", Type::Ipv6), ("seen6", Type::Ipv6), ("macs", Type::Mac)];
+const SETS: [(&str, Type); 5] =
+    [("own4", Type::Ipv4), ("own6", Type::Ipv6), ("seen6", Type::Ipv6), ("macs", Type::Mac), ("stacked", Type::Name)];
+/// Kinds of devices that hand their frames to another, at whose egress they are looked at once more.
+const STACKED: [&str; 7] = ["bond", "bridge", "ipvlan", "macsec", "macvlan", "team", "vlan"];
 pub(super) const IPV4: [u8; 2] = [0x08, 0x00];
 const IPV6: [u8; 2] = [0x86, 0xdd];
 const ARP: [u8; 2] = [0x08, 0x06];
@@ -81,8 +83,9 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
         let plain = SetSpec { name: name.to_owned(), key: vec![key], kind: SetKind::Plain, interval: false };
         batch.add_set(&table, &plain);
     }
+    batch.add_elements(&table, "stacked", &STACKED.map(|kind| Element::key(named(kind))));
     batch.add_set(&table, &SetSpec::counted(OUTCOMES, Type::Mark));
-    let words = [("deny", Builtin::Spoofed), ("deny", Builtin::Bypass), ("allow", Builtin::Address)];
+    let words = [("deny", Builtin::Spoofed), ("deny", Builtin::Bypass), ("allow", Builtin::Asked)];
     let counter = |(verdict, one): (_, Builtin)| {
         Element::key(one.word().0.to_ne_bytes()).comment(&format!("{verdict} {}", one.rule()))
     };
@@ -102,10 +105,11 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
 }
 
 /// All chains but the base chain and the changing ones.
-fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 7] {
+fn chains(stamp: u32) -> [(&'static str, Vec<Rule>); 8] {
     [
         ("spoofed", refused(Builtin::Spoofed)),
         ("bypass", refused(Builtin::Bypass)),
+        ("leave", leave()),
         ("address", asked(stamp)),
         ("judged", judged(stamp)),
         ("four", vec![foreign(Rule::new(), SOURCE4, 4, &["own4"]), Rule::new().goto("judged")]),
@@ -170,7 +174,22 @@ fn base() -> Vec<Rule> {
 }
 
 fn judged(stamp: u32) -> Vec<Rule> {
-    vec![Rule::new().mark_bits(u32::MAX, stamp).accept(), Rule::new().goto("bypass")]
+    let unlike = Rule(vec![Expr::Meta(MetaKey::Mark, 0), Expr::word(0, Test::NotEqual, stamp)]);
+    vec![unlike.goto("bypass"), Rule::new().goto("leave")]
+}
+
+/// Behind this chain sockets see what leaves, with its mark, and may set one themselves: of devices that stand on others
+/// alone does a packet take the stamp with it.
+fn leave() -> Vec<Rule> {
+    let lookup = Expr::Lookup { set: "stacked".to_owned(), key: 0, inverted: false };
+    vec![Rule(vec![Expr::Meta(MetaKey::OutKind, 0), lookup]).accept(), Rule::new().set_mark(0).accept()]
+}
+
+/// A name as the kernel compares it.
+fn named(kind: &str) -> [u8; 16] {
+    let mut name = [0; 16];
+    name.iter_mut().zip(kind.bytes()).for_each(|(place, byte)| *place = byte);
+    name
 }
 
 /// Who sends must be this machine: by link address, by IP address, and by what ARP and neighbour discovery claim.
@@ -189,11 +208,11 @@ fn asked(stamp: u32) -> Vec<Rule> {
     vec![
         foreign(Rule::new(), SENDER, 6, &["macs"]),
         foreign(Rule::new().not_bytes(SOURCE4, &Ipv4Addr::UNSPECIFIED.octets()), SOURCE4, 4, &["own4"]),
-        Rule::new().mark_bits(u32::MAX, stamp).accept(),
-        Rule::new().set_builtin(Builtin::Address),
+        Rule::new().mark_bits(u32::MAX, stamp).goto("leave"),
+        Rule::new().set_builtin(Builtin::Asked),
         Rule::new().count(OUTCOMES),
         Rule::new().limit(LOG_RATE, false).log("allow"),
-        Rule::new().set_mark(0).accept(),
+        Rule::new().set_mark(stamp).goto("leave"),
     ]
 }
 

@@ -89,7 +89,7 @@ pub(crate) fn broadcast(world: &mut World) {
     let receiver = world.receiver(At::Peer, SocketAddr::new(IpAddr::from([0; 4]), 67));
     let none = "0.0.0.0";
     let [passed, bypass, spoofed] =
-        [(LogKind::Allow, Builtin::Address), (LogKind::Deny, Builtin::Bypass), (LogKind::Deny, Builtin::Spoofed)];
+        [(LogKind::Allow, Builtin::Asked), (LogKind::Deny, Builtin::Bypass), (LogKind::Deny, Builtin::Spoofed)];
     let (asks, whole) = ((68, 67), [0; 2]);
     let unbound = Ruleset { own: Vec::new(), ..ruleset(3, true) };
     let cases = [
@@ -121,4 +121,12 @@ pub(crate) fn broadcast(world: &mut World) {
     world.enter(At::Vm);
     drop(sender.send_to(&forged, None).unwrap());
     assert_eq!(told(world), [(LogKind::Deny, Builtin::Spoofed.word().0)]);
+    // Renewals beside such frames: no two counters bear one word, or the account of both would never come right.
+    assert_eq!(asked(world, At::Vm, 0, asks), Fate::Through);
+    world.enter(At::Vm);
+    let counted = world.kernel.counts().unwrap().into_iter().filter(|count| count.packets > 0);
+    let words: Vec<u32> = counted.map(|count| count.word.0).collect();
+    let distinct: std::collections::BTreeSet<u32> = words.iter().copied().collect();
+    assert_eq!(words.len(), distinct.len(), "{words:?}");
+    assert!([Builtin::Address, Builtin::Asked].iter().all(|one| distinct.contains(&one.word().0)), "{words:?}");
 }

@@ -4,11 +4,12 @@ use std::net::IpAddr;
 use agent::kernel::devices;
 use agent_core::{Builtin, Direction, LogKind};
 use futures::TryStreamExt;
+use nft::{Batch, Element, Expr, Family, Hook, HookPoint, MetaKey, Policy, SetSpec, Table, Type};
 use pnet::datalink::{Channel, Config, DataLinkSender};
 use rtnetlink::{LinkUnspec, LinkVeth};
 
-use crate::rulesets::{ALLOW, PORT, QUIET, open};
-use crate::world::{At, OTHER, PEER, VM, World};
+use crate::rulesets::{ALLOW, PEERS, PORT, QUIET, open};
+use crate::world::{At, Fate, OTHER, PEER, STAMP, VM, World};
 
 pub(crate) const IPV4: [u8; 2] = [8, 0];
 const IPV6: [u8; 2] = [0x86, 0xdd];
@@ -132,6 +133,65 @@ fn forged_by_ip(world: &mut World) {
     drop(socket.send_to(&datagram(OTHER[0], 0), &std::net::SocketAddr::new(to, 0).into()));
     let kinds: Vec<_> = world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect();
     assert_eq!(kinds, [(LogKind::Allow, ALLOW.0), (LogKind::Deny, Builtin::Spoofed.word().0)]);
+}
+
+/// A table that counts, behind ours, what leaves with the stamp and what leaves without a mark.
+fn watcher() -> Table {
+    let table = Table::new(Family::Netdev, "watcher");
+    let mut batch = Batch::new();
+    batch.add_table(&table);
+    batch.add_base_chain(&table, "last", &Hook { point: HookPoint::EgressAll, priority: 100, policy: Policy::Accept });
+    batch.add_set(&table, &SetSpec::counted("marks", Type::Mark));
+    batch.add_elements(&table, "marks", &[STAMP, 0].map(|mark| Element::key(mark.to_ne_bytes())));
+    let lookup = Expr::Lookup { set: "marks".to_owned(), key: 0, inverted: false };
+    batch.add_rule(&table, "last", &[Expr::Meta(MetaKey::Mark, 0), lookup]);
+    batch.commit(&mut nft::Socket::open().unwrap()).unwrap();
+    table
+}
+
+/// What the watcher has counted of packets with the stamp.
+fn stamped(table: &Table) -> u64 {
+    let counters = nft::read_counters(&mut nft::Socket::open().unwrap(), table, "marks").unwrap();
+    counters.iter().find(|one| one.key == STAMP).unwrap().packets
+}
+
+/// Whoever may see what leaves could read the stamp from it, and forge it.
+pub(crate) fn unseen(world: &mut World) {
+    let own = |ip: &str| ip.parse::<IpAddr>().unwrap();
+    let mut ruleset = open(1, QUIET, QUIET);
+    ruleset.own.push(own("10.98.7.1"));
+    ruleset.peers.insert(own("10.98.7.2"), PEERS);
+    world.kernel.apply(&ruleset, None).unwrap();
+    let receiver = world.receiver(At::Peer, (own(PEER[0]), PORT).into());
+    world.enter(At::Vm);
+    let table = watcher();
+    assert_eq!(world.datagram(At::Vm, own(VM[0]), &receiver).1, Fate::Through);
+    world.enter(At::Vm);
+    assert_eq!(stamped(&table), 0);
+    stacked();
+    world.kernel.look().unwrap();
+    let socket = world.socket(At::Vm, own(VM[0]), socket2::Type::DGRAM, None);
+    socket.send_to(b"hello", &std::net::SocketAddr::new(own("10.98.7.2"), PORT).into()).unwrap();
+    // The device below finds the stamp on it, or it would be told of.
+    assert_eq!((told(world), stamped(&table)), (vec![], 1));
+}
+
+/// A device that stands on the machine's own, with a neighbour behind it.
+fn stacked() {
+    std::fs::write("/proc/sys/net/ipv6/conf/default/disable_ipv6", "1").unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let (connection, handle, _) = rtnetlink::new_connection().unwrap();
+        let task = tokio::spawn(connection);
+        handle.link().add(rtnetlink::LinkBridge::new("br7").up().build()).execute().await.unwrap();
+        let index = nix::net::if_::if_nametoindex("br7").unwrap();
+        let port = LinkUnspec::new_with_name("eth0").controller(index).build();
+        handle.link().change(port).execute().await.unwrap();
+        handle.address().add(index, "10.98.7.1".parse().unwrap(), 24).execute().await.unwrap();
+        let neighbour = handle.neighbours().add(index, "10.98.7.2".parse().unwrap());
+        neighbour.link_layer_address(&FORGED).execute().await.unwrap();
+        task.abort();
+    });
 }
 
 pub(crate) fn new_interface(world: &mut World) {

@@ -24,7 +24,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 35] = [
+const CASES: [Case; 36] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("near misses: port, peer, direction", flows::near_misses),
@@ -37,6 +37,7 @@ const CASES: [Case; 35] = [
     ("the middle of an unknown stream is invalid", flows::unknown_stream),
     ("what leaves has been judged, whatever socket it was sent by", egress::bypass),
     ("what leaves bears this machine's addresses alone", egress::spoofed),
+    ("what leaves does not show what marks it as judged", egress::unseen),
     ("a new interface is looked at from its first frame on", egress::new_interface),
     ("who may renew an address may from a client's port to servers' ports", dhcp::renewed),
     ("and asks all servers by a frame, from its own address or from none", dhcp::broadcast),

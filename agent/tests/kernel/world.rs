@@ -258,6 +258,24 @@ async fn addresses(all: &[[&str; 2]]) {
         let mut request = handle.address().add(index, six.parse().unwrap(), 64);
         request.message_mut().header.flags |= AddressHeaderFlags::Nodad;
         request.execute().await.unwrap();
+        own(six.parse().unwrap());
     }
     task.abort();
+}
+
+/// Waits until what comes for an address of IPv6 is this machine's: the kernel gives it its route in a worker's turn.
+fn own(address: std::net::Ipv6Addr) {
+    let digits: String = address.octets().iter().map(|byte| format!("{byte:02x}")).collect();
+    let is_local = |line: &str| {
+        let mut words = line.split_whitespace();
+        let is_its = words.next() == Some(&digits) && words.next() == Some("80");
+        is_its && line.split_whitespace().nth(8).is_some_and(|flags| flags.starts_with('8'))
+    };
+    for _ in 0..1_000_000 {
+        if fs::read_to_string("/proc/thread-self/net/ipv6_route").unwrap().lines().any(is_local) {
+            return;
+        }
+        std::thread::yield_now();
+    }
+    panic!("{address} has no route");
 }

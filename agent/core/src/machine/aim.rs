@@ -24,7 +24,7 @@ impl Machine {
         let Some(mut aim) = self.wish.take() else { return };
         let Some(view) = aim.view.clone() else {
             let program = compile::closed(self.config.center, &mut self.numbering);
-            return self.consider(program, aim);
+            return self.consider(program, aim, false);
         };
         // Once over, a policy is taken up again by the center's own word alone.
         aim.over |= !aim.ack && self.watch.is_over(view.outage, now);
@@ -32,6 +32,7 @@ impl Machine {
         let time = self.clock.map(|clock| signed(now) + clock);
         self.looked = time;
         let strange = self.is_anothers(&view);
+        let past = self.numbering.len() > self.used();
         let program = match aim.over || strange {
             true => compile::over(&view, &mut self.numbering),
             false => compile::compile(&self.eased(self.interceptions.within(&view)), time, &mut self.numbering),
@@ -44,7 +45,7 @@ impl Machine {
             }
             program
         });
-        self.consider(program, aim);
+        self.consider(program, aim, past);
     }
 
     /// Whether a view binds none of this machine's addresses: it is another machine's, of which this one is a copy, or the
@@ -57,9 +58,11 @@ impl Machine {
             && !seen.iter().any(|address| bound.contains(address))
     }
 
-    /// Decides what a compiled aim asks of the kernel.
-    fn consider(&mut self, program: Result<Program, compile::TooBig>, aim: Aim) {
-        let crowded = self.crowded();
+    /// Decides what a compiled aim asks of the kernel. `past`: before it was compiled, words of the past alone held numbers.
+    fn consider(&mut self, program: Result<Program, compile::TooBig>, aim: Aim, past: bool) {
+        self.starved |= past && program.as_ref().is_err_and(compile::TooBig::is_of_numbers);
+        // Without words of the past, a policy that needs most numbers would be swept for again and again.
+        let crowded = self.starved || past && self.crowded();
         match program {
             Ok(program) if self.stands(&program) && self.reborn(aim.view.as_deref()).is_empty() => self.extend(aim),
             Ok(_) | Err(_) if crowded || self.epochs.must_sweep(self.config.max_epoch) => {
@@ -74,8 +77,12 @@ impl Machine {
     /// Whether numbers run short, and most are held by words of the past alone. A sweep frees them then, and no
     /// sooner: a swept mark still tells which rule had admitted its flow.
     pub(super) fn crowded(&self) -> bool {
-        let used = self.enforced.as_ref().map_or(0, |deed| deed.program.outcomes.len());
-        self.numbering.len() > Numbering::LIMIT / 2 && used < self.numbering.len() / 2
+        self.numbering.len() > Numbering::LIMIT / 2 && self.used() < self.numbering.len() / 2
+    }
+
+    /// How many numbers the program in force has.
+    fn used(&self) -> usize {
+        self.enforced.as_ref().map_or(0, |deed| deed.program.outcomes.len())
     }
 
     /// Whether a program asks of the kernel just what is in force.

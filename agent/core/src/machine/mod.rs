@@ -58,6 +58,8 @@ pub struct Machine {
     tampered: bool,
     retry: Retry,
     dirty: bool,
+    /// A policy found no number, and words of the past alone hold some.
+    starved: bool,
     /// The center's time minus the agent's own, in milliseconds.
     clock: Option<i64>,
     /// The center's time by which the rules were chosen last.
@@ -97,6 +99,7 @@ impl Machine {
             tampered: false,
             retry: Retry::default(),
             dirty: false,
+            starved: false,
             clock: None,
             looked: None,
             watch,
@@ -169,7 +172,7 @@ impl Machine {
         self.asked = false;
         self.epochs.swept(self.config.max_epoch);
         self.unknown_marks &= self.enforced.is_none();
-        if self.crowded() {
+        if std::mem::take(&mut self.starved) || self.crowded() {
             let living = self.enforced.iter().flat_map(|deed| deed.program.outcomes.keys().copied()).collect();
             self.numbering.retain(&living);
         }
