@@ -109,7 +109,7 @@ impl Both {
         let cells: Vec<_> = self.classifiers.iter().flat_map(Classifier::cells).collect();
         let ranges = cells.iter().filter_map(|cell| cell.outside.as_ref()).flat_map(|outside| &outside.ranges);
         let own = state.endpoints().flat_map(|name| state.addresses(name).iter().copied());
-        let addresses: BTreeSet<IpAddr> = ranges.map(example).chain(own).collect();
+        let addresses: Vec<IpAddr> = ranges.flat_map(|range| [example(range), range.0]).chain(own).collect();
         let managed: Vec<IpAddr> = state.vms.values().flat_map(|spec| spec.addresses.iter().copied()).collect();
         let pairs = managed.iter().flat_map(|inside| addresses.iter().map(move |other| (*inside, *other)));
         let mut both = pairs

@@ -153,15 +153,19 @@ impl Session {
         self.carried && self.broken() == (false, false)
     }
 
-    /// What went forward and backward since the last reckoning.
+    /// Whether a stream has still to carry what was sent on it before the last reckoning, as where a path was cut meanwhile.
+    pub(crate) fn owes(&self) -> bool {
+        !self.client.datagrams && !self.is_through()
+    }
+
+    /// What went forward and backward since the last reckoning. What a stream did not carry, it still has to.
     pub(crate) fn reckon(&mut self) -> (Exchange, Exchange) {
         self.stands();
         let forward = Exchange { sent: self.client.sent, received: self.server.received };
         let backward = Exchange { sent: self.server.sent, received: self.client.received };
-        for end in [&mut self.client, &mut self.server] {
-            end.sent = 0;
-            end.received = 0;
-        }
+        let left = |went: Exchange| if self.client.datagrams { 0 } else { went.sent.saturating_sub(went.received) };
+        (self.client.sent, self.server.sent) = (left(forward), left(backward));
+        (self.client.received, self.server.received) = (0, 0);
         (forward, backward)
     }
 

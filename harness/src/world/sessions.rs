@@ -7,6 +7,7 @@ use crate::evidence::{Fence, SessionEvidence, Wire};
 use crate::plan::{PlannedSession, PlannedStep};
 use crate::probe::session::Session;
 use crate::probe::tuple::Tuple;
+use crate::scenario::SessionClaim;
 use crate::witness::account::LAST_RESORT;
 use crate::witness::taps::Taps;
 use crate::witness::testimony::{Sources, testimony};
@@ -23,25 +24,27 @@ impl World {
             let Some(session) = self.sessions.get_mut(&planned.name) else { continue };
             session.complete(&mut self.prober.listeners);
             let (stood, before) = (session.stands(), on_the_wire(session, &self.taps));
+            let owes = session.owes() && planned.expected == SessionClaim::Alive;
             session.send(MESSAGES);
             if step.wants_path_mtu(&planned.name) {
                 session.send_long();
             }
             let (source, destination) = (session.probe.source.clone(), session.probe.destination.clone());
-            let fence = match self.lab.path_is_cut(&source, &destination) {
+            let is_cut = self.lab.path_is_cut(&source, &destination);
+            let fence = match is_cut {
                 true => Fence::Lost,
                 false => self.prober.fences.run(&self.lab, &source, &destination).map_err(|error| error.to_string())?,
             };
             session.look();
             exercised.insert(planned.name.clone(), Exercised { fence, stood, before });
-            if self.lab.quality(&source, &destination).loss > 0 {
+            if self.lab.quality(&source, &destination).loss > 0 || owes && !is_cut {
                 self.await_exchange(&planned.name);
             }
         }
         Ok(exercised)
     }
 
-    /// On a path that loses some, TCP sends again of its own accord: waits until all has come, or an end is broken.
+    /// On a path that loses some, or was cut, TCP sends again of its own accord: waits until all has come, or an end is broken.
     fn await_exchange(&mut self, name: &str) {
         let Some(mut session) = self.sessions.remove(name) else { return };
         self.await_word(LAST_RESORT, |_| {
