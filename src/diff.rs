@@ -99,6 +99,10 @@ pub(crate) fn diff(args: &DiffArgs) -> Outcome {
         Some(file) => among(&old, &new, &Known::from_file(Some(file))?.inventory, now),
         None => diff_all(&old, &new, now).map_err(|error| Failure::Input(error.to_string()))?,
     };
+    // What was found is said before a lab is raised, which may not be possible here.
+    if args.format == DiffFormat::Human {
+        output::say(&difference.human());
+    }
     let packets = match (args.packets, inventory) {
         (false, _) => None,
         (true, Some(file)) => Some(packets(args, file, &difference)?),
@@ -107,10 +111,7 @@ pub(crate) fn diff(args: &DiffArgs) -> Outcome {
     let confirmed = packets.as_ref().is_none_or(|packets| packets.differing.is_empty());
     let told = packets.as_ref().map(Packets::told);
     match args.format {
-        DiffFormat::Human => {
-            output::say(&difference.human());
-            told.iter().for_each(|told| output::note(told.trim_end()));
-        }
+        DiffFormat::Human => told.iter().for_each(|told| output::note(told.trim_end())),
         DiffFormat::Markdown => output::say(&(difference.markdown() + &told.map_or_else(String::new, listed))),
         DiffFormat::Json => {
             output::say_json(&Object { flows: difference.count(), rows: &difference.rows, packets })?;

@@ -161,7 +161,8 @@ pub(crate) fn topology(path: &Path) -> Result<Found, Failure> {
 
 /// Whether a file is a scenario.
 pub(crate) fn is_scenario(path: &Path) -> bool {
-    std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with(HEAD)))
+    // What is no file, such as a pipe, can be read but once.
+    path.is_file() && std::fs::read_to_string(path).is_ok_and(|text| text.lines().any(|line| line.starts_with(HEAD)))
 }
 
 /// The scenario that a file is, if it is one.

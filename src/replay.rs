@@ -114,7 +114,9 @@ pub(crate) fn replay(args: &ReplayArgs) -> Outcome {
     }
     let decided = |row: &RuleRow| row.said.rule.is_some();
     if inventory.vms.values().any(|vm| vm.managed) && report.all.flows > 0 && !report.rules.iter().any(decided) {
-        output::note("no flow has a VM at either end: does the inventory have the addresses that the recordings have?");
+        output::note(
+            "no flow has a managed VM at either end: does the inventory have the addresses that the recordings have?",
+        );
     }
     let unread = recordings.iter().any(|recording| recording.account.flows == 0);
     // Who asks for a suggestion asks for no verdict on the changes.

@@ -153,6 +153,10 @@ fn exec(place: &Place, vm: String, command: Vec<String>) -> Outcome {
 
 fn publish(place: &Place, policy: &Path) -> Outcome {
     // Mistakes are told at their place, before anything is done.
+    if discover::is_scenario(policy) {
+        let why = "a lab publishes policy files; `eastwest lab step` does what a scenario's steps do";
+        return Err(Failure::Input(format!("publish {}: {why}", policy.display())));
+    }
     given::policy(policy)?;
     let full = |file: &PathBuf| {
         file.canonicalize().map_err(|error| Failure::Input(format!("find {}: {error}", file.display())))
