@@ -255,7 +255,12 @@ fn apply(policy: &mut Policy, place: prop::sample::Index, kind: i32, other: Rule
     match kind {
         0 => drop(policy.rules.remove(rule)),
         1 => policy.rules[rule] = Rule { tier, name, ..other },
-        2 => policy.rules.insert(rule, Rule { tier, name: "new".parse().unwrap(), ..other }),
+        2 => {
+            // No two rules have one name.
+            let is_free = |name: &Name| policy.rules.iter().all(|rule| rule.name != *name);
+            let name = (0..).map(|number| format!("new-{number}").parse().unwrap()).find(is_free).unwrap();
+            policy.rules.insert(rule, Rule { tier, name, ..other });
+        }
         3 => policy.rules[rule].services = other.services,
         4 => {
             let first = policy.rules.iter().position(|other| other.place() == policy.rules[rule].place()).unwrap();

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use ipnet::IpNet;
+use policy::keys::MODES;
 use policy::yaml::{self, Entry, Fields, Node, Text, Value};
 use policy::{Name, Problem, Span};
 
@@ -184,8 +185,7 @@ impl Reader<'_> {
             fields.get("agent").and_then(|node| self.agent(node)).unwrap_or_default();
         self.only_of_ours(&fields, &agent);
         let allowed = fields.get("allowed").map(|node| self.networks(node)).unwrap_or_default();
-        let modes = &policy::keys::MODES;
-        let mode = fields.get("mode").and_then(|node| yaml::word(node, modes, &mut self.problems)).unwrap_or_default();
+        let mode = fields.get("mode").and_then(|node| yaml::word(node, &MODES, &mut self.problems)).unwrap_or_default();
         let dhcp = fields.get("dhcp").and_then(|node| yaml::flag(node, &mut self.problems)).unwrap_or_default();
         let clock = fields.get("clock").and_then(|node| self.clock(node)).unwrap_or_default();
         let eager = fields.get("eager").and_then(|node| self.eager(node));
