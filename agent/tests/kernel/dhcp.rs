@@ -42,22 +42,30 @@ fn told(world: &mut World) -> Vec<(LogKind, u32)> {
     world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect()
 }
 
-pub(crate) fn renewed(world: &mut World) {
+/// A question of either side: whether it is let through, what is counted in and out, and what is recorded.
+fn check(world: &mut World, dhcp: bool, family: usize, (from, ports): (At, (u16, u16))) {
     let address = Builtin::Address.word().0;
+    let before = world.count(address);
+    let (fate, record) = match dhcp {
+        true => (Fate::Through, (LogKind::Allow, address)),
+        false => (Fate::Silent, (LogKind::Deny, DEFAULT.0)),
+    };
+    assert_eq!(asked(world, from, family, ports), fate, "{dhcp} {from:?} {ports:?}");
+    let sides = match from {
+        At::Peer => [u64::from(dhcp), 0],
+        At::Vm => [0, u64::from(dhcp)],
+    };
+    let [inbound, outbound] = world.count(address);
+    assert_eq!([inbound - before[0], outbound - before[1]], sides, "{from:?} {ports:?}");
+    assert_eq!(told(world), [record], "{dhcp} {from:?} {ports:?}");
+}
+
+pub(crate) fn renewed(world: &mut World) {
     for (epoch, dhcp) in [(1, false), (2, true), (3, false)] {
         world.kernel.apply(&ruleset(epoch, dhcp), None).unwrap();
         for (family, (client, server)) in PORTS.into_iter().enumerate() {
-            let expected = if dhcp { Fate::Through } else { Fate::Silent };
-            for (from, ports) in [(At::Vm, (client, server)), (At::Peer, (server, client))] {
-                let before = world.count(address);
-                assert_eq!(asked(world, from, family, ports), expected, "{dhcp} {from:?} {ports:?}");
-                let counted = u64::from(dhcp);
-                let sides = if from == At::Peer { [counted, 0] } else { [0, counted] };
-                let [inbound, outbound] = world.count(address);
-                assert_eq!([inbound - before[0], outbound - before[1]], sides, "{from:?} {ports:?}");
-                let expected = if dhcp { (LogKind::Allow, address) } else { (LogKind::Deny, DEFAULT.0) };
-                assert_eq!(told(world), [expected], "{dhcp} {from:?} {ports:?}");
-            }
+            check(world, dhcp, family, (At::Vm, (client, server)));
+            check(world, dhcp, family, (At::Peer, (server, client)));
         }
     }
     world.kernel.apply(&ruleset(4, true), None).unwrap();
