@@ -1,9 +1,9 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
-//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours, the center and DHCP through, and send the
-//! rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `shut`, `stamp`, `judge_*`
-//! `center_*` and `dhcp_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends in `pass`, which marks it
-//! for the last look (see `egress`).
+//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours, the center and DHCP through, and send
+//! the rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `shut`, `stamp`,
+//! `judge_*`, `center_*` and `dhcp_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends
+//! in `pass`, which marks it for the last look (see `egress`).
 use agent_core::Builtin;
 use nft::{
     Batch, CtKey, Direction, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetKind, SetSpec, Socket, Table,
