@@ -5,7 +5,7 @@ use crate::batch::{Batch, Family, Hook, HookPoint, Policy, Table};
 use crate::error::Error;
 use crate::expr::{Expr, Header, MetaKey, Test, Verdict};
 use crate::read::read_counters;
-use crate::sets::{Element, SetKind, SetSpec, Type};
+use crate::sets::{Element, SetSpec, Type};
 use crate::socket::Socket;
 
 /// Which of a device's frames vanish.
@@ -49,7 +49,7 @@ pub fn fence_macs(socket: &mut Socket, name: &str, left: &[[u8; 6]], right: &[[u
     let mut batch = Batch::new();
     let table = forwarding(&mut batch, name);
     for (set, all) in [("left", left), ("right", right)] {
-        let spec = SetSpec { name: set.to_owned(), key: vec![Type::Mac], kind: SetKind::Plain, interval: false };
+        let spec = SetSpec::plain(set, Type::Mac);
         let elements: Vec<_> = all.iter().map(|mac| Element::key(*mac)).collect();
         batch.add_set(&table, &spec).flush_set(&table, set).add_elements(&table, set, &elements);
     }
@@ -151,7 +151,7 @@ pub fn guard_port(socket: &mut Socket, name: &str, guard: &Guard) -> Result<(), 
         IpAddr::V6(ip) => ip.octets().to_vec(),
     };
     for (set, kind, six) in [("own4", Type::Ipv4, false), ("own6", Type::Ipv6, true)] {
-        let spec = SetSpec { name: set.to_owned(), key: vec![kind], kind: SetKind::Plain, interval: false };
+        let spec = SetSpec::plain(set, kind);
         let elements: Vec<_> = family(six).map(|ip| Element::key(bytes(ip))).collect();
         batch.add_set(&table, &spec).flush_set(&table, set).add_elements(&table, set, &elements);
     }

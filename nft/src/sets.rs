@@ -81,25 +81,40 @@ pub struct SetSpec {
     pub kind: SetKind,
     /// Whether its elements are ranges.
     pub interval: bool,
+    /// The most elements; where that is said, the kernel finds exact keys faster.
+    pub size: Option<u32>,
 }
 
 impl SetSpec {
+    /// A set of exact keys.
+    #[must_use]
+    pub fn plain(name: &str, key: Type) -> Self {
+        Self { name: name.to_owned(), key: vec![key], kind: SetKind::Plain, interval: false, size: None }
+    }
+
+    /// With room for so many elements.
+    #[must_use]
+    pub fn sized(mut self, most: u32) -> Self {
+        self.size = Some(most);
+        self
+    }
+
     /// A map of exact keys.
     #[must_use]
     pub fn map(name: &str, key: &[Type], value: Type) -> Self {
-        Self { name: name.to_owned(), key: key.to_vec(), kind: SetKind::Map(value), interval: false }
+        Self { name: name.to_owned(), key: key.to_vec(), kind: SetKind::Map(value), interval: false, size: None }
     }
 
     /// A map of ranges.
     #[must_use]
     pub fn ranges(name: &str, key: Type, value: Type) -> Self {
-        Self { name: name.to_owned(), key: vec![key], kind: SetKind::Map(value), interval: true }
+        Self { name: name.to_owned(), key: vec![key], kind: SetKind::Map(value), interval: true, size: None }
     }
 
     /// A set whose elements count.
     #[must_use]
     pub fn counted(name: &str, key: Type) -> Self {
-        Self { name: name.to_owned(), key: vec![key], kind: SetKind::Counted, interval: false }
+        Self { name: name.to_owned(), key: vec![key], kind: SetKind::Counted, interval: false, size: None }
     }
 
     pub(crate) fn write(&self, w: &mut Writer, id: u32) {
@@ -118,8 +133,9 @@ impl SetSpec {
             SetKind::Plain | SetKind::Counted => None,
         };
         w.be32(10, id);
-        if self.key.len() > 1 && self.interval {
-            w.nest(9, |w| self.write_parts(w));
+        let is_concatenated = self.key.len() > 1 && self.interval;
+        if is_concatenated || self.size.is_some() {
+            w.nest(9, |w| self.write_description(w, is_concatenated));
         }
         w.bytes(13, &self.userdata(order));
         if self.kind == SetKind::Counted {
@@ -146,8 +162,13 @@ impl SetSpec {
         u32::try_from(bytes).unwrap_or(0)
     }
 
-    fn write_parts(&self, w: &mut Writer) {
-        w.nest(2, |w| self.key.iter().for_each(|part| write_part(w, *part)));
+    fn write_description(&self, w: &mut Writer, is_concatenated: bool) {
+        if let Some(most) = self.size {
+            w.be32(1, most);
+        }
+        if is_concatenated {
+            w.nest(2, |w| self.key.iter().for_each(|part| write_part(w, *part)));
+        }
     }
 
     /// What `nft` wants to know for its listing: the byte order of keys and values.

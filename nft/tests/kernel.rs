@@ -110,13 +110,10 @@ fn every_expression(socket: &mut Socket) {
     ];
     let mut batch = Batch::new();
     batch.add_chain(&table, "other").add_set(&table, &SetSpec::map("m6", &[Type::Ipv6], Type::Mark));
+    batch.add_set(&table, &SetSpec::plain("s", Type::Protocol));
     batch.add_set(
         &table,
-        &SetSpec { name: "s".into(), key: vec![Type::Protocol], kind: SetKind::Plain, interval: false },
-    );
-    batch.add_set(
-        &table,
-        &SetSpec { name: "v".into(), key: vec![Type::Protocol], kind: SetKind::Verdicts, interval: false },
+        &SetSpec { name: "v".into(), key: vec![Type::Protocol], kind: SetKind::Verdicts, interval: false, size: None },
     );
     batch.add_elements(&table, "v", &[Element::key([6]).verdict(Verdict::Goto("other".into()))]);
     output(&mut batch, &table);

@@ -61,8 +61,19 @@ pub(super) fn become_program(term: &str, program: &[String]) -> Outcome {
     setsid().map_err(wrong)?;
     ioctl_tiocsctty(io::stdin()).map_err(wrong)?;
     let (name, arguments) = program.split_first().ok_or_else(|| Failure::Input("run no program".to_owned()))?;
+    heed().map_err(|error| Failure::Environment(format!("heed signals: {error}")))?;
     let error = Command::new(name).args(arguments).env("TERM", term).exec();
     Err(Failure::Input(format!("run {name}: {error}")))
+}
+
+/// Whoever raised the lab may have ignored these signals, as `nohup` does, and a script for what it runs beside itself. What is
+/// handled here is as ever in the program that this process becomes (execve(2)); what is ignored would stay so.
+fn heed() -> io::Result<()> {
+    let runtime = Builder::new_current_thread().enable_all().build()?;
+    let _inside = runtime.enter();
+    let stops = SignalKind::from_raw(rustix::process::Signal::TSTP.as_raw());
+    let all = [SignalKind::hangup(), SignalKind::interrupt(), SignalKind::quit(), stops];
+    all.into_iter().try_for_each(|kind| signal(kind).map(drop))
 }
 
 /// A new terminal: the end that we hold, and that of the program.

@@ -14,9 +14,10 @@ use agent_core::{Ruleset, Word};
 use nft::{Batch, Element, Error, read_counters};
 
 use super::apply::Kernel;
+use super::contents::maps;
 use super::egress;
 use super::living::{self, Former};
-use super::maps::{Difference, Entry, InForce, Map, difference, maps};
+use super::maps::{Difference, Entry, InForce, Map, difference};
 use super::rules::table;
 use super::skeleton::COUNTERS;
 
@@ -191,6 +192,7 @@ impl Kernel {
             egress::apply(batch, change.ruleset, change.previous);
         }
         living::lay(batch, change.ruleset, in_force, &change.former);
+        living::own(batch, change.ruleset, egress::owned(self.stamp));
     }
 
     /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.

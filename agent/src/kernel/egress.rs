@@ -7,13 +7,11 @@ use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use agent_core::{Builtin, Ruleset};
-use nft::{
-    Batch, Element, Expr, Family, Header, Hook, HookPoint, MetaKey, Policy, SetKind, SetSpec, Table, Test, Type,
-};
+use nft::{Batch, Element, Expr, Family, Header, Hook, HookPoint, MetaKey, Policy, SetSpec, Table, Test, Type};
 
 use super::dhcp;
 use super::rules::{ICMPV6, Rule};
-use super::skeleton::{LOG_RATE, LOOPBACK};
+use super::skeleton::{LOG_RATE, LOOPBACK, ROOM};
 
 /// The set of counters.
 pub(crate) const OUTCOMES: &str = "outcomes_egress";
@@ -67,6 +65,12 @@ impl Senders {
     }
 }
 
+/// The stamp of what the output chain has seen leave from an address of this machine: its sender need not be asked for again,
+/// for the kernel itself writes the link address of what has crossed that chain.
+pub(crate) fn owned(stamp: u32) -> u32 {
+    (!stamp).max(1)
+}
+
 /// The devices' table.
 #[must_use]
 pub fn devices() -> Table {
@@ -80,8 +84,8 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
     let hook = Hook { point: HookPoint::EgressAll, priority: 0, policy: Policy::Drop };
     batch.add_base_chain(&table, BASE, &hook);
     for (name, key) in SETS {
-        let plain = SetSpec { name: name.to_owned(), key: vec![key], kind: SetKind::Plain, interval: false };
-        batch.add_set(&table, &plain);
+        let set = SetSpec::plain(name, key);
+        batch.add_set(&table, &if name == "stacked" { set.sized(ROOM) } else { set });
     }
     batch.add_elements(&table, "stacked", &STACKED.map(|kind| Element::key(named(kind))));
     batch.add_set(&table, &SetSpec::counted(OUTCOMES, Type::Mark));
@@ -99,7 +103,7 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
         batch.add_chain(&table, chain).flush_chain(&table, chain);
     }
     batch.flush_chain(&table, BASE);
-    for (chain, rules) in chains.into_iter().chain([(BASE, base())]) {
+    for (chain, rules) in chains.into_iter().chain([(BASE, base(stamp))]) {
         add(batch, chain, &rules);
     }
 }
@@ -164,8 +168,9 @@ fn key(ip: IpAddr) -> Element {
     }
 }
 
-fn base() -> Vec<Rule> {
-    let mut rules = vec![Rule::new().device(MetaKey::OutType, LOOPBACK).accept(), Rule::new().jump("sources")];
+fn base(stamp: u32) -> Vec<Rule> {
+    let owned = Rule::new().mark_bits(u32::MAX, owned(stamp)).goto("leave");
+    let mut rules = vec![owned, Rule::new().device(MetaKey::OutType, LOOPBACK).accept(), Rule::new().jump("sources")];
     rules.extend([IPV4, IPV6].into_iter().chain(TAGGED).map(|kind| ethertype(kind).goto("judged")));
     // A device without link headers says what it carries.
     rules.extend([IPV4, IPV6].map(|kind| protocol(kind).goto("judged")));

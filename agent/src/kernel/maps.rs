@@ -1,16 +1,12 @@
-//! The maps by which the kernel finds an outcome: what they shall hold, what they hold, and the difference.
+//! The maps by which the kernel finds an outcome: what they hold, what they shall hold (see `contents`), and the difference.
 use std::collections::BTreeSet;
-use std::net::IpAddr;
-use std::ops::RangeInclusive;
 
-use agent_core::{Class, IpRange, Place, Ruleset, Service, Word};
 use nft::{Batch, Element, ElementInfo, Error, Socket};
 
-use super::rules::{CLASSED, FOUND, table};
-use super::skeleton::Side;
+use super::rules::table;
 
 /// The maps, each of which has two sets. Their places here are the keys of the map that says which set is in force.
-pub(crate) const MAPS: [&str; 16] = [
+pub(crate) const MAPS: [&str; 17] = [
     "defaults",
     "peers4",
     "peers6",
@@ -27,6 +23,7 @@ pub(crate) const MAPS: [&str; 16] = [
     "places6",
     "own4",
     "own6",
+    "ports",
 ];
 
 /// One of a map's two sets. Rules look into one; a change that cannot be made there fills the other, into which nobody looks,
@@ -96,9 +93,9 @@ impl Bank {
 /// are those that the kernel compares.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Entry {
-    first: u128,
-    last: u128,
-    value: u32,
+    pub(super) first: u128,
+    pub(super) last: u128,
+    pub(super) value: u32,
 }
 
 /// A map with its entries in order.
@@ -130,109 +127,8 @@ pub(crate) struct Difference {
     pub(crate) come: Vec<Entry>,
 }
 
-/// Everything that the kernel's maps shall hold.
-pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
-    let [networks4, networks6] = [false, true].map(|six| ranges(&of.networks, six, |class| class.0 | CLASSED));
-    let [peers4, peers6] = [false, true].map(|six| peers(of, six));
-    vec![
-        Map::marks("defaults", 1, defaults(of)),
-        Map::exact("peers4", 4, peers4),
-        Map::exact("peers6", 16, peers6),
-        Map::marks("arriving", 3, arriving(of)),
-        Map::marks("outbound", 2, of.outbound.iter().map(|(key, word)| (joined(&pair(*key)), valid(*word)))),
-        Map::ranges("networks4", 4, networks4),
-        Map::ranges("networks6", 16, networks6),
-        Map::ranges("tcp", 2, of.tcp.iter().map(ports)),
-        Map::ranges("udp", 2, of.udp.iter().map(ports)),
-        Map::ranges("icmp", 2, of.icmp.iter().map(types)),
-        Map::ranges("icmpv6", 2, of.icmpv6.iter().map(types)),
-        Map::ranges("protocols", 1, of.protocols.iter().map(protocols)),
-        Map::ranges("places4", 4, ranges(&of.places, false, place)),
-        Map::ranges("places6", 16, ranges(&of.places, true, place)),
-        Map::exact("own4", 4, own(of, false)),
-        Map::exact("own6", 16, own(of, true)),
-    ]
-}
-
-/// The default of each direction, for packets that are judged again.
-fn defaults(of: &Ruleset) -> [(u128, u32); 2] {
-    [(Side::In, of.default_in), (Side::Out, of.default_out)].map(|(side, word)| ((side as u32).into(), word.0 | FOUND))
-}
-
-fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
-    let family = of.peers.iter().filter(move |(ip, _)| ip.is_ipv6() == six);
-    family.map(|(ip, class)| (of_address(*ip), class.0 | CLASSED))
-}
-
-/// What flows get that reach this machine: by their class, their service, and the place that they are for.
-fn arriving(of: &Ruleset) -> impl Iterator<Item = (u128, u32)> {
-    let key = |at, both| {
-        let [class, service] = pair(both);
-        joined(&[class, service, place(at)])
-    };
-    let own = of.inbound.iter().map(move |(both, word)| (key(Place::Own, *both), valid(*word)));
-    let others = of.elsewhere.iter();
-    own.chain(others.map(move |((at, class, service), word)| (key(*at, (*class, *service)), valid(*word))))
-}
-
-fn pair((class, service): (Class, Service)) -> [u32; 2] {
-    [class.0 | CLASSED, service.0]
-}
-
-/// Marks as one number, which is in the order of the first, then of the second.
-fn joined(marks: &[u32]) -> u128 {
-    marks.iter().fold(0, |number, mark| number << 32 | u128::from(*mark))
-}
-
-fn valid(word: Word) -> u32 {
-    word.0 | FOUND
-}
-
-/// The machine's own addresses, as most of what arrives is for them: found without a look at ranges.
-fn own(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
-    let is_own = move |ip: &&IpAddr| {
-        let range =
-            of.places.iter().find(|(range, _)| range.start.is_ipv6() == six && (range.start..=range.end).contains(*ip));
-        ip.is_ipv6() == six && range.is_some_and(|(_, at)| *at == Place::Own)
-    };
-    of.own.iter().filter(is_own).map(|ip| (of_address(*ip), place(Place::Own)))
-}
-
-/// Of a place for which nothing passes, the outcome itself.
-fn place(of: Place) -> u32 {
-    match of {
-        Place::Own => 0,
-        Place::Other(number) => number,
-        Place::Denied(word) => valid(word),
-    }
-}
-
-fn ranges<T: Copy>(all: &[(IpRange, T)], six: bool, value: impl Fn(T) -> u32) -> Vec<Entry> {
-    let family = all.iter().filter(|(range, _)| range.start.is_ipv6() == six);
-    let entry = |(IpRange { start, end }, kind): &(IpRange, T)| Entry {
-        first: of_address(*start),
-        last: of_address(*end),
-        value: value(*kind),
-    };
-    family.map(entry).collect()
-}
-
-fn ports((range, service): &(RangeInclusive<u16>, Service)) -> Entry {
-    Entry { first: (*range.start()).into(), last: (*range.end()).into(), value: service.0 }
-}
-
-/// Connection tracking keeps type and code where other protocols keep the destination port.
-fn types((range, service): &(RangeInclusive<u8>, Service)) -> Entry {
-    let of = |kind: u8, code: u8| u16::from_be_bytes([kind, code]).into();
-    Entry { first: of(*range.start(), 0), last: of(*range.end(), 255), value: service.0 }
-}
-
-fn protocols((range, service): &(RangeInclusive<u8>, Service)) -> Entry {
-    Entry { first: (*range.start()).into(), last: (*range.end()).into(), value: service.0 }
-}
-
 impl Map {
-    fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
+    pub(super) fn exact(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
         let entry = |(key, value)| Entry { first: key, last: key, value };
         let mut entries: Vec<Entry> = of.into_iter().map(entry).collect();
         // Most are given as one or two runs in order.
@@ -240,11 +136,11 @@ impl Map {
         Self { name, key_bytes, kind: Kind::Exact, entries }
     }
 
-    fn marks(name: &'static str, marks: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
+    pub(super) fn marks(name: &'static str, marks: usize, of: impl IntoIterator<Item = (u128, u32)>) -> Self {
         Self { kind: Kind::Marks, ..Self::exact(name, 4 * marks, of) }
     }
 
-    fn ranges(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = Entry>) -> Self {
+    pub(super) fn ranges(name: &'static str, key_bytes: usize, of: impl IntoIterator<Item = Entry>) -> Self {
         Self { name, key_bytes, kind: Kind::Ranges, entries: of.into_iter().collect() }
     }
 
@@ -382,13 +278,7 @@ fn in_host_order(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-fn number(bytes: &[u8]) -> u128 {
+/// Bytes as the number that they are in the network's order.
+pub(super) fn number(bytes: &[u8]) -> u128 {
     bytes.iter().fold(0, |number, byte| number << 8 | u128::from(*byte))
-}
-
-fn of_address(ip: IpAddr) -> u128 {
-    match ip {
-        IpAddr::V4(ip) => number(&ip.octets()),
-        IpAddr::V6(ip) => number(&ip.octets()),
-    }
 }

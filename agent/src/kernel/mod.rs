@@ -3,9 +3,12 @@
 //! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
 mod apply;
 mod change;
+mod common;
+mod contents;
 mod counts;
 mod dhcp;
 mod egress;
+mod entry;
 mod living;
 mod log;
 mod look;

@@ -16,15 +16,18 @@ pub(crate) const CUT: u32 = 1 << 31;
 /// The connection mark's epoch.
 pub(crate) const EPOCH: u32 = 0x7ff0_0000;
 pub(crate) const EPOCH_SHIFT: u32 = 20;
-const ACTION: u32 = 3 << 18;
+pub(super) const ACTION: u32 = 3 << 18;
 pub(crate) const ALLOW: u32 = 2 << 18;
 pub(crate) const REJECT: u32 = 1 << 18;
 pub(crate) const RECORD: u32 = 1 << 17;
 
 /// The registers behind those of class and service: the place; the service before its look-up; an address of four.
-const PLACE: u8 = 2;
-const SERVICE: u8 = 3;
-const ADDRESS: u8 = 4;
+pub(super) const PLACE: u8 = 2;
+pub(super) const SERVICE: u8 = 3;
+pub(super) const ADDRESS: u8 = 4;
+
+/// The place of the machine's own addresses.
+pub(crate) const OWN: u32 = 0;
 
 pub(crate) const INVALID: u32 = 1;
 pub(crate) const RELATED: u32 = 4;
@@ -57,7 +60,7 @@ impl Rule {
         Self::default()
     }
 
-    fn with(mut self, exprs: impl IntoIterator<Item = Expr>) -> Self {
+    pub(super) fn with(mut self, exprs: impl IntoIterator<Item = Expr>) -> Self {
         self.0.extend(exprs);
         self
     }
@@ -75,6 +78,11 @@ impl Rule {
     /// The interface's hardware type.
     pub(crate) fn device(self, key: MetaKey, kind: u16) -> Self {
         self.with([Expr::Meta(key, 0), Expr::equal(0, kind.to_ne_bytes())])
+    }
+
+    /// Any other.
+    pub(crate) fn other_device(self, key: MetaKey, kind: u16) -> Self {
+        self.with([Expr::Meta(key, 0), Expr::Cmp(0, Test::NotEqual, kind.to_ne_bytes().to_vec())])
     }
 
     /// Bytes of the packet.
@@ -132,9 +140,9 @@ impl Rule {
         self.with([Expr::Meta(MetaKey::SocketUser, 0)])
     }
 
-    /// A packet on its way out: only that has a device of departure.
-    pub(crate) fn leaving(self) -> Self {
-        self.with([Expr::Meta(MetaKey::OutIndex, 0)])
+    /// A packet that has a device of this kind: of departure on its way out alone, of arrival when it comes in.
+    pub(crate) fn has(self, index: MetaKey) -> Self {
+        self.with([Expr::Meta(index, 0), Expr::word(0, Test::NotEqual, 0)])
     }
 
     /// Any of the bits of a four-byte connection tracking key.
@@ -237,11 +245,11 @@ impl Rule {
         ])
     }
 
-    /// An epoch that is not in force.
-    pub(crate) fn unless_in_force(self, epoch: u16, set: &str) -> Self {
+    /// An epoch that is in force, or one that is not.
+    pub(crate) fn in_force(self, epoch: u16, is: bool, set: &str) -> Self {
         self.with([
-            Expr::Immediate(0, u32::from(epoch).to_ne_bytes().to_vec()),
-            Expr::Lookup { set: set.to_owned(), key: 0, inverted: true },
+            Expr::Immediate(SERVICE, u32::from(epoch).to_ne_bytes().to_vec()),
+            Expr::Lookup { set: set.to_owned(), key: SERVICE, inverted: !is },
         ])
     }
 

@@ -1,22 +1,16 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
-//! `in` and `out` pass what the current epoch has judged, let loopback, neighbours, the center and DHCP through, and send
-//! the rest to `judge_*`, which finds class, service and outcome, and `decide_*`, which acts. `epoch_*`, `shut`, `stamp`,
-//! `judge_*`, `center_*` and `dhcp_*` are empty here: they change with each ruleset (see `living`). What `out` lets go ends
-//! in `pass`, which marks it for the last look (see `egress`).
+//! `in` and `out` send what is to be judged (see `entry`) to `judge_*`, which finds class, service and outcome, and `decide_*`, which
+//! acts. `epoch_*`, `shut`, `stamp`, `begin_*`, `judge_*`, `center_*`, `dhcp_*` and `own` are empty here: they change with each
+//! ruleset (see `living`). What `out` lets go ends in `pass`, which marks it for the last look (see `egress`).
 use agent_core::Builtin;
-use nft::{
-    Batch, CtKey, Direction, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetKind, SetSpec, Socket, Table,
-    Type,
-};
+use nft::{Batch, CtKey, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Socket, Table, Type};
 
 use super::dhcp;
+use super::entry;
 use super::look::again;
 use super::maps::{Bank, InForce};
-use super::rules::{
-    ALLOW, BARRIER_PORT, CUT, ICMP, ICMPV6, IGMP, INVALID, IPV4, IPV6, NEW, RECORD, REJECT, RELATED, Rule, TCP,
-    TRANSLATED, UDP, UNTRACKED, table,
-};
+use super::rules::{ALLOW, CUT, ICMP, ICMPV6, IGMP, IPV4, IPV6, NEW, RECORD, REJECT, RELATED, Rule, TCP, table};
 use super::volumes;
 
 pub(crate) const LOOPBACK: u16 = 772;
@@ -28,20 +22,25 @@ const RELATED_RATE: u64 = 1_000;
 const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
-pub(crate) const LIVING: [&str; 10] = [
+pub(crate) const LIVING: [&str; 13] = [
     "epoch_in",
     "epoch_out",
     "shut",
     "stamp",
+    "begin_in",
+    "begin_out",
     "judge_in",
     "judge_out",
     "center_in",
     "center_out",
     "dhcp_in",
     "dhcp_out",
+    "own",
 ];
 /// The set that holds the epoch in force, and no other.
 pub(crate) const IN_FORCE: &str = "living";
+/// Room in sets of few elements, with those that one transaction adds before it removes others.
+pub(super) const ROOM: u32 = 64;
 /// The map that says which of a map's sets is in force.
 pub(crate) const BANKS: &str = "banks";
 
@@ -95,6 +94,7 @@ pub(crate) fn maps(bank: Bank) -> Vec<SetSpec> {
         SetSpec::map("arriving", &[Type::Mark, Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("outbound", &[Type::Mark, Type::Mark], Type::Mark),
         SetSpec::map("defaults", &[Type::Mark], Type::Mark),
+        SetSpec::map("ports", &[Type::Protocol, Type::Port], Type::Mark),
     ];
     maps.iter_mut().for_each(|map| map.name = bank.name(&map.name));
     maps
@@ -106,7 +106,7 @@ fn sets() -> Vec<SetSpec> {
     sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
     sets.extend(volumes::sets());
     sets.push(SetSpec::map(BANKS, &[Type::Mark], Type::Mark));
-    sets.push(SetSpec { name: IN_FORCE.to_owned(), key: vec![Type::Mark], kind: SetKind::Plain, interval: false });
+    sets.push(SetSpec::plain(IN_FORCE, Type::Mark).sized(ROOM));
     sets
 }
 
@@ -142,8 +142,8 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
     for (name, rules) in chains {
         fill(batch, &table, &name, &rules);
     }
-    fill(batch, &table, "in", &entry(Side::In));
-    fill(batch, &table, "out", &entry(Side::Out));
+    fill(batch, &table, "in", &entry::entry(Side::In));
+    fill(batch, &table, "out", &entry::entry(Side::Out));
     fill(batch, &table, "forward", &forward());
 }
 
@@ -165,12 +165,16 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
     let mut all = vec![
         ("pass".to_owned(), vec![Rule::new().set_mark(stamp).accept()]),
         ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
+        ("record".to_owned(), first().map(|rule| rule.limit(LOG_RATE, false).log("allow")).into()),
         ("answers".to_owned(), answers()),
         ("late".to_owned(), late()),
         ("refuse".to_owned(), refuse()),
     ];
     for side in [Side::In, Side::Out] {
         all.extend([
+            (side.name("stream"), entry::stream(side)),
+            (side.name("flow"), entry::flow(side)),
+            (side.name("fresh"), entry::fresh(side)),
             (side.name("neighbours"), neighbours(side)),
             (side.name("channel"), channel(side)),
             (side.name("address"), dhcp::passed(side)),
@@ -185,45 +189,6 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
         ]);
     }
     all
-}
-
-fn entry(side: Side) -> Vec<Rule> {
-    let device = match side {
-        Side::In => MetaKey::InType,
-        Side::Out => MetaKey::OutType,
-    };
-    let own_answers = match side {
-        Side::In => None,
-        Side::Out => Some(Rule::new().jump("answers")),
-    };
-    let (forth, back) = match side {
-        Side::In => ("judge_in", "judge_out"),
-        Side::Out => ("judge_out", "judge_in"),
-    };
-    let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
-    let mut rules = vec![
-        Rule::new().jump(&side.name("epoch")),
-        Rule::new().device(device, LOOPBACK).accept(),
-        sentinel.bytes(Header::Transport, 8, b"EWB1").goto(&side.name("barrier")),
-        Rule::new().jump(&side.name("neighbours")),
-        Rule::new().ct_any(CtKey::State, INVALID | UNTRACKED).goto(&side.name("invalid")),
-        Rule::new().ct_any(CtKey::State, RELATED).jump(&side.name("related")),
-        Rule::new().jump(&side.name("center")),
-        Rule::new().jump(&side.name("dhcp")),
-    ];
-    rules.extend(own_answers);
-    // A cut is final for its stream, not for the ports: connection tracking keeps those for days.
-    let cut = || Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP);
-    rules.extend([
-        cut().ct_bits(CtKey::Status, TRANSLATED, 0).direction(Direction::Original).opening().goto(forth),
-        cut().goto("late"),
-        Rule::new().jump("shut"),
-        Rule::new().ct_any(CtKey::Status, TRANSLATED).goto(&side.name("nat")),
-        Rule::new().direction(Direction::Original).goto(forth),
-        Rule::new().direction(Direction::Reply).goto(back),
-        Rule::new().counter().drop(),
-    ]);
-    rules
 }
 
 /// Neighbour and router discovery, group membership; never a redirect. No router can have passed such a packet on, and
@@ -335,19 +300,20 @@ fn decide(side: Side) -> Vec<Rule> {
 }
 
 fn admit(side: Side) -> Vec<Rule> {
-    let first = || Rule::new().unjudged().ct_any(CtKey::State, NEW);
-    // Of a stream that was cut, only a segment that opens another is judged.
-    let reopened = || Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP);
-    vec![
-        first().count(&side.outcomes()),
-        first().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
-        reopened().count(&side.outcomes()),
-        reopened().mark_bits(RECORD, RECORD).limit(LOG_RATE, false).log("allow"),
-        Rule::new().keep(),
-        // The flow's direction is not the packet's: an answer to a flow that came in leaves.
-        Rule::new().leaving().goto("pass"),
-        Rule::new().set_mark(0).accept(),
-    ]
+    let mut rules: Vec<Rule> = first().map(|rule| rule.count(&side.outcomes())).into();
+    // The flow's direction is not the packet's: an answer to a flow that came in leaves.
+    let leaves = Rule::new().has(MetaKey::OutIndex).keep().goto("own");
+    let arrives = Rule::new().has(MetaKey::InIndex).keep().set_mark(0).accept();
+    let ways = if side == Side::Out { [leaves, arrives] } else { [arrives, leaves] };
+    rules.push(Rule::new().mark_bits(RECORD, RECORD).jump("record"));
+    rules.extend(ways);
+    rules
+}
+
+/// A packet by which a flow is admitted: the first one, and of a stream that was cut, a segment that opens another (nothing
+/// else of such a stream is judged).
+fn first() -> [Rule; 2] {
+    [Rule::new().unjudged().ct_any(CtKey::State, NEW), Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP)]
 }
 
 fn cut(side: Side) -> Vec<Rule> {

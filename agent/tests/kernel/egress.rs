@@ -126,36 +126,62 @@ pub(crate) fn spoofed(world: &mut World) {
     forged_by_ip(world);
 }
 
-/// A raw IP socket is judged by the policy first; its forged source is caught behind that.
+/// A raw IP socket is judged by the policy first; its forged source is caught behind that, however few or many addresses this
+/// machine has. The last one holds the bytes of the machine's IPv4 address where a packet of that family would.
 fn forged_by_ip(world: &mut World) {
-    let to: IpAddr = PEER[0].parse().unwrap();
-    let socket = world.socket(At::Vm, to, socket2::Type::RAW, Some(socket2::Protocol::from(255)));
-    drop(socket.send_to(&datagram(OTHER[0], 0), &std::net::SocketAddr::new(to, 0).into()));
-    let kinds: Vec<_> = world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect();
-    assert_eq!(kinds, [(LogKind::Allow, ALLOW.0), (LogKind::Deny, Builtin::Spoofed.word().0)]);
+    let mut ruleset = open(2, ALLOW, ALLOW);
+    for addresses in [2, 8] {
+        ruleset.own.extend((ruleset.own.len()..addresses).map(|one| IpAddr::from([10, 98, 1, one as u8])));
+        world.kernel.apply(&ruleset, None).unwrap();
+        let (judged, forged) = ((LogKind::Allow, ALLOW.0), (LogKind::Deny, Builtin::Spoofed.word().0));
+        let rows = [
+            (OTHER[0], 0, true),
+            (OTHER[1], 1, true),
+            ("fd98:0:a62:1::5", 1, true),
+            (VM[0], 0, false),
+            (VM[1], 1, false),
+        ];
+        for (source, family, is_forged) in rows {
+            let to: IpAddr = PEER[family].parse().unwrap();
+            let socket = world.socket(At::Vm, to, socket2::Type::RAW, Some(socket2::Protocol::from(255)));
+            drop(socket.send_to(&datagram(source, family), &std::net::SocketAddr::new(to, 0).into()));
+            let told: Vec<_> = world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect();
+            let expected: Vec<_> = [judged].into_iter().chain(is_forged.then_some(forged)).collect();
+            assert_eq!(told, expected, "{source} of {addresses}");
+        }
+        world.kernel.forget(&[PEER[0], PEER[1]].map(|ip| ip.parse().unwrap()).into()).unwrap();
+    }
 }
 
-/// A table that counts, behind ours, what leaves with the stamp and what leaves without a mark.
-fn watcher() -> Table {
-    let table = Table::new(Family::Netdev, "watcher");
-    let mut batch = Batch::new();
-    batch.add_table(&table);
-    batch.add_base_chain(&table, "last", &Hook { point: HookPoint::EgressAll, priority: 100, policy: Policy::Accept });
-    batch.add_set(&table, &SetSpec::counted("marks", Type::Mark));
-    batch.add_elements(&table, "marks", &[STAMP, 0].map(|mark| Element::key(mark.to_ne_bytes())));
-    let lookup = Expr::Lookup { set: "marks".to_owned(), key: 0, inverted: false };
-    batch.add_rule(&table, "last", &[Expr::Meta(MetaKey::Mark, 0), lookup]);
-    batch.commit(&mut nft::Socket::open().unwrap()).unwrap();
-    table
+/// Tables that count, behind ours, what leaves and what comes in with a stamp (there is one for what leaves from an address of
+/// this machine, whose sender need not be asked for) and without a mark.
+fn watchers() -> [Table; 2] {
+    let hooks = [(Family::Netdev, HookPoint::EgressAll), (Family::Inet, HookPoint::Input)];
+    hooks.map(|(family, point)| {
+        let table = Table::new(family, "watcher");
+        let mut batch = Batch::new();
+        batch.add_table(&table);
+        batch.add_base_chain(&table, "last", &Hook { point, priority: 100, policy: Policy::Accept });
+        batch.add_set(&table, &SetSpec::counted("marks", Type::Mark));
+        batch.add_elements(&table, "marks", &[STAMP, !STAMP, 0].map(|mark| Element::key(mark.to_ne_bytes())));
+        let lookup = Expr::Lookup { set: "marks".to_owned(), key: 0, inverted: false };
+        batch.add_rule(&table, "last", &[Expr::Meta(MetaKey::Mark, 0), lookup]);
+        batch.commit(&mut nft::Socket::open().unwrap()).unwrap();
+        table
+    })
 }
 
-/// What the watcher has counted of packets with the stamp.
-fn stamped(table: &Table) -> u64 {
-    let counters = nft::read_counters(&mut nft::Socket::open().unwrap(), table, "marks").unwrap();
-    counters.iter().find(|one| one.key == STAMP).unwrap().packets
+/// What the watchers have counted of packets with a stamp; they have seen others.
+fn stamped(tables: &[Table; 2]) -> [u64; 2] {
+    [&tables[0], &tables[1]].map(|table| {
+        let counters = nft::read_counters(&mut nft::Socket::open().unwrap(), table, "marks").unwrap();
+        let (none, stamps): (Vec<_>, Vec<_>) = counters.iter().partition(|one| one.key == 0);
+        assert!(none.iter().any(|one| one.packets > 0), "nothing was seen");
+        stamps.iter().map(|one| one.packets).sum()
+    })
 }
 
-/// Whoever may see what leaves could read the stamp from it, and forge it.
+/// Whoever may see what leaves or comes could read the stamp from it, and forge it.
 pub(crate) fn unseen(world: &mut World) {
     let own = |ip: &str| ip.parse::<IpAddr>().unwrap();
     let mut ruleset = open(1, QUIET, QUIET);
@@ -164,16 +190,18 @@ pub(crate) fn unseen(world: &mut World) {
     world.kernel.apply(&ruleset, None).unwrap();
     let receiver = world.receiver(At::Peer, (own(PEER[0]), PORT).into());
     world.enter(At::Vm);
-    let table = watcher();
+    let tables = watchers();
     assert_eq!(world.datagram(At::Vm, own(VM[0]), &receiver).1, Fate::Through);
+    let receiver = world.receiver(At::Vm, (own(VM[0]), PORT).into());
+    assert_eq!(world.datagram(At::Peer, own(PEER[0]), &receiver).1, Fate::Through);
     world.enter(At::Vm);
-    assert_eq!(stamped(&table), 0);
+    assert_eq!(stamped(&tables), [0; 2]);
     stacked();
     world.kernel.look().unwrap();
     let socket = world.socket(At::Vm, own(VM[0]), socket2::Type::DGRAM, None);
     socket.send_to(b"hello", &std::net::SocketAddr::new(own("10.98.7.2"), PORT).into()).unwrap();
     // The device below finds the stamp on it, or it would be told of.
-    assert_eq!((told(world), stamped(&table)), (vec![], 1));
+    assert_eq!((told(world), stamped(&tables)), (vec![], [1, 0]));
 }
 
 /// A device that stands on the machine's own, with a neighbour behind it.

@@ -2,7 +2,7 @@
 use std::collections::BTreeSet;
 
 use agent::kernel::{KernelWatch, devices, table};
-use nft::{Batch, Element, Expr, Family, Hook, HookPoint, Policy, SetKind, SetSpec, Socket, Table, Type, Verdict};
+use nft::{Batch, Element, Expr, Family, Hook, HookPoint, Policy, SetSpec, Socket, Table, Type, Verdict};
 
 use crate::rulesets::{ALLOW, DENY, open};
 use crate::world::{At, World};
@@ -46,7 +46,7 @@ fn chain(batch: &mut Batch, policy: Policy) {
 }
 
 fn set(batch: &mut Batch) {
-    let spec = SetSpec { name: "strange".to_owned(), key: vec![Type::Mark], kind: SetKind::Plain, interval: false };
+    let spec = SetSpec::plain("strange", Type::Mark);
     batch.add_set(&table(), &spec);
 }
 

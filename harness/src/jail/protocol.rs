@@ -77,6 +77,8 @@ impl Order {
 pub(crate) enum FromJail {
     /// It stands, and waits for its order.
     Ready,
+    /// It waits, for a time that is bounded.
+    Waits,
     /// Something happened.
     Event(Box<Event>),
     /// What a file says that the scenario names is wrong, as only another program knows.

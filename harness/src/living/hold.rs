@@ -39,6 +39,7 @@ pub fn hold(holding: Holding, ready: impl FnOnce()) -> Result<(), RunError> {
             FromJail::Failed(reason) => failed = Some(RunError::Harness(reason)),
             FromJail::Lacking(reason) => failed = Some(RunError::Environment(reason)),
             FromJail::Ready
+            | FromJail::Waits
             | FromJail::WrongInput
             | FromJail::Paused(_)
             | FromJail::Event(_)

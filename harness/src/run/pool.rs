@@ -15,7 +15,7 @@ use super::{BEHIND_A_FAILURE, Job, Probing, RunError, RunOptions, RunOutcome};
 use crate::jail::halt::ToJail;
 use crate::jail::protocol::{FromJail, Order, Speaker, read};
 
-/// A jail that says nothing for so long is ended: it hangs.
+/// A jail that says nothing for so long is ended: it hangs. One that waits says so.
 const PATIENCE: Duration = Duration::from_secs(120);
 const LOOK: Duration = Duration::from_secs(1);
 /// How long jails may take to keep what they know.
@@ -138,6 +138,7 @@ impl<'a> Pool<'a> {
                 Ok(Heard::Word(
                     _,
                     FromJail::Ready
+                    | FromJail::Waits
                     | FromJail::WrongInput
                     | FromJail::Paused(_)
                     | FromJail::Event(_)
@@ -244,7 +245,7 @@ impl<'a> Pool<'a> {
             FromJail::WrongInput => self.wrong_input = true,
             FromJail::Lacking(_) => self.lacking += 1,
             FromJail::Packets(lines) => self.packets.extend(lines),
-            FromJail::Cells(_) | FromJail::Failed(_) => {}
+            FromJail::Cells(_) | FromJail::Failed(_) | FromJail::Waits => {}
         }
     }
 

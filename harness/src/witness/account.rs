@@ -9,13 +9,15 @@ use wire::{AgentState, CenterEvent, Direction, Kind, Presence, Record, RecordKey
 use super::counters::Counts;
 use super::operator::Operator;
 use crate::evidence::Answers;
-use crate::jail::halt::halts;
+use crate::jail::halt::{halts, waits};
 use crate::patience::scaled;
 
 /// How long one wait for the center's word may last before it is given up and counted.
 pub(crate) const LAST_RESORT: Duration = Duration::from_secs(10);
 /// What agents do not tell of.
 const UNTOLD: [Builtin; 3] = [Builtin::Barrier, Builtin::Center, Builtin::Neighbours];
+/// How long a wait lasts before it says so, and says so again.
+const SAYS: Duration = Duration::from_secs(1);
 /// How long one look at the stream lasts.
 const LOOK: Duration = Duration::from_millis(20);
 /// … and between two rounds of probes, so that agents get their share of the processor.
@@ -75,6 +77,7 @@ impl Account {
         mut meanwhile: impl FnMut(&Self) -> bool,
     ) -> bool {
         let (begun, patience) = (Instant::now(), scaled(patience));
+        let mut said = begun;
         loop {
             while let Some(event) = operator.next(Duration::ZERO) {
                 self.take(event);
@@ -85,6 +88,10 @@ impl Account {
             }
             if halts() {
                 return false;
+            }
+            if said.elapsed() > SAYS {
+                waits();
+                said = Instant::now();
             }
             if begun.elapsed() > patience {
                 self.by_clock += 1;

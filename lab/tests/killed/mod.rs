@@ -34,8 +34,11 @@ pub(crate) fn world(mut context: JailContext) {
     for station in lab.stations() {
         // An orphan beside the child: the shell ends, its sleeper is process 1's.
         let mut shell = Command::new("/bin/sh");
-        shell.args(["-c", "sleep 1000 & exec sleep 1000"]);
-        children.push(station.spawn(shell).unwrap());
+        shell.args(["-c", "sleep 1000 & echo; exec sleep 1000"]).stdout(Stdio::piped());
+        let mut child = station.spawn(shell).unwrap();
+        // The sleeper is there when the shell has said so.
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        children.push(child);
         let mut orphaning = Command::new("/bin/sh");
         orphaning.args(["-c", "sleep 1000 & true"]);
         assert!(station.spawn(orphaning).unwrap().wait().unwrap().success());
@@ -62,8 +65,10 @@ pub(crate) fn check(victim: Victim) -> Result<(), Failed> {
     let family = descendants(parent.id());
     let spaces: BTreeSet<PathBuf> = family.iter().skip(1).filter_map(|&pid| space(pid)).collect();
     // Parent, outer, init, world; and in each of three stations two sleepers and an orphan.
-    assert!(family.len() >= 4 + 3 * 3, "{family:?}");
-    assert!(spaces.len() > 3, "{spaces:?}");
+    if family.len() < 4 + 3 * 3 || spaces.len() <= 3 {
+        parent.kill()?;
+        return Err(format!("a family too small: {family:?} in {spaces:?}").into());
+    }
     let target = match victim {
         Victim::Parent => family[0],
         Victim::Outer => family[1],

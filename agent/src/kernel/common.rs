@@ -1,0 +1,70 @@
+//! The common case, in one rule for each family: a new flow between this machine and one of the peers, to a port that is a service by
+//! itself, which is allowed and not recorded. All is read from the packet, looked up, counted and admitted by that rule; where it
+//! does not hold, it has done nothing, and the packet is judged as any other (see `look`).
+//!
+//! So little can be said of a packet because of where it comes from (`begins`): its flow is new, not translated and judged by nobody, so
+//! that the packet bears the flow's addresses and ports, and goes the flow's way.
+use std::net::IpAddr;
+
+use agent_core::{Ruleset, Word};
+use nft::{Expr, Header, MetaKey, Test};
+
+use super::contents;
+use super::rules::{ACTION, ADDRESS, ALLOW, EPOCH_SHIFT, IPV4, IPV6, OWN, PLACE, RECORD, Rule, SERVICE};
+use super::skeleton::{IN_FORCE, Side};
+
+/// The rules; `set` names the set of a map that is in force.
+pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) -> String) -> [Rule; 2] {
+    [(IPV4, "peers4", "own4"), (IPV6, "peers6", "own6")].map(|(family, peers, own)| {
+        let (rule, six) = (Rule::new().family(family), family == IPV6);
+        let own = || match contents::own(ruleset, six).as_slice() {
+            [one] => rule.clone().at(six, *one),
+            _ => rule.clone().address(six, true).map(&set(own), ADDRESS, PLACE),
+        };
+        let (rule, pairs) = match side {
+            Side::In => (own().address(six, false), "arriving"),
+            Side::Out => (rule.address(six, true), "outbound"),
+        };
+        let found = rule.map(&set(peers), ADDRESS, 0).port().map(&set("ports"), SERVICE, 1).map(&set(pairs), 0, 0);
+        let admitted = found.admit(ruleset.epoch, &side.outcomes());
+        if side == Side::In { admitted.set_mark(0).accept() } else { admitted.goto("own") }
+    })
+}
+
+impl Rule {
+    /// Loads the packet's source or destination.
+    fn address(self, six: bool, destination: bool) -> Self {
+        let (source, length) = if six { (8, 16) } else { (12, 4) };
+        let offset = if destination { source + length } else { source };
+        self.with([Expr::Payload { base: Header::Network, offset, length, into: ADDRESS }])
+    }
+
+    /// A packet for this address of the machine's own; keeps its place.
+    fn at(self, six: bool, own: IpAddr) -> Self {
+        let bytes = match own {
+            IpAddr::V4(ip) => ip.octets().to_vec(),
+            IpAddr::V6(ip) => ip.octets().to_vec(),
+        };
+        let place = Expr::Immediate(PLACE, OWN.to_ne_bytes().to_vec());
+        self.address(six, true).with([Expr::equal(ADDRESS, bytes), place])
+    }
+
+    fn map(self, set: &str, key: u8, into: u8) -> Self {
+        self.with([Expr::Map { set: set.to_owned(), key, into }])
+    }
+
+    /// Loads protocol and destination port.
+    fn port(self) -> Self {
+        let port = Expr::Payload { base: Header::Transport, offset: 2, length: 2, into: SERVICE + 1 };
+        self.with([Expr::Meta(MetaKey::Transport, SERVICE), port])
+    }
+
+    /// Of an outcome that allows and is not recorded, if the epoch is in force: counts it, and keeps it with its flow.
+    fn admit(self, epoch: u16, outcomes: &str) -> Self {
+        let quiet = [Expr::bits(0, SERVICE, ACTION | RECORD, 0), Expr::word(SERVICE, Test::Equal, ALLOW)];
+        let counted = Expr::Lookup { set: outcomes.to_owned(), key: 0, inverted: false };
+        let stamped = Expr::bits(0, 0, u32::MAX, u32::from(epoch) << EPOCH_SHIFT);
+        let quiet = self.with(quiet).in_force(epoch, true, IN_FORCE);
+        quiet.with([Expr::bits(0, 0, Word::MASK, 0), counted, stamped, Expr::SetCtMark(0)])
+    }
+}
