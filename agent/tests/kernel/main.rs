@@ -13,6 +13,7 @@ mod foreign;
 mod large;
 mod life;
 mod places;
+mod quiet;
 mod rulesets;
 mod tamper;
 mod volume;
@@ -24,9 +25,10 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 36] = [
+const CASES: [Case; 37] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
+    ("what is recorded, and what is not, is judged as random rulesets say", quiet::judged),
     ("near misses: port, peer, direction", flows::near_misses),
     ("what comes for an address that is not bound here passes by no rule", places::unbound),
     ("what comes for a group is judged by that", places::groups),
