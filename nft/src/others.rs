@@ -1,4 +1,4 @@
-//! What the rules of other tables do to what ours rely on: marks, and addresses that are translated.
+//! What the rules of other tables do to what ours rely on: marks, and addresses.
 use crate::attr::{Attr, Attrs};
 use crate::batch::Table;
 use crate::error::Error;
@@ -12,6 +12,9 @@ use crate::watch::family_name;
 const MOST: usize = 64;
 /// `NFT_CT_MARK` and `NFT_META_MARK`.
 const MARK: u32 = 3;
+/// `NFT_PAYLOAD_NETWORK_HEADER` and `NFT_PAYLOAD_TRANSPORT_HEADER`.
+const NETWORK: u32 = 1;
+const TRANSPORT: u32 = 2;
 
 /// What a table's rules do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -22,6 +25,8 @@ pub enum Meddling {
     PacketMark,
     /// They translate addresses or ports.
     Translation,
+    /// They write addresses or ports into packets, past connection tracking.
+    Rewriting,
 }
 
 impl Socket {
@@ -58,6 +63,7 @@ fn meddling(expression: Attrs<'_>) -> Option<Meddling> {
         "ct" if number(2) == Some(MARK) && number(4).is_some() => Some(Meddling::ConnectionMark),
         "meta" if number(2) == Some(MARK) && number(3).is_some() => Some(Meddling::PacketMark),
         "nat" | "masq" | "redir" | "tproxy" => Some(Meddling::Translation),
+        "payload" if number(5).is_some() && is_end(number(2), number(3), number(4)) => Some(Meddling::Rewriting),
         // What iptables writes by nf_tables.
         "target" => match text_of(data, 1).as_str() {
             "CONNMARK" => Some(Meddling::ConnectionMark),
@@ -66,5 +72,17 @@ fn meddling(expression: Attrs<'_>) -> Option<Meddling> {
             _ => None,
         },
         _ => None,
+    }
+}
+
+/// Whether bytes of a packet, by header, offset and length, are of its addresses or ports.
+fn is_end(base: Option<u32>, offset: Option<u32>, length: Option<u32>) -> bool {
+    match (base, offset) {
+        // Of IPv4 the addresses stand behind the twelfth byte, of IPv6 behind the eighth, where IPv4 has its time to live.
+        (Some(NETWORK), Some(offset)) => {
+            offset >= 12 || offset >= 8 && length.is_some_and(|length| offset + length > 12)
+        }
+        (Some(TRANSPORT), Some(offset)) => offset < 4,
+        _ => false,
     }
 }

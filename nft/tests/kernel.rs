@@ -350,7 +350,18 @@ fn others(socket: &mut Socket) {
     if nft(&format!("add {table}")) {
         expected.push(("ip nat".to_owned(), Meddling::Translation));
         assert_eq!(socket.others(std::slice::from_ref(&ours)).unwrap(), expected);
-        assert!(nft("delete table ip nat"));
+        let chain = |what| format!("{{ chain out {{ type filter hook output priority -150; {what}; }}; }}");
+        assert!(nft(&format!("add table ip life {}", chain("ip ttl set 9"))), "it is none of ours");
+        assert_eq!(socket.others(std::slice::from_ref(&ours)).unwrap(), expected);
+        for (family, what) in
+            [("ip", "ip daddr set 10.0.0.9"), ("ip6", "ip6 saddr set fd00::9"), ("inet", "udp dport set 9")]
+        {
+            assert!(nft(&format!("add table {family} re {}", chain(what))));
+            let told = socket.others(std::slice::from_ref(&ours)).unwrap();
+            assert!(told.contains(&(format!("{family} re"), Meddling::Rewriting)), "{what}: {told:?}");
+            assert!(nft(&format!("delete table {family} re")));
+        }
+        assert!(nft("delete table ip nat") && nft("delete table ip life"));
     } else {
         println!("   skipped: the program nft is not here, or the kernel translates nothing");
     }

@@ -33,6 +33,6 @@ pub(crate) fn ratio(ratios: &[f64]) -> Ratio {
 
 impl std::fmt::Display for Ratio {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:.2} ({:.2}–{:.2})", self.median, self.low, self.high)
+        write!(f, "{:.3} ({:.3}–{:.3})", self.median, self.low, self.high)
     }
 }

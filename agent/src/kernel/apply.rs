@@ -1,4 +1,6 @@
 //! The tables of one network namespace: laid, looked after, repaired.
+use std::net::IpAddr;
+
 use agent_core::Ruleset;
 use nft::{Batch, Counted, Error, Meddling, Socket, read_counters};
 
@@ -15,6 +17,11 @@ fn described(table: &str, deed: Meddling) -> String {
         }
         Meddling::PacketMark => {
             format!("table {table} writes packet marks: what it touches is denied by eastwest/bypass")
+        }
+        Meddling::Rewriting => {
+            format!(
+                "table {table} writes addresses or ports into packets: what is judged may be neither what came nor what leaves"
+            )
         }
         Meddling::Translation => format!("table {table} translates addresses: such flows are denied by eastwest/nat"),
     }
@@ -40,7 +47,9 @@ pub struct Kernel {
     pub(super) socket: Socket,
     /// What marks a packet as judged.
     pub(super) stamp: u32,
-    senders: Senders,
+    pub(super) senders: Senders,
+    /// The machine's addresses by the ruleset in force, where that is ours.
+    pub(super) own: Vec<IpAddr>,
     /// The sets into which the rules look.
     pub(super) in_force: InForce,
     /// The kernel's number of the ruleset as we left it, and whether others have changed it since the last look.
@@ -70,7 +79,8 @@ impl Kernel {
         }
         let left_at = socket.generation()?;
         let senders = Senders::here();
-        let mut kernel = Self { socket, stamp, senders, in_force, left_at, disturbed: false, unguarded };
+        let mut kernel =
+            Self { socket, stamp, senders, own: Vec::new(), in_force, left_at, disturbed: false, unguarded };
         // A former life may have ended while it filled sets into which nobody looks.
         kernel.empty(MAPS)?;
         Ok(kernel)
@@ -92,7 +102,7 @@ impl Kernel {
             return Ok(());
         }
         let mut batch = Batch::new();
-        egress::senders(&mut batch, &senders);
+        egress::senders(&mut batch, &senders, &self.own);
         self.commit(&batch)?;
         self.senders = senders;
         Ok(())
@@ -148,7 +158,7 @@ impl Kernel {
         skeleton::lay(batch, self.stamp);
         if self.unguarded.is_none() {
             egress::lay(batch, self.stamp);
-            egress::senders(batch, &self.senders);
+            egress::senders(batch, &self.senders, &self.own);
         }
     }
 

@@ -125,6 +125,7 @@ impl Kernel {
             self.turn(&change)?;
             self.leave(&change)?;
         }
+        self.own.clone_from(&ruleset.own);
         self.verify(&change)?;
         self.weigh(ruleset, previous)
     }
@@ -170,7 +171,7 @@ impl Kernel {
                 None => Counters::of(set, new, &self.words(set)?),
             });
         }
-        let former = previous.map(|previous| living::former(&mut self.socket, previous, &self.in_force));
+        let former = previous.map(|previous| living::former(&mut self.socket, previous, &self.in_force, self.stamp));
         let former = former.transpose()?.unwrap_or_default();
         Ok(Change { ruleset, previous, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
@@ -189,10 +190,9 @@ impl Kernel {
             self.lay(batch);
         }
         if self.unguarded().is_none() {
-            egress::apply(batch, change.ruleset, change.previous);
+            egress::apply(batch, change.ruleset, change.previous, &self.senders);
         }
-        living::lay(batch, change.ruleset, in_force, &change.former);
-        living::own(batch, change.ruleset, egress::owned(self.stamp));
+        living::lay(batch, change.ruleset, in_force, &change.former, self.stamp);
     }
 
     /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.

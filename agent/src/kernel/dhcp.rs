@@ -32,7 +32,7 @@ pub(super) fn passed(side: Side) -> Vec<Rule> {
         first().set_builtin(Builtin::Address),
         first().count(&side.outcomes()),
         first().limit(LOG_RATE, false).log("allow"),
-        side.pass(Rule::new().set_mark(0)),
+        side.pass(Rule::new()),
     ]
 }
 

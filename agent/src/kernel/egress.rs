@@ -17,7 +17,9 @@ use super::skeleton::{LOG_RATE, LOOPBACK, ROOM};
 pub(crate) const OUTCOMES: &str = "outcomes_egress";
 const BASE: &str = "egress";
 /// Chains whose rules change with each ruleset.
-const LIVING: [&str; 2] = ["stamp", "sources"];
+const LIVING: [&str; 3] = ["stamp", "sources", "known"];
+/// The most pairs of own addresses, of link and IP, that are compared one by one.
+const MOST_KNOWN: usize = 8;
 const SETS: [(&str, Type); 5] =
     [("own4", Type::Ipv4), ("own6", Type::Ipv6), ("seen6", Type::Ipv6), ("macs", Type::Mac), ("stacked", Type::Name)];
 /// Kinds of devices that hand their frames to another, at whose egress they are looked at once more.
@@ -63,12 +65,6 @@ impl Senders {
         }
         senders
     }
-}
-
-/// The stamp of what the output chain has seen leave from an address of this machine: its sender need not be asked for again,
-/// for the kernel itself writes the link address of what has crossed that chain.
-pub(crate) fn owned(stamp: u32) -> u32 {
-    (!stamp).max(1)
 }
 
 /// The devices' table.
@@ -136,7 +132,7 @@ fn add(batch: &mut Batch, chain: &str, rules: &[Rule]) {
 }
 
 /// Brings epoch and addresses to a ruleset's; `held` is the one that stands, where that is known.
-pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&Ruleset>) {
+pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&Ruleset>, senders: &Senders) {
     let table = devices();
     batch.flush_chain(&table, "stamp").add_rule(&table, "stamp", &Rule::new().stamp(ruleset.epoch).0);
     if held.is_some_and(|held| (&held.own, held.dhcp) == (&ruleset.own, ruleset.dhcp)) {
@@ -148,10 +144,11 @@ pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&Ruleset>
     }
     batch.flush_chain(&table, "sources");
     add(batch, "sources", &sources(ruleset));
+    lay_known(batch, senders, &ruleset.own);
 }
 
-/// Writes the interfaces' own addresses.
-pub(crate) fn senders(batch: &mut Batch, senders: &Senders) {
+/// Writes the interfaces' own addresses, for a machine of these.
+pub(crate) fn senders(batch: &mut Batch, senders: &Senders, own: &[IpAddr]) {
     let table = devices();
     let macs: Vec<_> = senders.macs.iter().map(|mac| Element::key(*mac)).collect();
     // The unspecified address asks whether an address is taken, and joins groups before there is one.
@@ -159,6 +156,31 @@ pub(crate) fn senders(batch: &mut Batch, senders: &Senders) {
     let seen: Vec<_> = senders.link_local.iter().chain(unspecified).map(|ip| key(IpAddr::V6(*ip))).collect();
     batch.flush_set(&table, "macs").add_elements(&table, "macs", &macs);
     batch.flush_set(&table, "seen6").add_elements(&table, "seen6", &seen);
+    lay_known(batch, senders, own);
+}
+
+fn lay_known(batch: &mut Batch, senders: &Senders, own: &[IpAddr]) {
+    batch.flush_chain(&devices(), "known");
+    add(batch, "known", &known(senders, own));
+}
+
+/// What most frames are that were judged: from one of this machine's link addresses and one of its IP addresses, and no neighbour
+/// discovery. They are asked for the same as all, by comparison, which is quicker than look-ups.
+fn known(senders: &Senders, own: &[IpAddr]) -> Vec<Rule> {
+    let macs = senders.macs.iter().filter(|mac| **mac != [0; 6]);
+    let frame = |mac: &[u8; 6], ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => from(mac, IPV4).bytes(Header::Link, SOURCE4, &ip.octets()).goto("leave"),
+        IpAddr::V6(ip) => {
+            from(mac, IPV6).bytes(Header::Link, SOURCE6, &ip.octets()).not_bytes(NEXT6, &[ICMPV6]).goto("leave")
+        }
+    };
+    let pairs: Vec<Rule> = macs.flat_map(|mac| own.iter().map(move |ip| frame(mac, ip))).collect();
+    if pairs.len() <= MOST_KNOWN { pairs } else { Vec::new() }
+}
+
+/// A frame of this kind from a link address.
+fn from(mac: &[u8; 6], kind: [u8; 2]) -> Rule {
+    Rule::new().bytes(Header::Link, SENDER, &[mac.as_slice(), &kind].concat())
 }
 
 fn key(ip: IpAddr) -> Element {
@@ -169,8 +191,8 @@ fn key(ip: IpAddr) -> Element {
 }
 
 fn base(stamp: u32) -> Vec<Rule> {
-    let owned = Rule::new().mark_bits(u32::MAX, owned(stamp)).goto("leave");
-    let mut rules = vec![owned, Rule::new().device(MetaKey::OutType, LOOPBACK).accept(), Rule::new().jump("sources")];
+    let judged = Rule::new().mark_bits(u32::MAX, stamp).jump("known");
+    let mut rules = vec![judged, Rule::new().device(MetaKey::OutType, LOOPBACK).accept(), Rule::new().jump("sources")];
     rules.extend([IPV4, IPV6].into_iter().chain(TAGGED).map(|kind| ethertype(kind).goto("judged")));
     // A device without link headers says what it carries.
     rules.extend([IPV4, IPV6].map(|kind| protocol(kind).goto("judged")));
@@ -179,8 +201,7 @@ fn base(stamp: u32) -> Vec<Rule> {
 }
 
 fn judged(stamp: u32) -> Vec<Rule> {
-    let unlike = Rule(vec![Expr::Meta(MetaKey::Mark, 0), Expr::word(0, Test::NotEqual, stamp)]);
-    vec![unlike.goto("bypass"), Rule::new().goto("leave")]
+    vec![Rule::new().unmarked(stamp).goto("bypass"), Rule::new().goto("leave")]
 }
 
 /// Behind this chain sockets see what leaves, with its mark, and may set one themselves: of devices that stand on others

@@ -1,19 +1,19 @@
 //! The way to judgement: what the current epoch has judged, loopback, neighbours, the center and DHCP are let through, and the rest is sent
-//! by way of `flow_*` to `judge_*`. TCP has a way of its own, past all that is none of it; what begins a flow goes to `begin_*`, where most
-//! of it is found by one rule (see `common`).
+//! by way of `flow_*` to `judge_*`. TCP has a way of its own, past all that is none of it; what begins a flow goes through `begin_*` first,
+//! where most of it is found by one rule (see `begin`).
 use nft::{CtKey, Direction, Header, MetaKey};
 
 use super::rules::{BARRIER_PORT, CUT, INVALID, NEW, RELATED, Rule, TCP, TRANSLATED, UDP, UNTRACKED};
 use super::skeleton::{LOOPBACK, Side};
 
-/// The rules of `in` and `out`.
+/// The rules of `in` and `out` behind those of the epoch.
 pub(super) fn entry(side: Side) -> Vec<Rule> {
     let device = match side {
         Side::In => MetaKey::InType,
         Side::Out => MetaKey::OutType,
     };
     let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
-    let mut rules = vec![Rule::new().jump(&side.name("epoch"))];
+    let mut rules = Vec::new();
     // The center begins no flow, and nothing else comes before these.
     rules.extend((side == Side::In).then(|| begins(side, Rule::new().transport(TCP).other_device(device, LOOPBACK))));
     rules.extend([
@@ -31,9 +31,9 @@ pub(super) fn entry(side: Side) -> Vec<Rule> {
     rules
 }
 
-/// A packet that begins a flow is judged without more.
+/// A packet that begins a flow may be of the common case.
 fn begins(side: Side, of: Rule) -> Rule {
-    of.ct_any(CtKey::State, NEW).unjudged().ct_bits(CtKey::Status, TRANSLATED, 0).goto(&side.name("begin"))
+    of.ct_any(CtKey::State, NEW).unjudged().ct_bits(CtKey::Status, TRANSLATED, 0).jump(&side.name("begin"))
 }
 
 /// What connection tracking makes nothing of.
@@ -61,7 +61,7 @@ pub(super) fn flow(side: Side) -> Vec<Rule> {
     let cut = || Rule::new().ct_any(CtKey::Mark, CUT).protocol(TCP);
     let reopens = cut().ct_bits(CtKey::Status, TRANSLATED, 0).direction(Direction::Original).opening();
     vec![
-        begins(side, Rule::new()),
+        begins(side, Rule::new().transport(UDP)),
         reopens.goto(&side.name("judge")),
         cut().goto("late"),
         Rule::new().jump("shut"),

@@ -2,29 +2,26 @@
 //!
 //! A packet keeps the rules of a chain with which it began it, however long it is under way: a virtual processor can be stopped
 //! for several changes. But it finds each map as it is at the time of the look-up. So all from the first look-up to the verdict
-//! stands in one chain, and each way through it ends with the question whether the epoch that these rules were written for is in force. Where it is
+//! stands in one chain, and begins and ends with the question whether the epoch that these rules were written for is in force (what has been under
+//! way since two changes ago finds new rules a moment before new elements). Where it is
 //! not, the packet may have met parts of several rulesets. It is judged again then, in chains that never change and take all
 //! from maps: which set of each map is in force, and the default.
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
-use nft::{Batch, CtKey, Direction, Element, Error, Header, Socket};
+use nft::{Batch, CtKey, Direction, Element, Error, Socket};
 
-use super::common;
+use super::begin;
 use super::dhcp;
+use super::entry::entry;
 use super::look::look_ups;
 use super::maps::InForce;
-use super::rules::{
-    CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, IPV4, IPV6, RELATED, Rule, TCP, TRANSLATED, table,
-};
+use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
 use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
 use super::volumes;
 
-/// The most addresses that are compared one by one.
-const MOST_OWN: usize = 4;
-
-/// The rules that look into maps, where it is known which these are, with the kernel's numbers for them. Those that stay are left
+/// The rules of the longer chains, where it is known which these are, with the kernel's numbers for them. Those that stay are left
 /// alone: for each rule that is to look into a map, the kernel walks all of the map (`nf_tables_bind_set`).
 #[derive(Debug, Default)]
 pub(super) struct Former(BTreeMap<String, Vec<(u64, Rule)>>);
@@ -33,9 +30,9 @@ pub(super) struct Former(BTreeMap<String, Vec<(u64, Rule)>>);
 ///
 /// # Errors
 /// When the listing fails.
-pub(super) fn former(socket: &mut Socket, ruleset: &Ruleset, maps: &InForce) -> Result<Former, Error> {
+pub(super) fn former(socket: &mut Socket, ruleset: &Ruleset, maps: &InForce, stamp: u32) -> Result<Former, Error> {
     let mut all = BTreeMap::new();
-    for (chain, rules) in looking(ruleset, maps) {
+    for (chain, rules) in kept(ruleset, maps, stamp) {
         let handles = socket.handles(&table(), &chain)?;
         if handles.len() == rules.len() {
             all.insert(chain, handles.into_iter().zip(rules).collect());
@@ -65,64 +62,55 @@ fn put(batch: &mut Batch, chain: &str, rule: &Rule) {
 }
 
 /// The chains that carry the epoch, the defaults, the center, DHCP, and the names of the maps.
-pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former) {
+pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former, stamp: u32) {
     let table = table();
-    let looking = looking(ruleset, maps);
-    for chain in LIVING.into_iter().filter(|chain| looking.iter().all(|(looks, _)| looks != chain)) {
+    let kept = kept(ruleset, maps, stamp);
+    for chain in LIVING.into_iter().filter(|chain| kept.iter().all(|(name, _)| name != chain)) {
         batch.flush_chain(&table, chain);
     }
     let epoch_in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
     batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &epoch_in_force);
     batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers());
-    let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
-    let current = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, epoch);
-    let cut = || Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch);
-    for (chain, rules) in &looking {
+    for (chain, rules) in &kept {
         former.fill(batch, chain, rules);
     }
     let mut add = |chain: &str, rule: Rule| put(batch, chain, &rule);
-    for side in [Side::In, Side::Out] {
-        let chain = side.name("epoch");
-        if side == Side::In {
-            volumes::rules(ruleset).into_iter().for_each(|rule| add(&chain, rule));
-        }
-        // Of an error about a flow, it is the kind that is asked first.
-        let of_itself = current().ct_bits(CtKey::State, RELATED, 0);
-        let current = of_itself.ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0);
-        add(&chain, if side == Side::In { current.accept() } else { current.goto("own") });
-    }
-    add("shut", cut().goto("late"));
+    let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
+    add("shut", Side::In.pass(judged(ruleset.epoch)));
+    add("shut", Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch).goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
     for side in [Side::In, Side::Out] {
+        current(ruleset, side, stamp).into_iter().for_each(|rule| add(&side.name("epoch"), rule));
         ruleset.center.into_iter().for_each(|center| add(&side.name("center"), center_rule(center, side)));
         dhcp::rules(ruleset, side).into_iter().for_each(|rule| add(&side.name("dhcp"), rule));
     }
 }
 
-/// Lets what leaves pass: marks what does so from one of the machine's addresses, so that the last look need not ask for its
-/// sender; where a machine has many, that is asked as ever.
-pub(super) fn own(batch: &mut Batch, ruleset: &Ruleset, owned: u32) {
-    let few = if ruleset.own.len() <= MOST_OWN { ruleset.own.as_slice() } else { &[] };
-    for ip in few {
-        let of = match ip {
-            IpAddr::V4(ip) => Rule::new().family(IPV4).bytes(Header::Network, 12, &ip.octets()),
-            IpAddr::V6(ip) => Rule::new().family(IPV6).bytes(Header::Network, 8, &ip.octets()),
-        };
-        put(batch, "own", &of.set_mark(owned).accept());
+/// What passes by the current epoch, before all else. It stands in `epoch_*`, into which `in` and `out` jump where they have been laid
+/// without a ruleset, and in their own place as soon as there is one: that is a chain less for every packet.
+fn current(ruleset: &Ruleset, side: Side, stamp: u32) -> Vec<Rule> {
+    let judged = judged(ruleset.epoch);
+    match side {
+        // What is said to a group comes back as it left, with the stamp, which nobody here may see (see `shut`).
+        Side::In => volumes::rules(ruleset).into_iter().chain([judged.unmarked(stamp).accept()]).collect(),
+        Side::Out => vec![side.pass(judged)],
     }
-    put(batch, "own", &Rule::new().goto("pass"));
 }
 
-/// The chains that look into maps.
-fn looking(ruleset: &Ruleset, maps: &InForce) -> [(String, Vec<Rule>); 4] {
-    let [one, other] = [Side::In, Side::Out].map(|side| {
-        let judge = side.name("judge");
-        let mut begin = Vec::from(common::rules(ruleset, side, |map| maps.bank(map).name(map)));
-        begin.push(Rule::new().goto(&judge));
-        [(side.name("begin"), begin), (judge, self::judge(ruleset, side, maps))]
-    });
-    let ([a, b], [c, d]) = (one, other);
-    [a, b, c, d]
+/// A packet of a flow that this epoch has judged. Of an error about a flow, it is the kind that is asked first.
+fn judged(epoch: u16) -> Rule {
+    let judged = Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, u32::from(epoch) << EPOCH_SHIFT);
+    judged.ct_bits(CtKey::State, RELATED, 0).ct_bits(CtKey::Status, EXPECTED | TRANSLATED, 0)
+}
+
+/// The chains of which rules are kept that do not change.
+fn kept(ruleset: &Ruleset, maps: &InForce, stamp: u32) -> Vec<(String, Vec<Rule>)> {
+    let of = |side: Side, base: &str| {
+        let entry = current(ruleset, side, stamp).into_iter().chain(entry(side)).collect();
+        let begin = begin::rules(ruleset, side, |map| maps.bank(map).name(map)).into();
+        [(base.to_owned(), entry), (side.name("begin"), begin), (side.name("judge"), judge(ruleset, side, maps))]
+    };
+    [(Side::In, "in"), (Side::Out, "out")].into_iter().flat_map(|(side, base)| of(side, base)).collect()
 }
 
 /// Finds the outcome and adds the epoch, if that is in force.
@@ -131,10 +119,11 @@ fn judge(ruleset: &Ruleset, side: Side, maps: &InForce) -> Vec<Rule> {
         Side::In => ruleset.default_in,
         Side::Out => ruleset.default_out,
     };
-    let mut rules = vec![Rule::new().set_mark(0)];
+    let outdated = Rule::new().unless_in_force(ruleset.epoch, IN_FORCE).goto(&side.name("again"));
+    let mut rules = vec![outdated.clone(), Rule::new().set_mark(0)];
     rules.extend(look_ups(side, |map| vec![(Rule::new(), maps.bank(map).name(map))]));
     rules.extend([
-        Rule::new().in_force(ruleset.epoch, false, IN_FORCE).goto(&side.name("again")),
+        outdated,
         Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),
         Rule::new().mark_bits(FOUND, 0).set_mark(default.0),
         Rule::new().stamp(ruleset.epoch).goto(&side.name("decide")),

@@ -2,8 +2,8 @@
 //!
 //! A [`Kernel`] and a [`KernelLog`] belong to the network namespace of the thread that opens them.
 mod apply;
+mod begin;
 mod change;
-mod common;
 mod contents;
 mod counts;
 mod dhcp;

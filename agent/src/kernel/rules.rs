@@ -155,6 +155,11 @@ impl Rule {
         self.with([Expr::Ct(key, None, 0), Expr::bits(0, 0, mask, 0), Expr::word(0, Test::Equal, value)])
     }
 
+    /// A packet without this mark.
+    pub(crate) fn unmarked(self, mark: u32) -> Self {
+        self.with([Expr::Meta(MetaKey::Mark, 0), Expr::word(0, Test::NotEqual, mark)])
+    }
+
     /// A flow that no ruleset has judged.
     pub(crate) fn unjudged(self) -> Self {
         self.with([Expr::Ct(CtKey::Mark, None, 0), Expr::word(0, Test::Equal, 0)])
@@ -245,11 +250,11 @@ impl Rule {
         ])
     }
 
-    /// An epoch that is in force, or one that is not.
-    pub(crate) fn in_force(self, epoch: u16, is: bool, set: &str) -> Self {
+    /// An epoch that is not in force.
+    pub(crate) fn unless_in_force(self, epoch: u16, set: &str) -> Self {
         self.with([
-            Expr::Immediate(SERVICE, u32::from(epoch).to_ne_bytes().to_vec()),
-            Expr::Lookup { set: set.to_owned(), key: SERVICE, inverted: !is },
+            Expr::Immediate(0, u32::from(epoch).to_ne_bytes().to_vec()),
+            Expr::Lookup { set: set.to_owned(), key: 0, inverted: true },
         ])
     }
 

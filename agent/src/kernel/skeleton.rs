@@ -1,7 +1,7 @@
 //! The chains that stay. They are made once; laying them again replaces their rules in one step, without a gap.
 //!
 //! `in` and `out` send what is to be judged (see `entry`) to `judge_*`, which finds class, service and outcome, and `decide_*`, which
-//! acts. `epoch_*`, `shut`, `stamp`, `begin_*`, `judge_*`, `center_*`, `dhcp_*` and `own` are empty here: they change with each
+//! acts. `epoch_*`, `shut`, `stamp`, `begin_*`, `judge_*`, `center_*` and `dhcp_*` are empty here: they change with each
 //! ruleset (see `living`). What `out` lets go ends in `pass`, which marks it for the last look (see `egress`).
 use agent_core::Builtin;
 use nft::{Batch, CtKey, Error, Header, Hook, HookPoint, MetaKey, Policy, Reject, SetSpec, Socket, Table, Type};
@@ -22,7 +22,7 @@ const RELATED_RATE: u64 = 1_000;
 const BASES: [(&str, HookPoint); 3] =
     [("in", HookPoint::Input), ("out", HookPoint::Output), ("forward", HookPoint::Forward)];
 /// Chains whose rules change with each ruleset.
-pub(crate) const LIVING: [&str; 13] = [
+pub(crate) const LIVING: [&str; 12] = [
     "epoch_in",
     "epoch_out",
     "shut",
@@ -35,7 +35,6 @@ pub(crate) const LIVING: [&str; 13] = [
     "center_out",
     "dhcp_in",
     "dhcp_out",
-    "own",
 ];
 /// The set that holds the epoch in force, and no other.
 pub(crate) const IN_FORCE: &str = "living";
@@ -66,10 +65,10 @@ impl Side {
         self.name("outcomes")
     }
 
-    /// Lets a packet through; one that leaves is marked as judged.
+    /// Lets a packet through; one that leaves is marked as judged, and no other is.
     pub(crate) fn pass(self, rule: Rule) -> Rule {
         match self {
-            Self::In => rule.accept(),
+            Self::In => rule.set_mark(0).accept(),
             Self::Out => rule.goto("pass"),
         }
     }
@@ -142,8 +141,10 @@ pub(crate) fn lay(batch: &mut Batch, stamp: u32) {
     for (name, rules) in chains {
         fill(batch, &table, &name, &rules);
     }
-    fill(batch, &table, "in", &entry::entry(Side::In));
-    fill(batch, &table, "out", &entry::entry(Side::Out));
+    for (side, base) in [(Side::In, "in"), (Side::Out, "out")] {
+        batch.add_rule(&table, base, &Rule::new().jump(&side.name("epoch")).0);
+        fill(batch, &table, base, &entry::entry(side));
+    }
     fill(batch, &table, "forward", &forward());
 }
 
@@ -165,7 +166,6 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
     let mut all = vec![
         ("pass".to_owned(), vec![Rule::new().set_mark(stamp).accept()]),
         ("related_rate".to_owned(), vec![Rule::new().limit(RELATED_RATE, true).counter().drop()]),
-        ("record".to_owned(), first().map(|rule| rule.limit(LOG_RATE, false).log("allow")).into()),
         ("answers".to_owned(), answers()),
         ("late".to_owned(), late()),
         ("refuse".to_owned(), refuse()),
@@ -184,6 +184,7 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
             (side.name("nat"), nat(side)),
             (side.name("decide"), decide(side)),
             (side.name("admit"), admit(side)),
+            (side.name("record"), first().map(|rule| rule.limit(LOG_RATE, false).log("allow")).into()),
             (side.name("cut"), cut(side)),
             (side.name("again"), again(side)),
         ]);
@@ -302,10 +303,10 @@ fn decide(side: Side) -> Vec<Rule> {
 fn admit(side: Side) -> Vec<Rule> {
     let mut rules: Vec<Rule> = first().map(|rule| rule.count(&side.outcomes())).into();
     // The flow's direction is not the packet's: an answer to a flow that came in leaves.
-    let leaves = Rule::new().has(MetaKey::OutIndex).keep().goto("own");
-    let arrives = Rule::new().has(MetaKey::InIndex).keep().set_mark(0).accept();
+    let leaves = Rule::new().has(MetaKey::OutIndex).keep().goto("pass");
+    let arrives = Side::In.pass(Rule::new().has(MetaKey::InIndex).keep());
     let ways = if side == Side::Out { [leaves, arrives] } else { [arrives, leaves] };
-    rules.push(Rule::new().mark_bits(RECORD, RECORD).jump("record"));
+    rules.push(Rule::new().mark_bits(RECORD, RECORD).jump(&side.name("record")));
     rules.extend(ways);
     rules
 }

@@ -1,14 +1,15 @@
 //! Frames from raw sockets: the output chain never sees them, the last look does.
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use agent::kernel::devices;
-use agent_core::{Builtin, Direction, LogKind};
+use agent_core::{Builtin, Class, Direction, LogKind};
 use futures::TryStreamExt;
 use nft::{Batch, Element, Expr, Family, Hook, HookPoint, MetaKey, Policy, SetSpec, Table, Type};
 use pnet::datalink::{Channel, Config, DataLinkSender};
 use rtnetlink::{LinkUnspec, LinkVeth};
+use socket2::{InterfaceIndexOrAddress, Socket};
 
-use crate::rulesets::{ALLOW, PEERS, PORT, QUIET, open};
+use crate::rulesets::{ALLOW, GROUPS, PEERS, PORT, QUIET, UDP, open};
 use crate::world::{At, Fate, OTHER, PEER, STAMP, VM, World};
 
 pub(crate) const IPV4: [u8; 2] = [8, 0];
@@ -144,7 +145,7 @@ fn forged_by_ip(world: &mut World) {
         for (source, family, is_forged) in rows {
             let to: IpAddr = PEER[family].parse().unwrap();
             let socket = world.socket(At::Vm, to, socket2::Type::RAW, Some(socket2::Protocol::from(255)));
-            drop(socket.send_to(&datagram(source, family), &std::net::SocketAddr::new(to, 0).into()));
+            drop(socket.send_to(&datagram(source, family), &SocketAddr::new(to, 0).into()));
             let told: Vec<_> = world.events().iter().map(|event| (event.kind, event.mark & 0xf_ffff)).collect();
             let expected: Vec<_> = [judged].into_iter().chain(is_forged.then_some(forged)).collect();
             assert_eq!(told, expected, "{source} of {addresses}");
@@ -153,8 +154,7 @@ fn forged_by_ip(world: &mut World) {
     }
 }
 
-/// Tables that count, behind ours, what leaves and what comes in with a stamp (there is one for what leaves from an address of
-/// this machine, whose sender need not be asked for) and without a mark.
+/// Tables that count, behind ours, what leaves and what comes in with the stamp and without a mark.
 fn watchers() -> [Table; 2] {
     let hooks = [(Family::Netdev, HookPoint::EgressAll), (Family::Inet, HookPoint::Input)];
     hooks.map(|(family, point)| {
@@ -163,7 +163,7 @@ fn watchers() -> [Table; 2] {
         batch.add_table(&table);
         batch.add_base_chain(&table, "last", &Hook { point, priority: 100, policy: Policy::Accept });
         batch.add_set(&table, &SetSpec::counted("marks", Type::Mark));
-        batch.add_elements(&table, "marks", &[STAMP, !STAMP, 0].map(|mark| Element::key(mark.to_ne_bytes())));
+        batch.add_elements(&table, "marks", &[STAMP, 0].map(|mark| Element::key(mark.to_ne_bytes())));
         let lookup = Expr::Lookup { set: "marks".to_owned(), key: 0, inverted: false };
         batch.add_rule(&table, "last", &[Expr::Meta(MetaKey::Mark, 0), lookup]);
         batch.commit(&mut nft::Socket::open().unwrap()).unwrap();
@@ -171,7 +171,7 @@ fn watchers() -> [Table; 2] {
     })
 }
 
-/// What the watchers have counted of packets with a stamp; they have seen others.
+/// What the watchers have counted of packets with the stamp; they have seen others.
 fn stamped(tables: &[Table; 2]) -> [u64; 2] {
     [&tables[0], &tables[1]].map(|table| {
         let counters = nft::read_counters(&mut nft::Socket::open().unwrap(), table, "marks").unwrap();
@@ -187,6 +187,8 @@ pub(crate) fn unseen(world: &mut World) {
     let mut ruleset = open(1, QUIET, QUIET);
     ruleset.own.push(own("10.98.7.1"));
     ruleset.peers.insert(own("10.98.7.2"), PEERS);
+    ruleset.outbound.insert((Class(0), UDP), QUIET);
+    ruleset.elsewhere.insert((GROUPS, Class(0), UDP), QUIET);
     world.kernel.apply(&ruleset, None).unwrap();
     let receiver = world.receiver(At::Peer, (own(PEER[0]), PORT).into());
     world.enter(At::Vm);
@@ -194,14 +196,48 @@ pub(crate) fn unseen(world: &mut World) {
     assert_eq!(world.datagram(At::Vm, own(VM[0]), &receiver).1, Fate::Through);
     let receiver = world.receiver(At::Vm, (own(VM[0]), PORT).into());
     assert_eq!(world.datagram(At::Peer, own(PEER[0]), &receiver).1, Fate::Through);
+    said_to_groups(world);
     world.enter(At::Vm);
     assert_eq!(stamped(&tables), [0; 2]);
     stacked();
     world.kernel.look().unwrap();
     let socket = world.socket(At::Vm, own(VM[0]), socket2::Type::DGRAM, None);
-    socket.send_to(b"hello", &std::net::SocketAddr::new(own("10.98.7.2"), PORT).into()).unwrap();
+    socket.send_to(b"hello", &SocketAddr::new(own("10.98.7.2"), PORT).into()).unwrap();
     // The device below finds the stamp on it, or it would be told of.
     assert_eq!((told(world), stamped(&tables)), (vec![], [1, 0]));
+}
+
+/// What is said to a group comes back as it left: by a flow, and as what is said of groups.
+fn said_to_groups(world: &World) {
+    let send = |socket: &Socket, bytes: &[u8], to: SocketAddr| socket.send_to(bytes, &to.into()).unwrap();
+    let hear = |socket: &Socket| socket.recv(&mut [std::mem::MaybeUninit::uninit(); 64]).unwrap();
+    let (own, group): ([IpAddr; 2], _) = (VM.map(|ip| ip.parse().unwrap()), ["239.7.7.7", "ff05::7:7"]);
+    let groups: [SocketAddr; 2] = group.map(|ip| SocketAddr::new(ip.parse().unwrap(), PORT));
+    world.enter(At::Vm);
+    let device = nix::net::if_::if_nametoindex("eth0").unwrap();
+    for (own, group) in own.into_iter().zip(groups) {
+        let member = world.receiver(At::Vm, group);
+        let sender = world.socket(At::Vm, own, socket2::Type::DGRAM, None);
+        sender.bind(&SocketAddr::new(own, 0).into()).unwrap();
+        match group.ip() {
+            IpAddr::V4(ip) => member.join_multicast_v4_n(&ip, &InterfaceIndexOrAddress::Index(device)).unwrap(),
+            IpAddr::V6(ip) => member.join_multicast_v6(&ip, device).unwrap(),
+        }
+        match own {
+            IpAddr::V4(ip) => sender.set_multicast_if_v4(&ip).unwrap(),
+            IpAddr::V6(_) => sender.set_multicast_if_v6(device).unwrap(),
+        }
+        // The second goes the way of what has been judged.
+        for _ in 0..2 {
+            send(&sender, b"hello", group);
+            hear(&member);
+        }
+        if own.is_ipv4() {
+            let report = world.socket(At::Vm, own, socket2::Type::RAW, Some(socket2::Protocol::from(2)));
+            report.bind(&SocketAddr::new(own, 0).into()).unwrap();
+            send(&report, &[0x16, 0, 0, 0, 0, 0, 0, 0], SocketAddr::new(group.ip(), 0));
+        }
+    }
 }
 
 /// A device that stands on the machine's own, with a neighbour behind it.

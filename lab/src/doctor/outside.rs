@@ -84,6 +84,7 @@ fn others() -> Found {
         nft::Meddling::ConnectionMark => "writes connection marks",
         nft::Meddling::PacketMark => "writes packet marks",
         nft::Meddling::Translation => "translates addresses",
+        nft::Meddling::Rewriting => "writes addresses or ports into packets",
     };
     let told: Vec<String> = found.into_iter().map(|(table, deed)| format!("{table} {}", word(deed))).collect();
     Ok(if told.is_empty() { "none".to_owned() } else { format!("an agent here would meet: {}", told.join(", ")) })

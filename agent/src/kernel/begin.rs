@@ -16,7 +16,7 @@ use super::skeleton::{IN_FORCE, Side};
 /// The rules; `set` names the set of a map that is in force.
 pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) -> String) -> [Rule; 2] {
     [(IPV4, "peers4", "own4"), (IPV6, "peers6", "own6")].map(|(family, peers, own)| {
-        let (rule, six) = (Rule::new().family(family), family == IPV6);
+        let (rule, six) = (Rule::new().family(family).in_force(ruleset.epoch), family == IPV6);
         let own = || match contents::own(ruleset, six).as_slice() {
             [one] => rule.clone().at(six, *one),
             _ => rule.clone().address(six, true).map(&set(own), ADDRESS, PLACE),
@@ -25,9 +25,10 @@ pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) ->
             Side::In => (own().address(six, false), "arriving"),
             Side::Out => (rule.address(six, true), "outbound"),
         };
-        let found = rule.map(&set(peers), ADDRESS, 0).port().map(&set("ports"), SERVICE, 1).map(&set(pairs), 0, 0);
+        let found = rule.map(&set(peers), ADDRESS, 0).port(six).map(&set("ports"), SERVICE, 1).map(&set(pairs), 0, 0);
         let admitted = found.admit(ruleset.epoch, &side.outcomes());
-        if side == Side::In { admitted.set_mark(0).accept() } else { admitted.goto("own") }
+        // The scratch mark was not written.
+        if side == Side::In { admitted.accept() } else { side.pass(admitted) }
     })
 }
 
@@ -45,8 +46,7 @@ impl Rule {
             IpAddr::V4(ip) => ip.octets().to_vec(),
             IpAddr::V6(ip) => ip.octets().to_vec(),
         };
-        let place = Expr::Immediate(PLACE, OWN.to_ne_bytes().to_vec());
-        self.address(six, true).with([Expr::equal(ADDRESS, bytes), place])
+        self.address(six, true).with([Expr::equal(ADDRESS, bytes), constant(ADDRESS, PLACE, OWN)])
     }
 
     fn map(self, set: &str, key: u8, into: u8) -> Self {
@@ -54,9 +54,18 @@ impl Rule {
     }
 
     /// Loads protocol and destination port.
-    fn port(self) -> Self {
-        let port = Expr::Payload { base: Header::Transport, offset: 2, length: 2, into: SERVICE + 1 };
-        self.with([Expr::Meta(MetaKey::Transport, SERVICE), port])
+    fn port(self, six: bool) -> Self {
+        let protocol = match six {
+            true => Expr::Meta(MetaKey::Transport, SERVICE),
+            false => Expr::Payload { base: Header::Network, offset: 9, length: 1, into: SERVICE },
+        };
+        self.with([protocol, Expr::Payload { base: Header::Transport, offset: 2, length: 2, into: SERVICE + 1 }])
+    }
+
+    /// If the epoch is in force.
+    fn in_force(self, epoch: u16) -> Self {
+        let lookup = Expr::Lookup { set: IN_FORCE.to_owned(), key: SERVICE, inverted: false };
+        self.with([constant(0, SERVICE, epoch.into()), lookup])
     }
 
     /// Of an outcome that allows and is not recorded, if the epoch is in force: counts it, and keeps it with its flow.
@@ -64,7 +73,11 @@ impl Rule {
         let quiet = [Expr::bits(0, SERVICE, ACTION | RECORD, 0), Expr::word(SERVICE, Test::Equal, ALLOW)];
         let counted = Expr::Lookup { set: outcomes.to_owned(), key: 0, inverted: false };
         let stamped = Expr::bits(0, 0, u32::MAX, u32::from(epoch) << EPOCH_SHIFT);
-        let quiet = self.with(quiet).in_force(epoch, true, IN_FORCE);
-        quiet.with([Expr::bits(0, 0, Word::MASK, 0), counted, stamped, Expr::SetCtMark(0)])
+        self.with(quiet).in_force(epoch).with([Expr::bits(0, 0, Word::MASK, 0), counted, stamped, Expr::SetCtMark(0)])
     }
+}
+
+/// A number in a register, by way of one that holds something: the kernel does this faster than it loads a number.
+fn constant(from: u8, into: u8, number: u32) -> Expr {
+    Expr::bits(from, into, 0, number)
 }
