@@ -7,7 +7,7 @@ mod lying;
 
 use std::collections::BTreeSet;
 
-use libtest_mimic::{Arguments, Failed, Trial};
+use libtest_mimic::{Failed, Trial};
 
 /// How a fault is made.
 #[derive(Clone, Copy)]
@@ -146,7 +146,7 @@ default: deny
 ";
 
 fn main() {
-    let arguments = Arguments::from_args();
+    let arguments = lying::arguments();
     let mut trials = Vec::new();
     for seed in 0..SEEDS {
         trials.push(Trial::test(format!("no fault, seed {seed}"), move || check(None, seed, None)));

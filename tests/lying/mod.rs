@@ -3,8 +3,16 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use libtest_mimic::Failed;
+use libtest_mimic::{Arguments, Failed};
 use serde_json::Value;
+
+/// The arguments of a program whose trials wait for more time than they compute: twice as many at once as there are processors.
+pub(crate) fn arguments() -> Arguments {
+    let mut arguments = Arguments::from_args();
+    let processors = std::thread::available_parallelism().map_or(1, usize::from);
+    arguments.test_threads.get_or_insert(2 * processors);
+    arguments
+}
 
 /// What a run of one scenario told.
 pub(crate) struct Told {
