@@ -140,6 +140,9 @@ pub struct Log {
     pub threshold: u16,
 }
 
+/// `NFT_BITWISE_OR`.
+const BITWISE_OR: u32 = 4;
+
 /// One expression.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Expr {
@@ -176,6 +179,15 @@ pub enum Expr {
         mask: Vec<u8>,
         /// As long as the mask.
         xor: Vec<u8>,
+    },
+    /// `into = from | with`, of four bytes (Linux 6.13 and later).
+    Or {
+        /// One register.
+        from: u8,
+        /// The other.
+        with: u8,
+        /// The destination register.
+        into: u8,
     },
     /// Goes on only if the set holds the key (or, with `inverted`, does not).
     Lookup {
@@ -272,7 +284,7 @@ impl Expr {
             Self::Payload { .. } => "payload",
             Self::Cmp(..) => "cmp",
             Self::Range(..) => "range",
-            Self::Bitwise { .. } => "bitwise",
+            Self::Bitwise { .. } | Self::Or { .. } => "bitwise",
             Self::Lookup { .. } | Self::Map { .. } | Self::VerdictMap { .. } => "lookup",
             Self::Immediate(..) | Self::Verdict(_) => "immediate",
             Self::Counter => "counter",
@@ -307,6 +319,9 @@ impl Expr {
                 let length = u32::try_from(mask.len()).unwrap_or(0);
                 w.be32(1, slot(*from)).be32(2, slot(*into)).be32(3, length);
                 w.nest(4, value_in(mask)).nest(5, value_in(xor))
+            }
+            Self::Or { from, with, into } => {
+                w.be32(1, slot(*from)).be32(2, slot(*into)).be32(3, 4).be32(6, BITWISE_OR).be32(8, slot(*with))
             }
             Self::Lookup { set, key, inverted } => w.text(1, set).be32(2, slot(*key)).be32(5, u32::from(*inverted)),
             Self::Map { set, key, into } => w.text(1, set).be32(2, slot(*key)).be32(3, slot(*into)),

@@ -2,7 +2,10 @@
 //! itself, which is allowed and not recorded. All is read from the packet, looked up, counted and admitted by that rule; where it
 //! does not hold, it has done nothing, and the packet is judged as any other (see `look`).
 //!
-//! So little can be said of a packet because of where it comes from (`begins`): its flow is new, not translated and judged by nobody, so
+//! The rules do not name the epoch, so that they stay from one ruleset to the next: for each that comes, the kernel walks all of each map that
+//! it looks into. They ask the kernel which is in force, before the first look-up, and behind the last whether it still is.
+//!
+//! So little need be asked of a packet because of where it comes from (`begins`): its flow is new, not translated and judged by nobody, so
 //! that the packet bears the flow's addresses and ports, and goes the flow's way.
 use std::net::IpAddr;
 
@@ -10,13 +13,16 @@ use agent_core::{Ruleset, Word};
 use nft::{Expr, Header, MetaKey, Test};
 
 use super::contents;
-use super::rules::{ACTION, ADDRESS, ALLOW, EPOCH_SHIFT, IPV4, IPV6, OWN, PLACE, RECORD, Rule, SERVICE};
-use super::skeleton::{IN_FORCE, Side};
+use super::rules::{ACTION, ADDRESS, ALLOW, IPV4, IPV6, OWN, PLACE, RECORD, Rule, SERVICE};
+use super::skeleton::{BANKS, IN_FORCE, IN_FORCE_NOW, Side};
+
+/// The register of the epoch.
+const EPOCH: u8 = 8;
 
 /// The rules; `set` names the set of a map that is in force.
 pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) -> String) -> [Rule; 2] {
     [(IPV4, "peers4", "own4"), (IPV6, "peers6", "own6")].map(|(family, peers, own)| {
-        let (rule, six) = (Rule::new().family(family).in_force(ruleset.epoch), family == IPV6);
+        let (rule, six) = (Rule::new().family(family).begun(), family == IPV6);
         let own = || match contents::own(ruleset, six).as_slice() {
             [one] => rule.clone().at(six, *one),
             _ => rule.clone().address(six, true).map(&set(own), ADDRESS, PLACE),
@@ -26,7 +32,7 @@ pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) ->
             Side::Out => (rule.address(six, true), "outbound"),
         };
         let found = rule.map(&set(peers), ADDRESS, 0).port(six).map(&set("ports"), SERVICE, 1).map(&set(pairs), 0, 0);
-        let admitted = found.admit(ruleset.epoch, &side.outcomes());
+        let admitted = found.admit(&side.outcomes());
         // The scratch mark was not written.
         if side == Side::In { admitted.accept() } else { side.pass(admitted) }
     })
@@ -62,18 +68,18 @@ impl Rule {
         self.with([protocol, Expr::Payload { base: Header::Transport, offset: 2, length: 2, into: SERVICE + 1 }])
     }
 
-    /// If the epoch is in force.
-    fn in_force(self, epoch: u16) -> Self {
-        let lookup = Expr::Lookup { set: IN_FORCE.to_owned(), key: SERVICE, inverted: false };
-        self.with([constant(0, SERVICE, epoch.into()), lookup])
+    /// Notes which epoch is in force.
+    fn begun(self) -> Self {
+        self.with([constant(0, EPOCH, IN_FORCE_NOW)]).map(BANKS, EPOCH, EPOCH)
     }
 
-    /// Of an outcome that allows and is not recorded, if the epoch is in force: counts it, and keeps it with its flow.
-    fn admit(self, epoch: u16, outcomes: &str) -> Self {
+    /// Of an outcome that allows and is not recorded, if the epoch is still in force that was: counts it, and keeps it with its flow.
+    fn admit(self, outcomes: &str) -> Self {
+        let lookup = |set: &str, key| Expr::Lookup { set: set.to_owned(), key, inverted: false };
         let quiet = [Expr::bits(0, SERVICE, ACTION | RECORD, 0), Expr::word(SERVICE, Test::Equal, ALLOW)];
-        let counted = Expr::Lookup { set: outcomes.to_owned(), key: 0, inverted: false };
-        let stamped = Expr::bits(0, 0, u32::MAX, u32::from(epoch) << EPOCH_SHIFT);
-        self.with(quiet).in_force(epoch).with([Expr::bits(0, 0, Word::MASK, 0), counted, stamped, Expr::SetCtMark(0)])
+        let counted = [Expr::bits(0, 0, Word::MASK, 0), lookup(outcomes, 0)];
+        let kept = [Expr::Or { from: 0, with: EPOCH, into: 0 }, Expr::SetCtMark(0)];
+        self.with(quiet).with([lookup(IN_FORCE, EPOCH)]).with(counted).with(kept)
     }
 }
 

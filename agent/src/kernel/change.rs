@@ -16,7 +16,7 @@ use nft::{Batch, Element, Error, read_counters};
 use super::apply::Kernel;
 use super::contents::maps;
 use super::egress;
-use super::living::{self, Former};
+use super::living::{self, Former, Means};
 use super::maps::{Difference, Entry, InForce, Map, difference};
 use super::rules::table;
 use super::skeleton::COUNTERS;
@@ -139,15 +139,20 @@ impl Kernel {
         self.commit(&batch)
     }
 
+    /// A kernel that looks at what leaves can all that is laid besides.
+    fn means(&self) -> Means {
+        Means { stamp: self.stamp, is_recent: self.unguarded().is_none() }
+    }
+
     fn most_bytes(&self) -> Result<usize, Error> {
         Ok(self.socket.send_limit()?.min(MOST_BYTES))
     }
 
     fn change<'a>(&mut self, ruleset: &'a Ruleset, previous: Option<&'a Ruleset>) -> Result<Change<'a>, Error> {
-        let wanted = maps(ruleset);
+        let wanted = maps(ruleset, previous);
         let unread = previous.is_none() && wanted.iter().any(Map::is_large);
         let held = match previous {
-            Some(previous) => maps(previous).into_iter().map(|map| map.entries).collect(),
+            Some(previous) => maps(previous, Some(ruleset)).into_iter().map(|map| map.entries).collect(),
             None if unread => vec![Vec::new(); wanted.len()],
             None => wanted
                 .iter()
@@ -171,7 +176,9 @@ impl Kernel {
                 None => Counters::of(set, new, &self.words(set)?),
             });
         }
-        let former = previous.map(|previous| living::former(&mut self.socket, previous, &self.in_force, self.stamp));
+        let means = self.means();
+        let former =
+            previous.map(|previous| living::former(&mut self.socket, previous, ruleset, &self.in_force, means));
         let former = former.transpose()?.unwrap_or_default();
         Ok(Change { ruleset, previous, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
@@ -192,7 +199,7 @@ impl Kernel {
         if self.unguarded().is_none() {
             egress::apply(batch, change.ruleset, change.previous, &self.senders);
         }
-        living::lay(batch, change.ruleset, in_force, &change.former, self.stamp);
+        living::lay(batch, change.ruleset, in_force, &change.former, self.means());
     }
 
     /// Fills the sets into which nobody looks, adds the counters of words that nobody bears yet, and turns the rules to both.

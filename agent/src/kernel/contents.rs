@@ -1,4 +1,5 @@
 //! What the kernel's maps shall hold for a ruleset.
+use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::ops::RangeInclusive;
 
@@ -8,30 +9,57 @@ use super::maps::{Entry, Map, number};
 use super::rules::{CLASSED, FOUND, OWN, TCP, UDP};
 use super::skeleton::Side;
 
-/// Everything that the kernel's maps shall hold.
-pub(crate) fn maps(of: &Ruleset) -> Vec<Map> {
-    let [networks4, networks6] = [false, true].map(|six| ranges(&of.networks, six, |class| class.0 | CLASSED));
-    let [peers4, peers6] = [false, true].map(|six| peers(of, six));
-    let own = |six| own(of, six).into_iter().map(|ip| (of_address(ip), place(Place::Own)));
+/// Everything that the kernel's maps shall hold; but nothing of a map of which `beside` says the same.
+pub(crate) fn maps(of: &Ruleset, beside: Option<&Ruleset>) -> Vec<Map> {
+    let [tcp, udp, icmp, icmpv6, protocols] = [
+        differing(of, beside, |one| &one.tcp).map(|all| all.iter().map(ports).collect()),
+        differing(of, beside, |one| &one.udp).map(|all| all.iter().map(ports).collect()),
+        differing(of, beside, |one| &one.icmp).map(|all| all.iter().map(types).collect()),
+        differing(of, beside, |one| &one.icmpv6).map(|all| all.iter().map(types).collect()),
+        differing(of, beside, |one| &one.protocols).map(|all| all.iter().map(protocols).collect()),
+    ]
+    .map(|all: Option<Vec<Entry>>| all.unwrap_or_default());
+    let networks = differing(of, beside, |one| &one.networks).map_or(&[][..], Vec::as_slice);
+    let places = differing(of, beside, |one| &one.places).map_or(&[][..], Vec::as_slice);
+    let is_same = |same: fn(&Ruleset, &Ruleset) -> bool| beside.is_some_and(|other| same(of, other));
+    let peers = |six| differing(of, beside, |one| &one.peers).into_iter().flat_map(move |all| peers(all, six));
+    let own_is_same = is_same(|one, other| one.own == other.own && one.places == other.places);
+    let own = |six| if own_is_same { Vec::new() } else { own(of, six) };
+    let own = |six| own(six).into_iter().map(|ip| (of_address(ip), place(Place::Own)));
+    let arrivals_are_same = is_same(|one, other| one.inbound == other.inbound && one.elsewhere == other.elsewhere);
+    let arriving = (!arrivals_are_same).then(|| arriving(of)).into_iter().flatten();
+    let outbound = differing(of, beside, |one| &one.outbound).into_iter().flatten();
+    let ports_are_same = is_same(|one, other| one.tcp == other.tcp && one.udp == other.udp);
+    let single_ports = (!ports_are_same).then(|| single_ports(of)).into_iter().flatten();
     vec![
         Map::marks("defaults", 1, defaults(of)),
-        Map::exact("peers4", 4, peers4),
-        Map::exact("peers6", 16, peers6),
-        Map::marks("arriving", 3, arriving(of)),
-        Map::marks("outbound", 2, of.outbound.iter().map(|(key, word)| (joined(&pair(*key)), valid(*word)))),
-        Map::ranges("networks4", 4, networks4),
-        Map::ranges("networks6", 16, networks6),
-        Map::ranges("tcp", 2, of.tcp.iter().map(ports)),
-        Map::ranges("udp", 2, of.udp.iter().map(ports)),
-        Map::ranges("icmp", 2, of.icmp.iter().map(types)),
-        Map::ranges("icmpv6", 2, of.icmpv6.iter().map(types)),
-        Map::ranges("protocols", 1, of.protocols.iter().map(protocols)),
-        Map::ranges("places4", 4, ranges(&of.places, false, place)),
-        Map::ranges("places6", 16, ranges(&of.places, true, place)),
+        Map::exact("peers4", 4, peers(false)),
+        Map::exact("peers6", 16, peers(true)),
+        Map::marks("arriving", 3, arriving),
+        Map::marks("outbound", 2, outbound.map(|(key, word)| (joined(&pair(*key)), valid(*word)))),
+        Map::ranges("networks4", 4, ranges(networks, false, |class| class.0 | CLASSED)),
+        Map::ranges("networks6", 16, ranges(networks, true, |class| class.0 | CLASSED)),
+        Map::ranges("tcp", 2, tcp),
+        Map::ranges("udp", 2, udp),
+        Map::ranges("icmp", 2, icmp),
+        Map::ranges("icmpv6", 2, icmpv6),
+        Map::ranges("protocols", 1, protocols),
+        Map::ranges("places4", 4, ranges(places, false, place)),
+        Map::ranges("places6", 16, ranges(places, true, place)),
         Map::exact("own4", 4, own(false)),
         Map::exact("own6", 16, own(true)),
-        Map::exact("ports", 8, single_ports(of)),
+        Map::exact("ports", 8, single_ports),
     ]
+}
+
+/// A part of a ruleset, if that is not the same in another beside it.
+fn differing<'a, T: PartialEq>(
+    of: &'a Ruleset,
+    beside: Option<&Ruleset>,
+    part: impl Fn(&Ruleset) -> &T,
+) -> Option<&'a T> {
+    let own = part(of);
+    beside.is_none_or(|other| part(other) != own).then_some(own)
 }
 
 /// The default of each direction, for packets that are judged again.
@@ -39,8 +67,8 @@ fn defaults(of: &Ruleset) -> [(u128, u32); 2] {
     [(Side::In, of.default_in), (Side::Out, of.default_out)].map(|(side, word)| ((side as u32).into(), word.0 | FOUND))
 }
 
-fn peers(of: &Ruleset, six: bool) -> impl Iterator<Item = (u128, u32)> {
-    let family = of.peers.iter().filter(move |(ip, _)| ip.is_ipv6() == six);
+fn peers(all: &BTreeMap<IpAddr, Class>, six: bool) -> impl Iterator<Item = (u128, u32)> {
+    let family = all.iter().filter(move |(ip, _)| ip.is_ipv6() == six);
     family.map(|(ip, class)| (of_address(*ip), class.0 | CLASSED))
 }
 

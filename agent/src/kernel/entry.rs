@@ -12,20 +12,28 @@ pub(super) fn entry(side: Side) -> Vec<Rule> {
         Side::In => MetaKey::InType,
         Side::Out => MetaKey::OutType,
     };
-    let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
     let mut rules = Vec::new();
     // The center begins no flow, and nothing else comes before these.
     rules.extend((side == Side::In).then(|| begins(side, Rule::new().transport(TCP).other_device(device, LOOPBACK))));
     rules.extend([
         Rule::new().device(device, LOOPBACK).accept(),
         Rule::new().transport(TCP).goto(&side.name("stream")),
+        Rule::new().goto(&side.name("other")),
+    ]);
+    rules
+}
+
+/// What `entry` asks of all but TCP.
+pub(super) fn other(side: Side) -> Vec<Rule> {
+    let sentinel = Rule::new().transport(UDP).bytes(Header::Transport, 2, &BARRIER_PORT.to_be_bytes());
+    let mut rules = vec![
         sentinel.bytes(Header::Transport, 8, b"EWB1").goto(&side.name("barrier")),
         Rule::new().jump(&side.name("neighbours")),
         unknown(side),
         Rule::new().ct_any(CtKey::State, RELATED).jump(&side.name("related")),
         Rule::new().jump(&side.name("center")),
         Rule::new().jump(&side.name("dhcp")),
-    ]);
+    ];
     rules.extend(own_answers(side));
     rules.push(Rule::new().goto(&side.name("flow")));
     rules

@@ -18,24 +18,50 @@ use super::entry::entry;
 use super::look::look_ups;
 use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
+use super::skeleton::{BANKS, IN_FORCE, IN_FORCE_NOW, LIVING, Side};
 use super::volumes;
 
-/// The rules of the longer chains, where it is known which these are, with the kernel's numbers for them. Those that stay are left
-/// alone: for each rule that is to look into a map, the kernel walks all of the map (`nf_tables_bind_set`).
-#[derive(Debug, Default)]
-pub(super) struct Former(BTreeMap<String, Vec<(u64, Rule)>>);
+/// What marks what was judged, and whether the kernel is recent enough for rules that make words of two.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Means {
+    pub(super) stamp: u32,
+    pub(super) is_recent: bool,
+}
 
-/// Those of a ruleset that is in force.
+/// The rules of the longer chains, where it is known which these are. Those that stay are left alone: for each rule that is to look
+/// into a map, the kernel walks all of the map (`nf_tables_bind_set`).
+#[derive(Debug, Default)]
+pub(super) struct Former(BTreeMap<String, Standing>);
+
+/// The rules of a chain.
+#[derive(Debug)]
+enum Standing {
+    /// None of them is to change, unless others are to be looked into: it was not asked for the kernel's numbers of them.
+    Whole(Vec<Rule>),
+    /// With the kernel's numbers for them.
+    Each(Vec<(u64, Rule)>),
+}
+
+/// Those of a ruleset that is in force, behind which comes another.
 ///
 /// # Errors
 /// When the listing fails.
-pub(super) fn former(socket: &mut Socket, ruleset: &Ruleset, maps: &InForce, stamp: u32) -> Result<Former, Error> {
+pub(super) fn former(
+    socket: &mut Socket,
+    ruleset: &Ruleset,
+    next: &Ruleset,
+    maps: &InForce,
+    means: Means,
+) -> Result<Former, Error> {
     let mut all = BTreeMap::new();
-    for (chain, rules) in kept(ruleset, maps, stamp) {
+    for ((chain, rules), (_, wanted)) in kept(ruleset, maps, means).into_iter().zip(kept(next, maps, means)) {
+        if rules == wanted {
+            all.insert(chain, Standing::Whole(rules));
+            continue;
+        }
         let handles = socket.handles(&table(), &chain)?;
         if handles.len() == rules.len() {
-            all.insert(chain, handles.into_iter().zip(rules).collect());
+            all.insert(chain, Standing::Each(handles.into_iter().zip(rules).collect()));
         }
     }
     Ok(Former(all))
@@ -44,14 +70,16 @@ pub(super) fn former(socket: &mut Socket, ruleset: &Ruleset, maps: &InForce, sta
 impl Former {
     /// Fills a chain with rules; of those that stand there, what differs is replaced.
     fn fill(&self, batch: &mut Batch, chain: &str, rules: &[Rule]) {
-        let Some(former) = self.0.get(chain).filter(|former| former.len() == rules.len()) else {
-            batch.flush_chain(&table(), chain);
-            rules.iter().for_each(|rule| put(batch, chain, rule));
-            return;
-        };
-        for ((handle, before), rule) in former.iter().zip(rules) {
-            if before != rule {
-                batch.replace_rule(&table(), chain, *handle, &rule.0);
+        match self.0.get(chain) {
+            Some(Standing::Whole(former)) if former == rules => {}
+            Some(Standing::Each(former)) if former.len() == rules.len() => {
+                for ((handle, _), rule) in former.iter().zip(rules).filter(|((_, before), rule)| before != *rule) {
+                    batch.replace_rule(&table(), chain, *handle, &rule.0);
+                }
+            }
+            _ => {
+                batch.flush_chain(&table(), chain);
+                rules.iter().for_each(|rule| put(batch, chain, rule));
             }
         }
     }
@@ -62,25 +90,26 @@ fn put(batch: &mut Batch, chain: &str, rule: &Rule) {
 }
 
 /// The chains that carry the epoch, the defaults, the center, DHCP, and the names of the maps.
-pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former, stamp: u32) {
+pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: &Former, means: Means) {
     let table = table();
-    let kept = kept(ruleset, maps, stamp);
+    let kept = kept(ruleset, maps, means);
     for chain in LIVING.into_iter().filter(|chain| kept.iter().all(|(name, _)| name != chain)) {
         batch.flush_chain(&table, chain);
     }
-    let epoch_in_force = [Element::key(u32::from(ruleset.epoch).to_ne_bytes())];
-    batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &epoch_in_force);
-    batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers());
+    let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
+    let in_force = [ruleset.epoch.into(), epoch].map(|one: u32| Element::key(one.to_ne_bytes()));
+    let now = Element::key(IN_FORCE_NOW.to_ne_bytes()).value(epoch.to_ne_bytes());
+    batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &in_force);
+    batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers()).add_elements(&table, BANKS, &[now]);
     for (chain, rules) in &kept {
         former.fill(batch, chain, rules);
     }
     let mut add = |chain: &str, rule: Rule| put(batch, chain, &rule);
-    let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     add("shut", Side::In.pass(judged(ruleset.epoch)));
     add("shut", Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch).goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
     for side in [Side::In, Side::Out] {
-        current(ruleset, side, stamp).into_iter().for_each(|rule| add(&side.name("epoch"), rule));
+        current(ruleset, side, means.stamp).into_iter().for_each(|rule| add(&side.name("epoch"), rule));
         ruleset.center.into_iter().for_each(|center| add(&side.name("center"), center_rule(center, side)));
         dhcp::rules(ruleset, side).into_iter().for_each(|rule| add(&side.name("dhcp"), rule));
     }
@@ -104,10 +133,11 @@ fn judged(epoch: u16) -> Rule {
 }
 
 /// The chains of which rules are kept that do not change.
-fn kept(ruleset: &Ruleset, maps: &InForce, stamp: u32) -> Vec<(String, Vec<Rule>)> {
+fn kept(ruleset: &Ruleset, maps: &InForce, means: Means) -> Vec<(String, Vec<Rule>)> {
     let of = |side: Side, base: &str| {
-        let entry = current(ruleset, side, stamp).into_iter().chain(entry(side)).collect();
-        let begin = begin::rules(ruleset, side, |map| maps.bank(map).name(map)).into();
+        let entry = current(ruleset, side, means.stamp).into_iter().chain(entry(side)).collect();
+        let begin = begin::rules(ruleset, side, |map| maps.bank(map).name(map));
+        let begin = if means.is_recent { begin.into() } else { Vec::new() };
         [(base.to_owned(), entry), (side.name("begin"), begin), (side.name("judge"), judge(ruleset, side, maps))]
     };
     [(Side::In, "in"), (Side::Out, "out")].into_iter().flat_map(|(side, base)| of(side, base)).collect()

@@ -36,12 +36,13 @@ pub(crate) const LIVING: [&str; 12] = [
     "dhcp_in",
     "dhcp_out",
 ];
-/// The set that holds the epoch in force, and no other.
+/// The set that holds the epoch in force, also as flows bear it, and no other.
 pub(crate) const IN_FORCE: &str = "living";
 /// Room in sets of few elements, with those that one transaction adds before it removes others.
 pub(super) const ROOM: u32 = 64;
-/// The map that says which of a map's sets is in force.
+/// The map that says which of a map's sets is in force, and under a key of its own the epoch, as flows bear it.
 pub(crate) const BANKS: &str = "banks";
+pub(super) const IN_FORCE_NOW: u32 = u32::MAX;
 
 /// The sets that count outcomes.
 pub(crate) const COUNTERS: [&str; 2] = ["outcomes_in", "outcomes_out"];
@@ -104,7 +105,7 @@ fn sets() -> Vec<SetSpec> {
     let mut sets: Vec<SetSpec> = Bank::BOTH.into_iter().flat_map(maps).collect();
     sets.extend(COUNTERS.map(|name| SetSpec::counted(name, Type::Mark)));
     sets.extend(volumes::sets());
-    sets.push(SetSpec::map(BANKS, &[Type::Mark], Type::Mark));
+    sets.push(SetSpec::map(BANKS, &[Type::Mark], Type::Mark).sized(ROOM));
     sets.push(SetSpec::plain(IN_FORCE, Type::Mark).sized(ROOM));
     sets
 }
@@ -173,6 +174,7 @@ fn chains(stamp: u32) -> Vec<(String, Vec<Rule>)> {
     for side in [Side::In, Side::Out] {
         all.extend([
             (side.name("stream"), entry::stream(side)),
+            (side.name("other"), entry::other(side)),
             (side.name("flow"), entry::flow(side)),
             (side.name("fresh"), entry::fresh(side)),
             (side.name("neighbours"), neighbours(side)),
