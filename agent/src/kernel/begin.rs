@@ -38,6 +38,11 @@ pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) ->
     })
 }
 
+/// Whether two rulesets have the same rules, as long as they look into the same sets.
+pub(super) fn are_alike(one: &Ruleset, other: &Ruleset) -> bool {
+    one.own == other.own && [false, true].iter().all(|six| contents::own(one, *six) == contents::own(other, *six))
+}
+
 impl Rule {
     /// Loads the packet's source or destination.
     fn address(self, six: bool, destination: bool) -> Self {

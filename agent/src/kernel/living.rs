@@ -54,8 +54,9 @@ pub(super) fn former(
     means: Means,
 ) -> Result<Former, Error> {
     let mut all = BTreeMap::new();
-    for ((chain, rules), (_, wanted)) in kept(ruleset, maps, means).into_iter().zip(kept(next, maps, means)) {
-        if rules == wanted {
+    let begins_alike = begin::are_alike(ruleset, next);
+    for (chain, rules) in kept(ruleset, maps, means) {
+        if begins_alike && [Side::In, Side::Out].iter().any(|side| side.name("begin") == chain) {
             all.insert(chain, Standing::Whole(rules));
             continue;
         }
