@@ -8,7 +8,8 @@ use nix::sched::{CloneFlags, unshare};
 
 use crate::policy;
 
-const LOOK: Duration = Duration::from_secs(2);
+/// At rest an agent reads its counters every ten seconds.
+const LOOK: Duration = Duration::from_secs(20);
 
 /// A process that ends with this value.
 struct Agent(Child);

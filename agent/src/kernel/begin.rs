@@ -7,6 +7,7 @@
 //!
 //! So little need be asked of a packet because of where it comes from (`begins`): its flow is new, not translated and judged by nobody, so
 //! that the packet bears the flow's addresses and ports, and goes the flow's way.
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::net::IpAddr;
 
 use agent_core::{Ruleset, Word};
@@ -14,15 +15,16 @@ use nft::{Expr, Header, MetaKey, Test};
 
 use super::contents;
 use super::rules::{ACTION, ADDRESS, ALLOW, IPV4, IPV6, OWN, PLACE, RECORD, Rule, SERVICE};
-use super::skeleton::{BANKS, IN_FORCE, IN_FORCE_NOW, Side};
+use super::skeleton::{BANKS, IN_FORCE, Side};
 
 /// The register of the epoch.
 const EPOCH: u8 = 8;
 
 /// The rules; `set` names the set of a map that is in force.
 pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) -> String) -> [Rule; 2] {
+    let key = key(ruleset, &set);
     [(IPV4, "peers4", "own4"), (IPV6, "peers6", "own6")].map(|(family, peers, own)| {
-        let (rule, six) = (Rule::new().family(family).begun(), family == IPV6);
+        let (rule, six) = (Rule::new().family(family).begun(key), family == IPV6);
         let own = || match contents::own(ruleset, six).as_slice() {
             [one] => rule.clone().at(six, *one),
             _ => rule.clone().address(six, true).map(&set(own), ADDRESS, PLACE),
@@ -36,6 +38,18 @@ pub(super) fn rules(ruleset: &Ruleset, side: Side, set: impl Fn(&'static str) ->
         // The scratch mark was not written.
         if side == Side::In { admitted.accept() } else { side.pass(admitted) }
     })
+}
+
+/// The key under which the rules find the epoch: another one for other rules. A packet that comes to rules of the past (it found them
+/// before a change, and looks into maps behind it) finds nothing under theirs.
+pub(super) fn key(ruleset: &Ruleset, set: impl Fn(&'static str) -> String) -> u32 {
+    let mut hasher = DefaultHasher::new();
+    for map in ["peers4", "peers6", "own4", "own6", "ports", "arriving", "outbound"] {
+        set(map).hash(&mut hasher);
+    }
+    [false, true].iter().for_each(|six| contents::own(ruleset, *six).hash(&mut hasher));
+    // The lower half belongs to the numbers of maps.
+    1 << 31 | u32::try_from(hasher.finish() >> 33).unwrap_or(0)
 }
 
 /// Whether two rulesets have the same rules, as long as they look into the same sets.
@@ -73,9 +87,9 @@ impl Rule {
         self.with([protocol, Expr::Payload { base: Header::Transport, offset: 2, length: 2, into: SERVICE + 1 }])
     }
 
-    /// Notes which epoch is in force.
-    fn begun(self) -> Self {
-        self.with([constant(0, EPOCH, IN_FORCE_NOW)]).map(BANKS, EPOCH, EPOCH)
+    /// Notes which epoch is in force, where that is one with these rules.
+    fn begun(self, key: u32) -> Self {
+        self.with([constant(0, EPOCH, key)]).map(BANKS, EPOCH, EPOCH)
     }
 
     /// Of an outcome that allows and is not recorded, if the epoch is still in force that was: counts it, and keeps it with its flow.

@@ -120,12 +120,13 @@ impl Kernel {
         let room = self.most_bytes()?.saturating_sub(batch.size());
         if change.is_one(room) {
             self.change_in_place(batch, &change)?;
+            self.own.clone_from(&ruleset.own);
         } else {
             change.fit(room);
             self.turn(&change)?;
+            self.own.clone_from(&ruleset.own);
             self.leave(&change)?;
         }
-        self.own.clone_from(&ruleset.own);
         self.verify(&change)?;
         self.weigh(ruleset, previous)
     }

@@ -10,7 +10,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use agent_core::Ruleset;
-use nft::{Batch, CtKey, Direction, Element, Error, Socket};
+use nft::{Batch, CtKey, Direction, Element, Error, MetaKey, Socket};
 
 use super::begin;
 use super::dhcp;
@@ -18,7 +18,7 @@ use super::entry::entry;
 use super::look::look_ups;
 use super::maps::InForce;
 use super::rules::{CLASSED, CUT, EPOCH, EPOCH_SHIFT, EXPECTED, FOUND, RELATED, Rule, TCP, TRANSLATED, table};
-use super::skeleton::{BANKS, IN_FORCE, IN_FORCE_NOW, LIVING, Side};
+use super::skeleton::{BANKS, IN_FORCE, LIVING, Side};
 use super::volumes;
 
 /// What marks what was judged, and whether the kernel is recent enough for rules that make words of two.
@@ -99,14 +99,16 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
     }
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     let in_force = [ruleset.epoch.into(), epoch].map(|one: u32| Element::key(one.to_ne_bytes()));
-    let now = Element::key(IN_FORCE_NOW.to_ne_bytes()).value(epoch.to_ne_bytes());
+    let key = begin::key(ruleset, |map| maps.bank(map).name(map));
+    let now = Element::key(key.to_ne_bytes()).value(epoch.to_ne_bytes());
     batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &in_force);
     batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers()).add_elements(&table, BANKS, &[now]);
     for (chain, rules) in &kept {
         former.fill(batch, chain, rules);
     }
     let mut add = |chain: &str, rule: Rule| put(batch, chain, &rule);
-    add("shut", Side::In.pass(judged(ruleset.epoch)));
+    // What leaves may have been judged by what came in a moment ago, and is to be stamped.
+    add("shut", Side::In.pass(judged(ruleset.epoch).has(MetaKey::InIndex)));
     add("shut", Rule::new().ct_bits(CtKey::Mark, CUT | EPOCH, CUT | epoch).goto("late"));
     add("stamp", Rule::new().stamp(ruleset.epoch));
     for side in [Side::In, Side::Out] {

@@ -40,9 +40,8 @@ pub(crate) const LIVING: [&str; 12] = [
 pub(crate) const IN_FORCE: &str = "living";
 /// Room in sets of few elements, with those that one transaction adds before it removes others.
 pub(super) const ROOM: u32 = 64;
-/// The map that says which of a map's sets is in force, and under a key of its own the epoch, as flows bear it.
+/// The map that says which of a map's sets is in force, and under a key of its own (see `begin`) the epoch, as flows bear it.
 pub(crate) const BANKS: &str = "banks";
-pub(super) const IN_FORCE_NOW: u32 = u32::MAX;
 
 /// The sets that count outcomes.
 pub(crate) const COUNTERS: [&str; 2] = ["outcomes_in", "outcomes_out"];

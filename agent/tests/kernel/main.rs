@@ -25,10 +25,11 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 37] = [
+const CASES: [Case; 38] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("what is recorded, and what is not, is judged as random rulesets say", quiet::judged),
+    ("rules of the past find no epoch", quiet::keyed),
     ("near misses: port, peer, direction", flows::near_misses),
     ("what comes for an address that is not bound here passes by no rule", places::unbound),
     ("what comes for a group is judged by that", places::groups),

@@ -38,6 +38,23 @@ pub(crate) fn judged(world: &mut World) {
     assert!(passed > usize::from(TRIALS) * 20, "hardly anything passes: {passed}");
 }
 
+/// A packet that holds rules of the past finds no epoch under their key: rules for other addresses have another.
+pub(crate) fn keyed(world: &mut World) {
+    let mut key = |epoch, own: &[&str]| {
+        let mut ruleset = closed(epoch);
+        own.iter().for_each(|ip| split(&mut ruleset.places, (ip.parse().unwrap(), Place::Own)));
+        ruleset.own.extend(own.iter().map(|ip| ip.parse::<IpAddr>().unwrap()));
+        world.kernel.apply(&ruleset, None).unwrap();
+        world.enter(At::Vm);
+        let banks = nft::Socket::open().unwrap().elements(&agent::kernel::table(), "banks").unwrap();
+        let keys = banks.iter().map(|one| u32::from_ne_bytes(one.key.as_slice().try_into().unwrap()));
+        keys.filter(|key| *key >= 1 << 31).collect::<Vec<_>>()
+    };
+    let (first, again, other) = (key(1, &[]), key(2, &[]), key(3, &LATE));
+    assert_eq!((first.len(), &again), (1, &first), "the same rules");
+    assert!(other.len() == 1 && other != first, "{other:?}");
+}
+
 /// Gives how many passed.
 fn all_probes(world: &mut World, ruleset: &Ruleset, trial: &str) -> usize {
     let all: BTreeSet<IpAddr> = [VM, LATE, PEER, OTHER].into_iter().flatten().map(|ip| ip.parse().unwrap()).collect();
