@@ -52,11 +52,6 @@ pub(super) fn key(ruleset: &Ruleset, set: impl Fn(&'static str) -> String) -> u3
     1 << 31 | u32::try_from(hasher.finish() >> 33).unwrap_or(0)
 }
 
-/// Whether two rulesets have the same rules, as long as they look into the same sets.
-pub(super) fn are_alike(one: &Ruleset, other: &Ruleset) -> bool {
-    one.own == other.own && [false, true].iter().all(|six| contents::own(one, *six) == contents::own(other, *six))
-}
-
 impl Rule {
     /// Loads the packet's source or destination.
     fn address(self, six: bool, destination: bool) -> Self {

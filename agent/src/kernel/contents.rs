@@ -10,7 +10,7 @@ use super::rules::{CLASSED, FOUND, OWN, TCP, UDP};
 use super::skeleton::Side;
 
 /// Everything that the kernel's maps shall hold; but nothing of a map of which `beside` says the same.
-pub(crate) fn maps(of: &Ruleset, beside: Option<&Ruleset>) -> Vec<Map> {
+pub(crate) fn maps<'a>(of: &'a Ruleset, beside: Option<&'a Ruleset>) -> Vec<Map> {
     let [tcp, udp, icmp, icmpv6, protocols] = [
         differing(of, beside, |one| &one.tcp).map(|all| all.iter().map(ports).collect()),
         differing(of, beside, |one| &one.udp).map(|all| all.iter().map(ports).collect()),
@@ -21,16 +21,12 @@ pub(crate) fn maps(of: &Ruleset, beside: Option<&Ruleset>) -> Vec<Map> {
     .map(|all: Option<Vec<Entry>>| all.unwrap_or_default());
     let networks = differing(of, beside, |one| &one.networks).map_or(&[][..], Vec::as_slice);
     let places = differing(of, beside, |one| &one.places).map_or(&[][..], Vec::as_slice);
-    let is_same = |same: fn(&Ruleset, &Ruleset) -> bool| beside.is_some_and(|other| same(of, other));
     let peers = |six| differing(of, beside, |one| &one.peers).into_iter().flat_map(move |all| peers(all, six));
-    let own_is_same = is_same(|one, other| one.own == other.own && one.places == other.places);
-    let own = |six| if own_is_same { Vec::new() } else { own(of, six) };
-    let own = |six| own(six).into_iter().map(|ip| (of_address(ip), place(Place::Own)));
-    let arrivals_are_same = is_same(|one, other| one.inbound == other.inbound && one.elsewhere == other.elsewhere);
-    let arriving = (!arrivals_are_same).then(|| arriving(of)).into_iter().flatten();
+    let own = |six| differing(of, beside, |one| (&one.own, &one.places)).into_iter().flat_map(move |_| own(of, six));
+    let own = |six| own(six).map(|ip| (of_address(ip), place(Place::Own)));
+    let arriving = differing(of, beside, |one| (&one.inbound, &one.elsewhere)).into_iter().flat_map(|_| arriving(of));
     let outbound = differing(of, beside, |one| &one.outbound).into_iter().flatten();
-    let ports_are_same = is_same(|one, other| one.tcp == other.tcp && one.udp == other.udp);
-    let single_ports = (!ports_are_same).then(|| single_ports(of)).into_iter().flatten();
+    let single_ports = differing(of, beside, |one| (&one.tcp, &one.udp)).into_iter().flat_map(|_| single_ports(of));
     vec![
         Map::marks("defaults", 1, defaults(of)),
         Map::exact("peers4", 4, peers(false)),
@@ -52,14 +48,14 @@ pub(crate) fn maps(of: &Ruleset, beside: Option<&Ruleset>) -> Vec<Map> {
     ]
 }
 
-/// A part of a ruleset, if that is not the same in another beside it.
+/// Parts of a ruleset, if they are not the same in another beside it.
 fn differing<'a, T: PartialEq>(
     of: &'a Ruleset,
-    beside: Option<&Ruleset>,
-    part: impl Fn(&Ruleset) -> &T,
-) -> Option<&'a T> {
-    let own = part(of);
-    beside.is_none_or(|other| part(other) != own).then_some(own)
+    beside: Option<&'a Ruleset>,
+    parts: impl Fn(&'a Ruleset) -> T,
+) -> Option<T> {
+    let own = parts(of);
+    beside.is_none_or(|other| parts(other) != own).then_some(own)
 }
 
 /// The default of each direction, for packets that are judged again.

@@ -54,7 +54,8 @@ pub(super) fn former(
     means: Means,
 ) -> Result<Former, Error> {
     let mut all = BTreeMap::new();
-    let begins_alike = begin::are_alike(ruleset, next);
+    let key = |of| begin::key(of, |map| maps.set(map));
+    let begins_alike = key(ruleset) == key(next);
     for (chain, rules) in kept(ruleset, maps, means) {
         if begins_alike && [Side::In, Side::Out].iter().any(|side| side.name("begin") == chain) {
             all.insert(chain, Standing::Whole(rules));
@@ -99,7 +100,7 @@ pub(super) fn lay(batch: &mut Batch, ruleset: &Ruleset, maps: &InForce, former: 
     }
     let epoch = u32::from(ruleset.epoch) << EPOCH_SHIFT;
     let in_force = [ruleset.epoch.into(), epoch].map(|one: u32| Element::key(one.to_ne_bytes()));
-    let key = begin::key(ruleset, |map| maps.bank(map).name(map));
+    let key = begin::key(ruleset, |map| maps.set(map));
     let now = Element::key(key.to_ne_bytes()).value(epoch.to_ne_bytes());
     batch.flush_set(&table, IN_FORCE).add_elements(&table, IN_FORCE, &in_force);
     batch.flush_set(&table, BANKS).add_elements(&table, BANKS, &maps.numbers()).add_elements(&table, BANKS, &[now]);
@@ -139,7 +140,7 @@ fn judged(epoch: u16) -> Rule {
 fn kept(ruleset: &Ruleset, maps: &InForce, means: Means) -> Vec<(String, Vec<Rule>)> {
     let of = |side: Side, base: &str| {
         let entry = current(ruleset, side, means.stamp).into_iter().chain(entry(side)).collect();
-        let begin = begin::rules(ruleset, side, |map| maps.bank(map).name(map));
+        let begin = begin::rules(ruleset, side, |map| maps.set(map));
         let begin = if means.is_recent { begin.into() } else { Vec::new() };
         [(base.to_owned(), entry), (side.name("begin"), begin), (side.name("judge"), judge(ruleset, side, maps))]
     };
@@ -153,8 +154,8 @@ fn judge(ruleset: &Ruleset, side: Side, maps: &InForce) -> Vec<Rule> {
         Side::Out => ruleset.default_out,
     };
     let outdated = Rule::new().unless_in_force(ruleset.epoch, IN_FORCE).goto(&side.name("again"));
-    let mut rules = vec![outdated.clone(), Rule::new().set_mark(0)];
-    rules.extend(look_ups(side, |map| vec![(Rule::new(), maps.bank(map).name(map))]));
+    let mut rules = vec![outdated.clone()];
+    rules.extend(look_ups(side, |map| vec![(Rule::new(), maps.set(map))]));
     rules.extend([
         outdated,
         Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop(),

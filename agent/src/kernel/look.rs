@@ -5,15 +5,14 @@ use super::maps::{Bank, MAPS};
 use super::rules::{CLASSED, FOUND, ICMP, ICMPV6, Rule, TCP, UDP};
 use super::skeleton::{BANKS, Side};
 
-/// Class of the peer, class of the service, of what arrives the place that it is for, and the outcome of all.
-/// `sets` gives the sets of a map, each behind the condition that it is in force. To
-/// be begun with a scratch mark of zero.
+/// Class of the peer, class of the service, of what arrives the place that it is for, and the outcome of all; the scratch
+/// mark is zero before each look-up. `sets` gives the sets of a map, each behind the condition that it is in force.
 pub(crate) fn look_ups(side: Side, sets: impl Fn(&'static str) -> Vec<(Rule, String)>) -> Vec<Rule> {
     let (four, six) = match side {
         Side::In => (CtKey::Source4, CtKey::Source6),
         Side::Out => (CtKey::Destination4, CtKey::Destination6),
     };
-    let mut rules = Vec::new();
+    let mut rules = vec![Rule::new().set_mark(0)];
     for (key, map) in [(four, "peers4"), (six, "peers6")] {
         rules.extend(sets(map).into_iter().map(|(when, set)| when.classify(key, &set)));
     }
@@ -64,7 +63,7 @@ pub(crate) fn again(side: Side) -> Vec<Rule> {
         let place = (0_u32..).zip(MAPS).find_map(|(place, one)| (one == map).then_some(place)).unwrap_or(u32::MAX);
         Bank::BOTH.map(|bank| (Rule::new().says(BANKS, place, bank as u32), bank.name(map))).into()
     };
-    let mut rules = vec![Rule::new().counter(), Rule::new().set_mark(0)];
+    let mut rules = vec![Rule::new().counter()];
     rules.extend(look_ups(side, sets));
     rules.push(Rule::new().mark_bits(FOUND | CLASSED, 0).counter().drop());
     let default = |(when, set): (Rule, String)| Rule::new().mark_bits(FOUND, 0).and(when).default_of(side as u32, &set);

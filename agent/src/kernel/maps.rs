@@ -58,6 +58,11 @@ impl InForce {
         if self.0.contains(map) { Bank::Second } else { Bank::First }
     }
 
+    /// The name of that.
+    pub(crate) fn set(&self, map: &str) -> String {
+        self.bank(map).name(map)
+    }
+
     /// With these maps turned to their other sets.
     pub(crate) fn turned(&self, maps: &BTreeSet<&'static str>) -> Self {
         Self(self.0.symmetric_difference(maps).copied().collect())
