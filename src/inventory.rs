@@ -1,10 +1,11 @@
 //! Who there is, for the commands that judge by the oracle: from a file, or from what the command line says itself.
 
+use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::path::Path;
 
 use harness::state::State;
-use policy::{Family, Inventory, Name, Vm, did_you_mean};
+use policy::{Family, Inventory, Key, Name, Selector, Vm, did_you_mean, parse_selector};
 
 use crate::discover;
 use crate::ending::Failure;
@@ -30,38 +31,24 @@ impl Known {
         if let Ok(address) = text.parse::<IpAddr>() {
             return Ok(vec![address]);
         }
-        if text.contains('=') {
+        if let Some(name) = self.state.iter().flat_map(State::endpoints).find(|name| name.as_str() == text) {
+            return Ok(self.state.as_ref().map(|state| state.addresses(name).to_vec()).unwrap_or_default());
+        }
+        if text.parse::<Name>().is_err() {
             return self.made_up(text);
         }
         let Some(state) = &self.state else {
             let ways = "give --inventory FILE, or an address, or labels such as dept=hr,app=web";
             return Err(Failure::Input(format!("look up `{text}` without an inventory: {ways}")));
         };
-        match state.endpoints().find(|name| name.as_str() == text) {
-            Some(name) => Ok(state.addresses(name).to_vec()),
-            None => {
-                let names: Vec<&str> = state.endpoints().map(Name::as_str).collect();
-                let help = did_you_mean(text, &names).map(|help| format!(": {help}")).unwrap_or_default();
-                Err(Failure::Input(format!("find `{text}` in the inventory{help}")))
-            }
-        }
+        let names: Vec<&str> = state.endpoints().map(Name::as_str).collect();
+        let help = did_you_mean(text, &names).map(|help| format!(": {help}")).unwrap_or_default();
+        Err(Failure::Input(format!("find `{text}` in the inventory{help}")))
     }
 
     /// A VM with these labels, new in the inventory, with an address of each family.
     fn made_up(&mut self, text: &str) -> Result<Vec<IpAddr>, Failure> {
-        let mut vm = Vm { managed: true, ..Vm::default() };
-        for label in text.split(',') {
-            match label.split_once('=') {
-                Some((key, value)) if !key.trim().is_empty() => {
-                    vm.labels.insert(key.trim().to_owned(), value.trim().to_owned());
-                }
-                Some(_) | None => {
-                    return Err(Failure::Input(format!(
-                        "read `{label}` as a label: write key=value, divided by commas"
-                    )));
-                }
-            }
-        }
+        let mut vm = Vm { managed: true, labels: labels(text)?, ..Vm::default() };
         vm.addresses = [Family::V4, Family::V6].into_iter().filter_map(|family| self.free_address(family)).collect();
         let addresses = vm.addresses.clone();
         let name = text.to_lowercase().replace(|c: char| !c.is_ascii_alphanumeric(), "-");
@@ -78,6 +65,30 @@ impl Known {
         };
         (1..u16::MAX).map(address).find(|&address| self.inventory.owner(address).is_none())
     }
+}
+
+/// Labels such as `dept=hr,app=web`, or a selector that says as much: `dept = hr & app = web`.
+fn labels(text: &str) -> Result<BTreeMap<Key, String>, Failure> {
+    let mut labels = BTreeMap::new();
+    let is_selector = parse_selector(text, &BTreeMap::new()).is_ok();
+    for part in text.split(',').filter(|_| !is_selector).chain(is_selector.then_some(text)) {
+        let selector = parse_selector(part, &BTreeMap::new()).map_err(|errors| {
+            let errors: Vec<String> = errors.iter().map(ToString::to_string).collect();
+            Failure::Input(format!("read `{text}` as labels, such as dept=hr,app=web: {}", errors.join("; ")))
+        })?;
+        let all = if let Selector::And(all) = &selector { all } else { std::slice::from_ref(&selector) };
+        for one in all {
+            let Selector::Equals(key, value) = one else {
+                let message =
+                    "one flow has one source and one destination: write all labels of a VM, such as dept=hr,app=web";
+                return Err(Failure::Input(format!(
+                    "take `{text}` for an endpoint: {message} (`reach` takes selectors)"
+                )));
+            };
+            labels.insert(key.clone(), value.clone());
+        }
+    }
+    Ok(labels)
 }
 
 /// The pairs of addresses of two endpoints, one for each family that they have in common, IPv4 first.

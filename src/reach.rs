@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use harness::plan::probed;
 use harness::scenario::Variant;
 use harness::state::State;
 use harness::{RunOptions, model, reach_packets};
@@ -21,14 +22,15 @@ use crate::why::services;
 #[derive(Debug, clap::Args)]
 #[command(after_help = "\
 Examples:
+  eastwest reach scenario.yaml                                            each pair, on each service that the policy names
   eastwest reach scenario.yaml --services tcp/80,udp/53
   eastwest reach scenario.yaml --services tcp/5432 --to 'app = db'        who can speak to the databases
   eastwest reach scenario.yaml --services tcp/443 --from hr-1 --packets   what one VM can reach, on packets")]
 pub(crate) struct ReachArgs {
     /// A scenario; one without steps will do
     file: PathBuf,
-    /// The services to ask about
-    #[arg(long, required = true, value_delimiter = ',', value_name = "SERVICE,…")]
+    /// The services to ask about [default: any, which is those that the policy names, of a range its ends]
+    #[arg(long, value_delimiter = ',', value_name = "SERVICE,…", default_value = "any", hide_default_value = true)]
     services: Vec<String>,
     /// Only what these begin: a name, or a selector such as `dept = hr`
     #[arg(long, value_name = "WHO")]
@@ -59,8 +61,15 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
         if policy.is_none() {
             output::note(&format!("{} has no policy: every VM with an agent is closed", found.path.display()));
         }
-        let asked = args.services.iter().map(|text| services(text, policy));
+        let asked = args.services.iter().map(|text| match text.trim() {
+            "any" => Ok(policy.map(probed).unwrap_or_default()),
+            text => services(text, policy),
+        });
         let services = asked.collect::<Result<Vec<_>, Failure>>()?.concat();
+        if services.is_empty() {
+            let help = "its policy names none, so name them: --services tcp/443,udp/53";
+            return Err(Failure::Input(format!("find a service to ask about in {}: {help}", found.path.display())));
+        }
         let trial = (found.variant != Variant::default()).then(|| found.variant.to_string());
         let mut cells = if args.packets { by_packets(&found, &services)? } else { by_model(&found, &services) };
         let (from, to) = (who(&found, args.from.as_deref())?, who(&found, args.to.as_deref())?);

@@ -119,7 +119,7 @@ fn check(folder: &Path, (args, code, holds): (&str, i32, &[&str])) {
 /// A command line, how it ends, and parts of what it says.
 type Row = (&'static str, i32, &'static [&'static str]);
 
-const ROWS: [Row; 89] = [
+const ROWS: [Row; 94] = [
     ("--help", 0, &["Usage: eastwest <COMMAND>", "Exit codes"]),
     ("run --help", 0, &["Examples:", "--seed"]),
     ("center events --help", 0, &["--follow"]),
@@ -180,6 +180,11 @@ const ROWS: [Row; 89] = [
     ),
     ("fmt bad-policy.yaml --check", 2, &["bad-policy.yaml:5:", "dny"]),
     ("why policy.yaml dept=hr app=web tcp/80", 0, &["allow by hr-web", "passed over no-telnet (line 5)"]),
+    ("why policy.yaml dept=hr&env=test app=web tcp/80", 0, &["allow by hr-web"]),
+    ("why policy.yaml has(dept) app=web tcp/80", 2, &["as labels, such as dept=hr,app=web"]),
+    ("why policy.yaml dept=hr|dept=eng app=web tcp/80", 2, &["for an endpoint", "`reach` takes selectors"]),
+    ("run policy.yaml", 2, &["this is a policy, and a scenario is asked for", "`policy: policy.yaml`"]),
+    ("reach good/small.yaml", 0, &["tcp/80 v4: allow by hr-web"]),
     ("why policy.yaml hr web tcp/23 --inventory good/small.yaml", 0, &["deny by no-telnet at the source"]),
     ("why policy.yaml hr web tcp/80 --inventory topology.yaml", 0, &["allow by hr-web"]),
     ("why named.yaml dept=hr app=web web", 0, &["tcp/80: allow by hr-web", "tcp/23: deny by no-telnet"]),

@@ -35,6 +35,13 @@ struct Command {
     code: i32,
 }
 
+impl Command {
+    /// Whether it is given a text whose end has not come.
+    fn is_open(&self) -> bool {
+        self.text.contains("<<'END'") && !self.text.ends_with("\nEND")
+    }
+}
+
 fn main() {
     let arguments = Arguments::from_args();
     let pages: Vec<Page> = book::pages();
@@ -139,7 +146,8 @@ fn commands(page: &str, block: &Block) -> Result<Vec<Command>, Failed> {
     let mut found = false;
     for (number, line) in (block.line..).zip(block.text.lines()) {
         let place = format!("{page}:{number}");
-        let prompt = prompt(line);
+        let is_more = commands.last().is_some_and(Command::is_open);
+        let prompt = prompt(line).filter(|_| !is_more);
         if prompt.is_some() {
             found = true;
             skipping = NOT_RUN.iter().any(|(name, begin, _, _)| *name == page && line.starts_with(begin));
@@ -162,9 +170,9 @@ fn commands(page: &str, block: &Block) -> Result<Vec<Command>, Failed> {
 
 /// A line behind a command: more of it, what is typed at its own prompt, or what it says.
 fn output(command: &mut Command, line: &str) {
-    match (line.strip_prefix("> "), line.split_once("> ")) {
-        (Some(more), _) if command.shown.is_empty() => command.text.extend(["\n", more]),
-        (None, Some(("eastwest", typed))) => command.typed.extend([typed, "\n"]),
+    match line.split_once("> ") {
+        _ if command.is_open() => command.text.extend(["\n", line]),
+        Some(("eastwest", typed)) => command.typed.extend([typed, "\n"]),
         _ if line.trim().is_empty() => {}
         _ => command.shown.push(line.trim().to_owned()),
     }

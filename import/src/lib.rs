@@ -7,6 +7,7 @@ mod aws;
 mod blocks;
 mod emit;
 mod kubernetes;
+mod merge;
 mod outside;
 mod selectors;
 mod source;

@@ -4,6 +4,7 @@ use policy::yaml::{self, Node};
 use policy::{Errors, Problem, Problems, Span};
 
 use crate::Source;
+use crate::merge::expanded;
 
 /// A place in one of the files.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +52,8 @@ impl<'s> Complaints<'s> {
         for (file, source) in self.sources.iter().enumerate() {
             for (base, text) in cut(&source.text) {
                 let mut document = Document { file, base, problems: Problems::default() };
-                match yaml::tree(text, &mut document.problems) {
+                let root = yaml::tree(text, &mut document.problems);
+                match root.map(|root| expanded(root, &mut document.problems)) {
                     Some(root) => documents.push((document, root)),
                     None => self.absorb(document),
                 }
@@ -114,27 +116,31 @@ impl Document {
     }
 }
 
-/// The documents of a text that hold anything, each with the byte at which it begins. `---` at the begin of a line can
-/// mean nothing else, even in a block of text.
+/// The documents of a text that hold anything, each with the byte at which it begins. `---` and `...` at the begin of a line
+/// can mean nothing else, even in a block of text.
 fn cut(text: &str) -> Vec<(usize, &str)> {
     let (mut starts, mut at) = (vec![0], 0);
     for line in text.split_inclusive('\n') {
-        if at > 0 && is_marker(line) {
+        if at > 0 && is_marker(line, "---") {
             starts.push(at);
         }
         at += line.len();
+        if is_marker(line, "...") {
+            starts.push(at);
+        }
     }
     let ends = starts.iter().skip(1).copied().chain([text.len()]);
     let parts = starts.iter().zip(ends).filter_map(|(&start, end)| Some((start, text.get(start..end)?)));
     parts.filter(|(_, part)| part.lines().any(says_something)).collect()
 }
 
-fn is_marker(line: &str) -> bool {
-    line.strip_prefix("---").is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
+fn is_marker(line: &str, marker: &str) -> bool {
+    line.strip_prefix(marker).is_some_and(|rest| rest.is_empty() || rest.starts_with(char::is_whitespace))
 }
 
 fn says_something(line: &str) -> bool {
-    let rest = if is_marker(line) { &line[3..] } else { line };
+    let is_marked = ["---", "..."].iter().any(|marker| is_marker(line, marker));
+    let rest = if is_marked { &line[3..] } else { line };
     let rest = rest.trim().trim_start_matches('\u{feff}');
-    !(rest.is_empty() || rest.starts_with('#') || rest == "...")
+    !(rest.is_empty() || rest.starts_with(['#', '%']))
 }

@@ -20,6 +20,8 @@ pub(crate) struct Vm {
     /// Its addresses; none where the lab is to give them.
     pub(crate) addresses: Vec<IpAddr>,
     pub(crate) serves: Vec<FlowService>,
+    /// Names of ports (`tcp/http`) that stand for several numbers there.
+    pub(crate) unclear: BTreeSet<String>,
 }
 
 /// Which way a flow goes, seen from those whom an entry is about.
@@ -118,7 +120,7 @@ impl World<'_, '_> {
     }
 
     fn entry(&mut self, entry: &Entry) -> Vec<Rule> {
-        self.families_apart(entry);
+        self.addresses_apart(entry);
         let meant = self.meant(entry);
         // What is listed twice is one thing: rules have names of their own.
         let first = |(index, port): &(usize, &Port)| !entry.ports.iter().take(*index).any(|other| other == *port);
@@ -142,6 +144,7 @@ impl World<'_, '_> {
         };
         let mut rules = Vec::new();
         if let Some(destinations) = destinations {
+            self.all_clear(entry, names, &destinations);
             for (port, number) in self.numbers(names, &destinations) {
                 rules.extend(self.numbered(entry, (&port, &number), &destinations, meant));
             }
@@ -152,6 +155,17 @@ impl World<'_, '_> {
             self.complaints.note(note);
         }
         rules
+    }
+
+    /// A port's name must stand for one number at each VM that is meant.
+    fn all_clear(&mut self, entry: &Entry, names: &[String], destinations: &Selector) {
+        let meant = self.vms.iter().filter(|vm| destinations.matches(&vm.labels));
+        let unclear = meant.flat_map(|vm| vm.unclear.iter().map(move |port| (vm, port)));
+        if let Some((vm, port)) = unclear.into_iter().find(|(_, port)| names.contains(port)) {
+            let message =
+                format!("`{}` has several ports of the name `{port}`, which leaves open what is meant", vm.name);
+            self.complaints.wrong(entry.place, message, "write their numbers here, or give each a name of its own");
+        }
     }
 
     /// The numbers that a port's names have at VMs.
@@ -224,9 +238,9 @@ impl World<'_, '_> {
         (group, inside.then_some(Selector::Has(label)))
     }
 
-    /// A label is a VM's, whatever the family of a flow: a block that holds the one address of a VM and not the other
-    /// cannot be carried, unless nobody whom the entry is about meets that VM in the other family.
-    fn families_apart(&mut self, entry: &Entry) {
+    /// A label is a VM's, whichever of its addresses a flow is for: blocks that hold one address of a VM and not another
+    /// cannot be carried, unless nobody whom the entry is about meets that VM at the other.
+    fn addresses_apart(&mut self, entry: &Entry) {
         let peers = entry.peers.as_deref().unwrap_or_default();
         let blocks: Vec<&Block> = peers.iter().filter_map(block).collect();
         let Some(place) = peers.iter().find_map(place) else { return };
@@ -237,17 +251,18 @@ impl World<'_, '_> {
             let meets =
                 |(count, only): &(usize, Option<&Vm>)| *count > 1 || only.is_some_and(|one| one.name != vm.name);
             let is_met = |address: &&IpAddr| meets(if address.is_ipv4() { &met[0] } else { &met[1] });
-            let families: BTreeSet<Family> = vm.addresses.iter().filter(is_met).map(|one| Family::of(*one)).collect();
-            let inside = vm.addresses.iter().filter(|one| blocks.iter().any(|block| block.holds(**one)));
-            let inside: BTreeSet<Family> = inside.map(|one| Family::of(*one)).collect();
-            !inside.is_empty() && !families.is_subset(&inside) && !by_label(vm)
+            let is_inside = |one: &IpAddr| blocks.iter().any(|block| block.holds(*one));
+            let is_split = vm.addresses.iter().any(is_inside) && !vm.addresses.iter().filter(is_met).all(is_inside);
+            is_split && !by_label(vm)
         });
-        if let Some(vm) = apart.map(|vm| vm.name.clone()) {
-            let message =
-                format!("only one of the families in which `{vm}` has addresses is meant: rules hold for both");
-            let help = "import each family by itself (`--family v4`, `--family v6`), or name ranges of both here";
-            self.complaints.wrong(place, message, help);
-        }
+        let Some(vm) = apart else { return };
+        let of_both = [IpAddr::is_ipv4, IpAddr::is_ipv6].iter().all(|of| vm.addresses.iter().any(of));
+        let help = match of_both {
+            true => "import each family by itself (`--family v4`, `--family v6`), or name ranges of all of them here",
+            false => "name ranges of all of them here, or leave the others out of the files",
+        };
+        let message = format!("only some of the addresses of `{}` are meant: rules hold for all of them", vm.name);
+        self.complaints.wrong(place, message, help);
     }
 }
 

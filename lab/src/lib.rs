@@ -19,6 +19,7 @@ mod message;
 mod namespace;
 mod netlink;
 pub mod packet;
+mod parallel;
 mod path;
 mod plan;
 mod queue;

@@ -12,6 +12,7 @@ use crate::filter::Filters;
 use crate::host::{BRIDGE, Hosts, Placed};
 use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
+use crate::parallel::for_all;
 use crate::path::Paths;
 use crate::plan::{Neighbours, Plan, Ports, StationSpec};
 use crate::relay::Relay;
@@ -146,33 +147,34 @@ impl Lab {
     }
 
     fn try_add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
-        let mut added: Vec<Station> = Vec::with_capacity(specs.len());
-        for spec in specs {
-            let station = self.create(spec)?;
-            added.push(station.clone());
-            self.stations.insert(spec.name.clone(), station);
-        }
+        let added = self.create(specs)?;
         self.wire(&added)?;
         let places: Vec<Placed> = added.iter().map(placed).collect();
         self.hosts.place(&places)?;
-        for station in &added {
-            station.configure(self.neighbours)?;
-        }
+        for_all(&added, |station| station.configure(self.neighbours))?;
         self.introduce(&added)?;
-        for station in &added {
-            self.settle(station)?;
-        }
+        for_all(&added, |station| self.settle(station))?;
         self.refresh_cuts()
     }
 
-    fn create(&mut self, spec: &StationSpec) -> Result<Station> {
-        if self.stations.contains_key(&spec.name) {
-            return Err(LabError::Duplicate(spec.name.clone()));
+    fn create(&mut self, specs: &[StationSpec]) -> Result<Vec<Station>> {
+        let first = self.next_number;
+        let mut names: BTreeSet<&str> = self.stations.keys().map(String::as_str).collect();
+        if let Some(twin) = specs.iter().find(|spec| !names.insert(&spec.name)) {
+            return Err(LabError::Duplicate(twin.name.clone()));
         }
-        let number = self.next_number;
+        let seeds = (first..).zip(specs).map(|(number, spec)| self.seed(number, spec)).collect::<Result<Vec<_>>>()?;
+        let next = seeds.last().map_or(first, |seed| seed.number + 1);
+        let added = for_all(&seeds, Station::create)?;
+        self.next_number = next;
+        self.stations.extend(added.iter().map(|station| (station.name().to_owned(), station.clone())));
+        Ok(added)
+    }
+
+    fn seed<'a>(&'a self, number: u32, spec: &'a StationSpec) -> Result<Seed<'a>> {
         let host = self.hosts.find(&spec.host)?;
         let home = self.hosts.get(host);
-        let station = Station::create(Seed {
+        Ok(Seed {
             name: &spec.name,
             number,
             addresses: &spec.addresses,
@@ -181,9 +183,7 @@ impl Lab {
             host,
             host_name: &home.name,
             host_namespace: Arc::clone(&home.namespace),
-        })?;
-        self.next_number = number + 1;
-        Ok(station)
+        })
     }
 
     /// Lays the wires of new stations, host by host.

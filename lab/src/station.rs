@@ -69,7 +69,7 @@ struct State {
 
 impl Station {
     /// Makes the namespace; the wire comes later.
-    pub(crate) fn create(seed: Seed<'_>) -> Result<Station> {
+    pub(crate) fn create(seed: &Seed<'_>) -> Result<Station> {
         let namespace = Namespace::create(match seed.neighbours {
             Neighbours::Permanent => &[SETTINGS, QUIET],
             Neighbours::Learned => &[SETTINGS, &[]],
@@ -82,7 +82,7 @@ impl Station {
             state: Mutex::new(State {
                 host: seed.host,
                 host_name: seed.host_name.to_owned(),
-                host_namespace: seed.host_namespace,
+                host_namespace: Arc::clone(&seed.host_namespace),
                 addresses: seed.addresses.to_vec(),
                 second: None,
                 plugged: None,

@@ -146,13 +146,9 @@ pub fn guard_port(socket: &mut Socket, name: &str, guard: &Guard) -> Result<(), 
     batch.add_set(&table, &SetSpec::counted(STOPPED, Type::Mark));
     batch.add_elements(&table, STOPPED, &[Element::key(ALL.to_ne_bytes())]);
     let family = |six| guard.addresses.iter().filter(move |ip| ip.is_ipv6() == six);
-    let bytes = |ip: &IpAddr| match ip {
-        IpAddr::V4(ip) => ip.octets().to_vec(),
-        IpAddr::V6(ip) => ip.octets().to_vec(),
-    };
     for (set, kind, six) in [("own4", Type::Ipv4, false), ("own6", Type::Ipv6, true)] {
         let spec = SetSpec::plain(set, kind);
-        let elements: Vec<_> = family(six).map(|ip| Element::key(bytes(ip))).collect();
+        let elements: Vec<_> = family(six).map(|ip| Element::address(*ip)).collect();
         batch.add_set(&table, &spec).flush_set(&table, set).add_elements(&table, set, &elements);
     }
     for claim in claims(guard.mac) {

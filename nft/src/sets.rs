@@ -1,4 +1,6 @@
 //! Sets and maps, and their elements.
+use std::net::IpAddr;
+
 use crate::attr::Writer;
 use crate::expr::{Expr, Verdict, value_in, write_expr, write_verdict};
 use crate::numbers::{ELEMENT_END, SET_CONCAT, SET_EXPR, SET_INTERVAL, SET_MAP, VERDICT_DATA};
@@ -206,6 +208,15 @@ impl Element {
     #[must_use]
     pub fn key(key: impl Into<Vec<u8>>) -> Self {
         Self { key: key.into(), ..Self::default() }
+    }
+
+    /// An address as key.
+    #[must_use]
+    pub fn address(ip: IpAddr) -> Self {
+        match ip {
+            IpAddr::V4(ip) => Self::key(ip.octets()),
+            IpAddr::V6(ip) => Self::key(ip.octets()),
+        }
     }
 
     /// With a value.

@@ -8,6 +8,14 @@ use std::time::Duration;
 use crate::bundle::quoted;
 use crate::{AddressGroup, At, Bundle, Detector, Mode, Name, Outage, Policy, Response, Rule, Selector, Source, Tier};
 
+impl Rule {
+    /// The rule as a text of one line: `{name: db, allow: [tcp/5432], from: app = web, to: app = db}`.
+    #[must_use]
+    pub fn text(&self) -> String {
+        written(self, &mut Groups::default()).trim_start_matches("  - ").trim_end().to_owned()
+    }
+}
+
 impl Policy {
     /// The policy as a text that is published: groups of labels stand where they are used, comments and
     /// claims are gone.

@@ -160,6 +160,16 @@ pub(crate) fn bounded(text: &str, most: usize) -> String {
     }
 }
 
+/// Text that fits; what is left out is in the middle, for names often differ at their ends.
+pub(crate) fn shortened(text: &str, most: usize) -> String {
+    let length = text.chars().count();
+    if length <= most {
+        return text.to_owned();
+    }
+    let end = most / 3;
+    text.chars().take(most - 1 - end).chain(['…']).chain(text.chars().skip(length - end)).collect()
+}
+
 /// A number with its noun, which gets an s where it is not one.
 pub(crate) fn count(number: usize, noun: &str) -> String {
     format!("{number} {noun}{}", if number == 1 { "" } else { "s" })
@@ -180,5 +190,19 @@ impl fmt::Display for Word {
 impl fmt::Display for ScenarioOutcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_name_keeps_both_its_ends() {
+        for (text, most, expected) in
+            [("abcdef", 6, "abcdef"), ("abcdefg", 6, "abc…fg"), ("", 6, ""), ("äöüß", 3, "ä…ß")]
+        {
+            assert_eq!(shortened(text, most), expected);
+        }
     }
 }

@@ -95,17 +95,16 @@ impl Kernel {
     /// Looks at the calling thread's interfaces again: frames may leave with their link addresses.
     ///
     /// # Errors
-    /// When the kernel refuses.
+    /// When the kernel refuses; then they may as soon as all is laid anew.
     pub fn look(&mut self) -> Result<(), Error> {
         let senders = Senders::here();
         if senders == self.senders || self.unguarded.is_some() {
             return Ok(());
         }
-        let mut batch = Batch::new();
-        egress::senders(&mut batch, &senders, &self.own);
-        self.commit(&batch)?;
         self.senders = senders;
-        Ok(())
+        let mut batch = Batch::new();
+        egress::senders(&mut batch, &self.senders, &self.own);
+        self.commit(&batch)
     }
 
     /// Lays anew all that is in force, and removes what others put into our tables. Counters go on where they stand.

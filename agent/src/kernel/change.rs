@@ -19,7 +19,7 @@ use super::egress;
 use super::living::{self, Former, Means};
 use super::maps::{Difference, Entry, InForce, Map, difference};
 use super::rules::table;
-use super::skeleton::COUNTERS;
+use super::skeleton::{self, COUNTERS};
 
 /// The most bytes of a batch: by default the kernel lets an ordinary user send 416 KiB at once.
 const MOST_BYTES: usize = 400_000;
@@ -150,6 +150,9 @@ impl Kernel {
     }
 
     fn change<'a>(&mut self, ruleset: &'a Ruleset, previous: Option<&'a Ruleset>) -> Result<Change<'a>, Error> {
+        if previous.is_none() {
+            self.find_banks()?;
+        }
         let wanted = maps(ruleset, previous);
         let unread = previous.is_none() && wanted.iter().any(Map::is_large);
         let held = match previous {
@@ -184,6 +187,12 @@ impl Kernel {
         Ok(Change { ruleset, previous, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
 
+    /// Reads which sets the rules look into.
+    fn find_banks(&mut self) -> Result<(), Error> {
+        self.in_force = skeleton::in_force(&mut self.socket)?;
+        Ok(())
+    }
+
     pub(super) fn words(&mut self, set: &str) -> Result<BTreeMap<Word, Arc<str>>, Error> {
         match read_counters(&mut self.socket, &table(), set) {
             Ok(all) => Ok(all.into_iter().map(|one| (Word(one.key), one.comment.into())).collect()),
@@ -214,7 +223,11 @@ impl Kernel {
         });
         match turned {
             Ok(()) => self.in_force = next,
-            Err(_) => self.leave_empty(&change.fresh),
+            // It may have been made all the same, and its answer lost.
+            Err(_) => match self.find_banks() {
+                Ok(()) => self.leave_empty(&change.fresh),
+                Err(error) => tracing::warn!("cannot read which sets are in force: {error}"),
+            },
         }
         turned
     }

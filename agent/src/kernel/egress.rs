@@ -138,7 +138,9 @@ pub(crate) fn apply(batch: &mut Batch, ruleset: &Ruleset, held: Option<&Ruleset>
     if held.is_some_and(|held| (&held.own, held.dhcp) == (&ruleset.own, ruleset.dhcp)) {
         return;
     }
-    let own = |six| ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| key(*ip)).collect::<Vec<_>>();
+    let own = |six| {
+        ruleset.own.iter().filter(move |ip| ip.is_ipv6() == six).map(|ip| Element::address(*ip)).collect::<Vec<_>>()
+    };
     for (set, elements) in [("own4", own(false)), ("own6", own(true))] {
         batch.flush_set(&table, set).add_elements(&table, set, &elements);
     }
@@ -153,7 +155,8 @@ pub(crate) fn senders(batch: &mut Batch, senders: &Senders, own: &[IpAddr]) {
     let macs: Vec<_> = senders.macs.iter().map(|mac| Element::key(*mac)).collect();
     // The unspecified address asks whether an address is taken, and joins groups before there is one.
     let unspecified = std::iter::once(&Ipv6Addr::UNSPECIFIED);
-    let seen: Vec<_> = senders.link_local.iter().chain(unspecified).map(|ip| key(IpAddr::V6(*ip))).collect();
+    let seen: Vec<_> =
+        senders.link_local.iter().chain(unspecified).map(|ip| Element::address(IpAddr::V6(*ip))).collect();
     batch.flush_set(&table, "macs").add_elements(&table, "macs", &macs);
     batch.flush_set(&table, "seen6").add_elements(&table, "seen6", &seen);
     lay_known(batch, senders, own);
@@ -181,13 +184,6 @@ fn known(senders: &Senders, own: &[IpAddr]) -> Vec<Rule> {
 /// A frame of this kind from a link address.
 fn from(mac: &[u8; 6], kind: [u8; 2]) -> Rule {
     Rule::new().bytes(Header::Link, SENDER, &[mac.as_slice(), &kind].concat())
-}
-
-fn key(ip: IpAddr) -> Element {
-    match ip {
-        IpAddr::V4(ip) => Element::key(ip.octets()),
-        IpAddr::V6(ip) => Element::key(ip.octets()),
-    }
 }
 
 fn base(stamp: u32) -> Vec<Rule> {

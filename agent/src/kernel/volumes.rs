@@ -35,8 +35,10 @@ impl Kernel {
         let mut batch = nft::Batch::new();
         for (set, six) in [(SETS[0].0, false), (SETS[1].0, true)] {
             let of_set = |address: &&IpAddr| address.is_ipv6() == six;
-            let gone: Vec<Element> = held.difference(&ruleset.weighed).filter(of_set).map(element).collect();
-            let come: Vec<Element> = ruleset.weighed.difference(&held).filter(of_set).map(element).collect();
+            let gone: Vec<Element> =
+                held.difference(&ruleset.weighed).filter(of_set).map(|ip| Element::address(*ip)).collect();
+            let come: Vec<Element> =
+                ruleset.weighed.difference(&held).filter(of_set).map(|ip| Element::address(*ip)).collect();
             self.in_parts(&mut batch, &gone, ELEMENT_BYTES, |batch, part| {
                 batch.delete_elements(&table(), set, part);
             })?;
@@ -61,13 +63,6 @@ impl Kernel {
             }
         }
         Ok(all)
-    }
-}
-
-fn element(address: &IpAddr) -> Element {
-    match address {
-        IpAddr::V4(address) => Element::key(address.octets()),
-        IpAddr::V6(address) => Element::key(address.octets()),
     }
 }
 

@@ -25,7 +25,7 @@ use world::World;
 
 type Case = (&'static str, fn(&mut World));
 
-const CASES: [Case; 38] = [
+const CASES: [Case; 39] = [
     ("before the first ruleset nothing passes", flows::nothing_yet),
     ("every verdict, direction, family and protocol", flows::table),
     ("what is recorded, and what is not, is judged as random rulesets say", quiet::judged),
@@ -58,6 +58,7 @@ const CASES: [Case; 38] = [
     ("so do two thousand changes of the services' ranges", life::slices),
     ("swept marks are judged again, and forgotten flows are unknown", life::sweep),
     ("a refused change leaves everything as it was", life::refused),
+    ("a change whose answer was lost is found", large::lost_answer),
     ("a second start keeps policy, flows and counters", life::restart),
     ("outcomes come and go by difference, with a large map", life::difference),
     ("bytes are counted by sender where that is asked for", volume::counted),

@@ -4,6 +4,7 @@ use policy::Timestamp;
 use reports::event::{Finding, FindingKind};
 use reports::known::{Known, Tag};
 
+use super::rules;
 use super::step::bare;
 use crate::plan::PlannedStep;
 use crate::scenario::{Expectation, KnownFailure};
@@ -23,7 +24,8 @@ pub fn set_apart(step: &PlannedStep, mut findings: Vec<Finding>, now: Timestamp)
 
 /// The same where not everything was tried, so that no finding proves nothing.
 #[must_use]
-pub fn excuse(step: &PlannedStep, findings: Vec<Finding>, now: Timestamp) -> (Vec<Finding>, Vec<Known>) {
+pub fn excuse(step: &PlannedStep, mut findings: Vec<Finding>, now: Timestamp) -> (Vec<Finding>, Vec<Known>) {
+    rules::cite(step.state.policy.as_deref(), &mut findings);
     let (mut plain, mut known) = (Vec::new(), Vec::new());
     for mut finding in findings {
         let expectation = step.marked.iter().find(|expectation| is_of(expectation, &finding));

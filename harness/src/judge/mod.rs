@@ -15,6 +15,7 @@ mod foreign;
 mod known;
 mod outcome;
 pub(crate) mod programs;
+mod rules;
 mod session;
 mod step;
 

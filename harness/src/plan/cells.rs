@@ -193,7 +193,10 @@ pub(super) fn same_as(names: &mut Names<'_>, earlier: &PlannedStep, step: (usize
         };
         let Side { verdict, rule, end, would } = cell.expected.clone();
         let claimed = cell.claimed.clone().unwrap_or(Expected { word: verdict, rule, end, would });
-        let text = format!("same as {}: {} -> {} {}", earlier.name, key.source, key.destination, key.service);
+        let text = match &*cell.origin.text {
+            "" => format!("same as {}", earlier.name),
+            said => format!("same as {}: {said}", earlier.name),
+        };
         let listed = Listed { key, claimed: Some(claimed), line: step.0, text: Arc::from(text), place: step.1 };
         if let Err(problem) = table.add(listed) {
             names.problems.report(problem);

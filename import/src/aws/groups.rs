@@ -7,7 +7,7 @@ use super::member;
 use crate::blocks::{Block, network};
 use crate::source::{Document, Place};
 use crate::world::{Direction, Entry, Peer, Port};
-use crate::yaml::{given, list, number, some, text};
+use crate::yaml::{given, list, number, required, some, text};
 
 /// What means everything where a number is asked for.
 const ALL: i64 = -1;
@@ -25,7 +25,7 @@ pub(super) struct Group {
 /// Reads a group.
 pub(super) fn read(node: &Node, document: &mut Document) -> Option<Group> {
     let fields = some(node, "a security group", document)?;
-    let id = fields.require("GroupId", &mut document.problems)?;
+    let id = required(&fields, "GroupId", document)?;
     let id = id_of(id, document)?;
     let mut group = Group { id, entries: Vec::new(), speaks_of: Vec::new() };
     let directions = [("IpPermissions", Direction::Ingress), ("IpPermissionsEgress", Direction::Egress)];
@@ -61,14 +61,14 @@ fn permission(node: &Node, group: &mut Group, (direction, number): (Direction, u
     for (key, cidr) in [("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")] {
         for item in list(&fields, key, document) {
             let Some(range) = some(item, "a range", document) else { continue };
-            let Some(node) = range.require(cidr, &mut document.problems) else { continue };
+            let Some(node) = required(&range, cidr, document) else { continue };
             let block = network(node, document).map(|net| Block { includes: vec![net], excludes: Vec::new() });
             peers.extend(block.map(|block| Peer::Block(block, document.place(node.span))));
         }
     }
     for item in list(&fields, "UserIdGroupPairs", document) {
         let Some(pair) = some(item, "a pair", document) else { continue };
-        let Some(node) = pair.require("GroupId", &mut document.problems) else { continue };
+        let Some(node) = required(&pair, "GroupId", document) else { continue };
         if let Some(id) = id_of(node, document) {
             peers.push(Peer::Vms(Selector::Has(member(&id))));
             group.speaks_of.push((id, document.place(node.span)));
@@ -101,7 +101,7 @@ fn note(fields: &Fields<'_>) -> Option<String> {
 }
 
 fn service(fields: &Fields<'_>, document: &mut Document) -> Option<ServiceMatch> {
-    let node = fields.require("IpProtocol", &mut document.problems)?;
+    let node = required(fields, "IpProtocol", document)?;
     let protocol = text(fields, "IpProtocol", document)?;
     match protocol {
         "-1" => Some(ServiceMatch::Any),
@@ -110,7 +110,7 @@ fn service(fields: &Fields<'_>, document: &mut Document) -> Option<ServiceMatch>
         "icmp" | "1" => Some(ServiceMatch::Icmp(kind(fields, document)?)),
         "icmpv6" | "58" => Some(ServiceMatch::Icmpv6(kind(fields, document)?)),
         other => {
-            let number = other.parse().map(ServiceMatch::Proto).ok();
+            let number = other.parse().ok().filter(|number: &u8| number.to_string() == other).map(ServiceMatch::Proto);
             if number.is_none() {
                 document.wrong(
                     node.span,
@@ -128,7 +128,10 @@ fn ports(tcp: bool, fields: &Fields<'_>, document: &mut Document) -> Option<Serv
     let (first, last) = match (first, last) {
         (None | Some(ALL), None | Some(ALL)) => (0, i64::from(u16::MAX)),
         (Some(first), Some(last)) => (first, last),
-        (first, last) => (first.unwrap_or(ALL), last.unwrap_or(ALL)),
+        (Some(_), None) | (None, Some(_)) => {
+            document.wrong(super::first(fields), "`FromPort` and `ToPort` need each other");
+            return None;
+        }
     };
     let both = u16::try_from(first).ok().zip(u16::try_from(last).ok()).filter(|(first, last)| first <= last);
     if both.is_none() {

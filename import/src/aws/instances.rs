@@ -8,7 +8,7 @@ use policy::yaml::{Fields, Node};
 use super::groups::id_of;
 use crate::blocks::address;
 use crate::source::{Document, Place};
-use crate::yaml::{given, list, part, some, text};
+use crate::yaml::{given, list, part, required, some, text};
 
 /// States in which an instance has no network, and will have none again.
 const GONE: [&str; 2] = ["shutting-down", "terminated"];
@@ -52,7 +52,7 @@ impl Instance {
 pub(super) fn read(node: &Node, document: &mut Document) -> Option<Instance> {
     let before = document.problems.count();
     let fields = some(node, "an instance", document)?;
-    let required = fields.require("InstanceId", &mut document.problems)?;
+    let required = required(&fields, "InstanceId", document)?;
     let id = text(&fields, "InstanceId", document)?.to_owned();
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     if !id.starts_with(|c: char| c.is_ascii_lowercase()) || !id.chars().all(word) || id.len() > 100 {
@@ -87,7 +87,7 @@ fn groups(fields: &Fields<'_>, key: &str, document: &mut Document) -> BTreeSet<S
     let mut groups = BTreeSet::new();
     for item in list(fields, key, document) {
         let Some(group) = some(item, "a security group", document) else { continue };
-        let Some(id) = group.require("GroupId", &mut document.problems) else { continue };
+        let Some(id) = required(&group, "GroupId", document) else { continue };
         groups.extend(id_of(id, document));
     }
     groups
@@ -101,6 +101,12 @@ impl Instance {
             let message = format!("an interface of {} is in other security groups than the instance", self.id);
             let help = "a VM is matched as a whole: leave out the instance, or give its interfaces the same groups";
             document.advise(super::first(&fields), message, help);
+        }
+        for key in ["Ipv4Prefixes", "Ipv6Prefixes"] {
+            if let Some(item) = list(&fields, key, document).first() {
+                let message = format!("{} has whole ranges of addresses, which cannot be carried", self.id);
+                document.advise(item.span, message, "a VM has single addresses: leave the instance out");
+            }
         }
         self.bound(&fields, "PrivateIpAddress", document);
         for (key, of_item) in [("PrivateIpAddresses", "PrivateIpAddress"), ("Ipv6Addresses", "Ipv6Address")] {

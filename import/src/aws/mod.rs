@@ -18,7 +18,7 @@ use crate::blocks::Owners;
 use crate::emit::{Scenario, Tier};
 use crate::source::{Complaints, Document};
 use crate::world::{Entry, Vm, World};
-use crate::yaml::{list, some};
+use crate::yaml::{filled, list, some};
 use crate::{Imported, Options, Outcome, Source};
 
 const ABOUT: [&str; 4] = [
@@ -67,6 +67,10 @@ pub fn security_groups(sources: &[Source], options: Options) -> Outcome {
 
 fn read(node: &Node, document: &mut Document, account: &mut Account) {
     let Some(fields) = some(node, "what `aws ec2 describe-…` says", document) else { return };
+    if let Some(node) = filled(&fields, "NextToken") {
+        let help = "take all of it: without --max-items and --max-results, `aws` turns the pages itself";
+        document.advise(node.span, "there is more than this file holds", help);
+    }
     for item in list(&fields, "SecurityGroups", document) {
         if let Some(group) = groups::read(item, document)
             && let Some(group) = account.groups.insert(group.id.clone(), group)
@@ -77,7 +81,12 @@ fn read(node: &Node, document: &mut Document, account: &mut Account) {
     for item in list(&fields, "Reservations", document) {
         let Some(reservation) = some(item, "a reservation", document) else { continue };
         for item in list(&reservation, "Instances", document) {
-            account.instances.extend(instances::read(item, document));
+            let Some(instance) = instances::read(item, document) else { continue };
+            if account.instances.iter().any(|other| other.id == instance.id) {
+                document.wrong(item.span, format!("the instance {} stands here a second time", instance.id));
+            } else {
+                account.instances.push(instance);
+            }
         }
     }
     if fields.get("SecurityGroups").is_none() && fields.get("Reservations").is_none() {
@@ -106,18 +115,14 @@ impl Account {
             let addresses: Vec<IpAddr> = instance.addresses.iter().copied().filter(wanted).collect();
             if addresses.is_empty() {
                 let message = format!("the instance {} has no address", instance.id);
-                complaints.wrong(
-                    instance.place,
-                    message,
-                    "give describe-instances as it is, or import the other family",
-                );
+                complaints.wrong(instance.place, message, "leave it out, or import the other family");
             }
             if let Some((address, other)) = owners.give(&addresses, &instance.id) {
                 let message = format!("the instance {} has the address {address} of {other}", instance.id);
                 complaints.wrong(instance.place, message, "import each network (VPC) by itself");
             }
             let labels = instance.groups.iter().map(|group| (member(group), "member".to_owned())).collect();
-            vms.insert(name.clone(), Vm { name, labels, addresses, serves: Vec::new() });
+            vms.insert(name.clone(), Vm { name, labels, addresses, serves: Vec::new(), unclear: BTreeSet::new() });
         }
         vms.into_values().collect()
     }

@@ -6,12 +6,12 @@ use policy::{Action, Selector, ServiceMatch};
 use super::labels::{self, Of};
 use super::network_policy::{is_block, ports};
 use super::objects::{Meta, first};
-use super::pods::{PROTOCOLS, is_port_name};
+use super::pods::{PROTOCOLS, is_port_name, protocol};
 use crate::blocks::{Block, network};
 use crate::selectors::all;
 use crate::source::Document;
 use crate::world::{Direction, Entry, Peer, Port};
-use crate::yaml::{given, list, number};
+use crate::yaml::{given, is_null, list, number, required};
 
 const ACTIONS: [(&str, Action); 3] = [("Allow", Action::Allow), ("Deny", Action::Deny), ("Pass", Action::Pass)];
 
@@ -40,7 +40,7 @@ pub(super) fn read(meta: Meta, fields: &Fields<'_>, before_others: bool, documen
         if before_others { &["priority", "subject", "ingress", "egress"] } else { &["subject", "ingress", "egress"] };
     let spec = Fields::of(spec, "the spec of this policy", known, &mut document.problems)?;
     let priority = if before_others { priority(&spec, document) } else { Some(0) };
-    let subject = spec.require("subject", &mut document.problems).and_then(|node| pods(node, "a subject", document));
+    let subject = required(&spec, "subject", document).and_then(|node| pods(node, "a subject", document));
     let (priority, subject) = (priority?, subject?);
     let mut entries = Vec::new();
     for (key, direction) in [("ingress", Direction::Ingress), ("egress", Direction::Egress)] {
@@ -54,7 +54,7 @@ pub(super) fn read(meta: Meta, fields: &Fields<'_>, before_others: bool, documen
 }
 
 fn priority(spec: &Fields<'_>, document: &mut Document) -> Option<i64> {
-    let node = spec.require("priority", &mut document.problems)?;
+    let node = required(spec, "priority", document)?;
     let priority = number(spec, "priority", document)?;
     let right = (0..=1000).contains(&priority);
     if !right {
@@ -65,13 +65,13 @@ fn priority(spec: &Fields<'_>, document: &mut Document) -> Option<i64> {
 
 /// The one thing that a mapping says of a few that it may say.
 fn one<'n>(fields: &Fields<'n>, what: &str, document: &mut Document) -> Option<(&'n str, &'n Node)> {
-    match fields.entries() {
-        [entry] => Some((entry.key.as_str(), &entry.value)),
-        _ => {
-            document.wrong(fields.span(), format!("{what} says exactly one thing"));
-            None
-        }
+    let mut said = fields.entries().iter().filter(|entry| !is_null(&entry.value));
+    let (first, more) = (said.next(), said.next());
+    if first.is_none() || more.is_some() {
+        document.wrong(fields.span(), format!("{what} says exactly one thing"));
+        return None;
     }
+    first.map(|entry| (entry.key.as_str(), &entry.value))
 }
 
 /// `namespaces: SELECTOR` or `pods: {namespaceSelector, podSelector}`.
@@ -86,9 +86,9 @@ fn selected(key: &str, node: &Node, document: &mut Document) -> Option<Selector>
         return labels::selector(node, Of::Namespaces, document).map(all);
     }
     let fields = Fields::of(node, "`pods`", &["namespaceSelector", "podSelector"], &mut document.problems)?;
-    let namespaces = fields.require("namespaceSelector", &mut document.problems);
+    let namespaces = required(&fields, "namespaceSelector", document);
     let mut parts = labels::selector(namespaces?, Of::Namespaces, document)?;
-    let pods = fields.require("podSelector", &mut document.problems);
+    let pods = required(&fields, "podSelector", document);
     parts.extend(labels::selector(pods?, Of::Pods, document)?);
     Some(all(parts))
 }
@@ -102,7 +102,7 @@ fn rule(
     let before = document.problems.count();
     let key = if direction == Direction::Ingress { "from" } else { "to" };
     let fields = Fields::of(node, "a rule", &["name", "action", key, "ports"], &mut document.problems)?;
-    let action = fields.require("action", &mut document.problems);
+    let action = required(&fields, "action", document);
     let action = action.and_then(|node| yaml::word(node, actions, &mut document.problems));
     let items = list(&fields, key, document);
     if items.is_empty() {
@@ -173,27 +173,23 @@ fn port(node: &Node, document: &mut Document) -> Option<Port> {
     let known = ["portNumber", "portRange", "namedPort"];
     let fields = Fields::of(node, "a port", &known, &mut document.problems)?;
     let (key, value) = one(&fields, "a port", document)?;
-    let protocol = |fields: &Fields<'_>, document: &mut Document| match given(fields, "protocol") {
-        Some(node) => yaml::word(node, &PROTOCOLS, &mut document.problems),
-        None => Some("tcp"),
-    };
     match key {
         "portNumber" => {
             let fields = Fields::of(value, "`portNumber`", &["protocol", "port"], &mut document.problems)?;
-            let _ = fields.require("port", &mut document.problems)?;
+            let _ = required(&fields, "port", document)?;
             let (protocol, only) = (protocol(&fields, document)?, number(&fields, "port", document)?);
             ports((protocol, only, only), value, document)
         }
         "portRange" => {
             let fields = Fields::of(value, "`portRange`", &["protocol", "start", "end"], &mut document.problems)?;
-            let _ =
-                fields.require("start", &mut document.problems).zip(fields.require("end", &mut document.problems))?;
+            let _ = required(&fields, "start", document).zip(required(&fields, "end", document))?;
             let (start, end) = (number(&fields, "start", document)?, number(&fields, "end", document)?);
             ports((protocol(&fields, document)?, start, end), value, document)
         }
         "namedPort" => {
-            let name = yaml::text(value, "the name of a port", &mut document.problems)?.as_str();
-            if !is_port_name(name) {
+            let text = yaml::text(value, "the name of a port", &mut document.problems)?;
+            let name = text.as_str();
+            if !is_port_name(text) {
                 document.wrong(value.span, format!("`{name}` is no name of a port"));
                 return None;
             }

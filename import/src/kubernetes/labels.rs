@@ -1,11 +1,11 @@
 //! Labels and label selectors.
 
-use policy::yaml::{self, Fields, Node, Text};
+use policy::yaml::{self, Entry, Fields, Node, Text};
 use policy::{Problem, Selector};
 
 use super::{NAMESPACE, OF_NAMESPACE};
 use crate::source::Document;
-use crate::yaml::{given, list};
+use crate::yaml::{given, is_null, is_surely_text, list, required};
 
 /// How an expression compares.
 #[derive(Clone, Copy)]
@@ -40,19 +40,23 @@ impl Of {
 }
 
 /// A label's key.
-pub(super) fn key(text: &Text, document: &mut Document) -> Option<String> {
+fn key(text: &Text, document: &mut Document) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
     checked(text, "key", !text.as_str().is_empty() && text.as_str().chars().all(word), document)
 }
 
-/// A label's value, as it is written.
-pub(super) fn value(node: &Node, document: &mut Document) -> Option<String> {
+/// A label's value, as it is written; nothing is an empty one.
+fn value(node: &Node, document: &mut Document) -> Option<String> {
+    if is_null(node) {
+        return Some(String::new());
+    }
     let Some(text) = node.as_text() else {
         document.wrong(node.span, format!("the value of a label is a text, and this is {}", node.kind()));
         return None;
     };
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-');
-    checked(text, "value", text.as_str().len() <= 63 && text.as_str().chars().all(word), document)
+    let right = text.as_str().len() <= 63 && text.as_str().chars().all(word);
+    checked(text, "value", right, document).filter(|_| is_surely_text(text, document))
 }
 
 fn checked(text: &Text, what: &str, right: bool, document: &mut Document) -> Option<String> {
@@ -72,25 +76,32 @@ pub(super) fn selector(node: &Node, of: Of, document: &mut Document) -> Option<V
     let before = document.problems.count();
     let known = ["matchLabels", "matchExpressions"];
     let fields = Fields::of(node, "a label selector", &known, &mut document.problems)?;
-    let mut parts = Vec::new();
-    let labels = given(&fields, "matchLabels");
-    let labels = labels.and_then(|node| yaml::pairs(node, "labels", &mut document.problems)).unwrap_or_default();
-    for entry in labels {
-        let (key, value) = (key(&entry.key, document), value(&entry.value, document));
-        parts.extend(key.zip(value).map(|(key, value)| Selector::Equals(of.key(&key), value)));
-    }
+    let mut parts = given(&fields, "matchLabels").map(|node| equal(node, of, document)).unwrap_or_default();
     for item in list(&fields, "matchExpressions", document) {
         parts.extend(expression(item, of, document));
     }
     (document.problems.count() == before).then_some(parts)
 }
 
+/// Labels that must be exactly these.
+pub(super) fn equal(node: &Node, of: Of, document: &mut Document) -> Vec<Selector> {
+    let labels = pairs(node, document).into_iter();
+    labels.map(|(key, value)| Selector::Equals(of.key(&key), value)).collect()
+}
+
+/// Labels with their values; what is wrong is left out, and told.
+pub(super) fn pairs(node: &Node, document: &mut Document) -> Vec<(String, String)> {
+    let entries = yaml::pairs(node, "labels", &mut document.problems).unwrap_or_default();
+    let pair = |entry: &Entry| key(&entry.key, document).zip(value(&entry.value, document));
+    entries.iter().filter_map(pair).collect()
+}
+
 fn expression(node: &Node, of: Of, document: &mut Document) -> Option<Selector> {
     let fields = Fields::of(node, "an expression", &["key", "operator", "values"], &mut document.problems)?;
-    let written = fields.require("key", &mut document.problems);
+    let written = required(&fields, "key", document);
     let written = written.and_then(|node| yaml::text(node, "a label's key", &mut document.problems));
     let key = written.and_then(|text| key(text, document)).map(|key| of.key(&key));
-    let operator = fields.require("operator", &mut document.problems);
+    let operator = required(&fields, "operator", document);
     let operator = operator.and_then(|node| yaml::word(node, &OPERATORS, &mut document.problems));
     let items = list(&fields, "values", document);
     let values: Vec<String> = items.iter().filter_map(|item| value(item, document)).collect();

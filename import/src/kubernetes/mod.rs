@@ -65,7 +65,11 @@ pub fn kubernetes(sources: &[Source], options: Options) -> Outcome {
     let vms = cluster.vms(options, &mut complaints);
     if vms.is_empty() && complaints.is_empty() {
         let help = "give the pods too: kubectl get namespaces,pods,networkpolicies -A -o yaml";
-        complaints.wrong(complaints.beginning(), "there is no pod in these files", help);
+        let message = match cluster.pods.is_empty() {
+            true => "there is no pod in these files",
+            false => "all pods in these files have ended",
+        };
+        complaints.wrong(complaints.beginning(), message, help);
     }
     cluster.idle(&vms, &mut complaints);
     let mut world = World { vms, blocks: Vec::new(), complaints: &mut complaints };

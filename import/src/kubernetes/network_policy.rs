@@ -1,16 +1,16 @@
 //! NetworkPolicies.
 
-use policy::yaml::{self, Fields, Node, Style, Text, Value};
+use policy::yaml::{self, Fields, Node, Value};
 use policy::{Action, Selector, ServiceMatch};
 
 use super::labels::{self, Of, namespace};
 use super::objects::{Meta, first};
-use super::pods::{PROTOCOLS, is_port_name};
+use super::pods::{is_port_name, protocol};
 use crate::blocks::{Block, network};
 use crate::selectors::all;
 use crate::source::{Document, Place};
 use crate::world::{Direction, Entry, Peer, Port};
-use crate::yaml::{given, is_null, list, number};
+use crate::yaml::{given, is_decimal, is_null, list, number, required};
 
 const TYPES: [(&str, Direction); 2] = [("Ingress", Direction::Ingress), ("Egress", Direction::Egress)];
 
@@ -152,7 +152,7 @@ fn peer(node: &Node, meta: &Meta, document: &mut Document) -> Option<Peer> {
 
 fn ip_block(node: &Node, document: &mut Document) -> Option<Block> {
     let fields = Fields::of(node, "an ipBlock", &["cidr", "except"], &mut document.problems)?;
-    let cidr = network(fields.require("cidr", &mut document.problems)?, document)?;
+    let cidr = network(required(&fields, "cidr", document)?, document)?;
     let mut excludes = Vec::new();
     for item in list(&fields, "except", document) {
         let except = network(item, document)?;
@@ -167,10 +167,7 @@ fn ip_block(node: &Node, document: &mut Document) -> Option<Block> {
 
 fn port(node: &Node, document: &mut Document) -> Option<Port> {
     let fields = Fields::of(node, "a port", &["protocol", "port", "endPort"], &mut document.problems)?;
-    let protocol = match given(&fields, "protocol") {
-        Some(node) => yaml::word(node, &PROTOCOLS, &mut document.problems)?,
-        None => "tcp",
-    };
+    let protocol = protocol(&fields, document)?;
     let end = given(&fields, "endPort");
     let Some(written) = given(&fields, "port") else {
         if let Some(end) = end {
@@ -180,13 +177,14 @@ fn port(node: &Node, document: &mut Document) -> Option<Port> {
         return Some(Port::Service(every_port(protocol)));
     };
     let text = yaml::text(written, "a port", &mut document.problems)?;
-    if !is_number(text) {
+    if !is_decimal(text) {
         if let Some(end) = end {
             document.wrong(end.span, "`endPort` cannot stand beside the name of a port");
             return None;
         }
-        if !is_port_name(text.as_str()) {
-            let help = "a port is a number from 1 to 65535 without quotes, or the name of a container's port";
+        if !is_port_name(text) {
+            let help =
+                "a port is a number from 1 to 65535 in decimal without quotes, or the name of a container's port";
             document.advise(text.span(), format!("`{}` is no port", text.as_str()), help);
             return None;
         }
@@ -195,11 +193,6 @@ fn port(node: &Node, document: &mut Document) -> Option<Port> {
     let first = number(&fields, "port", document)?;
     let last = if end.is_some() { number(&fields, "endPort", document)? } else { first };
     ports((protocol, first, last), node, document)
-}
-
-/// Whether a port is told by its number: a text in quotes is a name, whatever it holds.
-fn is_number(text: &Text) -> bool {
-    text.style() == Style::Plain && text.as_str().chars().all(|c| c.is_ascii_digit() || c == '-')
 }
 
 /// Every port of a protocol.

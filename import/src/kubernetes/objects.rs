@@ -7,9 +7,9 @@ use policy::Span;
 use policy::yaml::{self, Fields, Node};
 
 use super::workloads::Workload;
-use super::{Cluster, admin, network_policy, pods};
+use super::{Cluster, admin, labels, network_policy, pods};
 use crate::source::{Document, Place};
-use crate::yaml::{given, list, part, some, text};
+use crate::yaml::{filled, given, is_surely_text, list, part, some, text};
 
 /// Kinds that have no bearing: no policy speaks of them, and they have no address that is judged.
 const BYSTANDERS: [&str; 33] = [
@@ -92,27 +92,50 @@ pub(super) fn read(node: &Node, of_list: Option<(&str, &str)>, document: &mut Do
         return;
     };
     if let Some(kind) = kind.strip_suffix("List").filter(|_| fields.get("items").is_some()) {
-        let items = list(&fields, "items", document);
+        let items = whole(&fields, document);
         items.iter().for_each(|item| read(item, Some((version, kind)), document, cluster));
         return;
     }
     match READ.iter().find(|(known, _)| *known == kind) {
         Some((_, known)) if *known == version => object(kind, &fields, document, cluster),
         Some((_, known)) => {
-            let message = format!("a {kind} of `{version}` cannot be carried");
-            document.advise(place_of(&fields, "apiVersion"), message, format!("only those of `{known}` can"));
+            let message = format!("the kind {kind} of `{version}` cannot be carried");
+            document.advise(place_of(&fields, "apiVersion"), message, format!("only that of `{known}` can"));
         }
         None if WORKLOADS.contains(&kind) => {
             if let Some(meta) = meta(&fields, true, document) {
                 cluster.workloads.extend(Workload::read(kind, meta, &fields, document));
             }
         }
-        None if BYSTANDERS.contains(&kind) => *cluster.bystanders.entry(kind.to_owned()).or_default() += 1,
+        None if BYSTANDERS.contains(&kind) && is_built_in(version) => {
+            *cluster.bystanders.entry(kind.to_owned()).or_default() += 1
+        }
         None => {
-            let message = format!("a {kind} of `{version}` cannot be carried");
+            let message = format!("the kind {kind} of `{version}` cannot be carried");
             let help = "where it has no bearing on who reaches whom, leave it out of the files";
             document.advise(place_of(&fields, "kind"), message, help);
         }
+    }
+}
+
+/// The items of a list, which must be all that there are.
+fn whole<'n>(fields: &Fields<'n>, document: &mut Document) -> &'n [Node] {
+    let more = part(fields, "metadata", document).and_then(|metadata| filled(&metadata, "continue"));
+    if let Some(node) = more {
+        document.advise(
+            node.span,
+            "this list ends before the last object",
+            "take it as a whole: kubectl get --chunk-size=0",
+        );
+    }
+    list(fields, "items", document)
+}
+
+/// Whether a kind is of Kubernetes itself: others may make pods of theirs.
+fn is_built_in(version: &str) -> bool {
+    match version.split_once('/') {
+        None => true,
+        Some((group, _)) => group.ends_with(".k8s.io") || ["apps", "autoscaling", "batch", "policy"].contains(&group),
     }
 }
 
@@ -147,25 +170,22 @@ fn meta(fields: &Fields<'_>, namespaced: bool, document: &mut Document) -> Optio
         return None;
     };
     let name = named(name, true, document)?;
-    let namespace = match given(&metadata, "namespace").filter(|_| namespaced) {
+    let namespace = match filled(&metadata, "namespace").filter(|_| namespaced) {
         Some(node) => named(node, false, document)?,
         None if namespaced => "default".to_owned(),
         None => String::new(),
     };
-    let mut labels = BTreeMap::new();
-    let written = given(&metadata, "labels");
-    let written = written.and_then(|node| yaml::pairs(node, "labels", &mut document.problems));
-    for entry in written.unwrap_or_default() {
-        let key = super::labels::key(&entry.key, document);
-        let value = super::labels::value(&entry.value, document);
-        labels.extend(key.zip(value));
-    }
-    Some(Meta { name, namespace, labels, place: document.place(first(fields)) })
+    let labels = given(&metadata, "labels").map(|node| labels::pairs(node, document)).unwrap_or_default();
+    Some(Meta { name, namespace, labels: labels.into_iter().collect(), place: document.place(first(fields)) })
 }
 
 /// A name as Kubernetes has them: those of namespaces have no dots.
 fn named(node: &Node, dots: bool, document: &mut Document) -> Option<String> {
-    let name = yaml::text(node, "a name", &mut document.problems)?.as_str();
+    let text = yaml::text(node, "a name", &mut document.problems)?;
+    if !is_surely_text(text, document) {
+        return None;
+    }
+    let name = text.as_str();
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let inner = |c: char| plain(c) || c == '-' || (dots && c == '.');
     let longest = if dots { 253 } else { 63 };

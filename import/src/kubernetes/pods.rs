@@ -1,9 +1,9 @@
 //! Pods.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
 
-use policy::yaml::{self, Fields, Node};
+use policy::yaml::{self, Fields, Node, Text};
 use policy::{Family, FlowService};
 
 use super::objects::Meta;
@@ -11,7 +11,7 @@ use super::{NAMESPACE, OF_NAMESPACE};
 use crate::blocks::address;
 use crate::source::Document;
 use crate::world::{Vm, port_label};
-use crate::yaml::{given, list, number, part, some, text};
+use crate::yaml::{filled, given, is_text, list, number, part, required, some, text};
 
 /// The protocols that have ports.
 pub(super) const PROTOCOLS: [(&str, &str); 3] = [("TCP", "tcp"), ("UDP", "udp"), ("SCTP", "sctp")];
@@ -23,8 +23,8 @@ pub(super) struct Pod {
     pub(super) ended: bool,
     pub(super) addresses: Vec<IpAddr>,
     serves: Vec<FlowService>,
-    /// The numbers of ports by protocol and name: `tcp/http`.
-    ports: BTreeMap<String, u16>,
+    /// The numbers of ports by protocol and name (`tcp/http`): one, unless two containers have that name for theirs.
+    ports: BTreeMap<String, BTreeSet<u16>>,
 }
 
 impl Pod {
@@ -35,13 +35,17 @@ impl Pod {
         let more = namespace.into_iter().flat_map(|namespace| &namespace.labels);
         labels.extend(more.map(|(key, value)| (of_namespace(key), value.clone())));
         labels.insert(of_namespace(NAMESPACE), self.meta.namespace.clone());
-        labels.extend(self.ports.iter().map(|(port, number)| (port_label(port), number.to_string())));
+        let (clear, unclear): (Vec<_>, Vec<_>) = self.ports.iter().partition(|(_, numbers)| numbers.len() == 1);
+        let number =
+            |(port, numbers): (&String, &BTreeSet<u16>)| Some((port_label(port), numbers.first()?.to_string()));
+        labels.extend(clear.into_iter().filter_map(number));
         let wanted = |address: &IpAddr| family.is_none_or(|family| Family::of(*address) == family);
         Vm {
             name: format!("{}.{}", self.meta.namespace, self.meta.name),
             labels,
             addresses: self.addresses.iter().copied().filter(wanted).collect(),
             serves: self.serves.clone(),
+            unclear: unclear.into_iter().map(|(port, _)| port.clone()).collect(),
         }
     }
 }
@@ -122,36 +126,49 @@ impl Pod {
 
     fn port(&mut self, node: &Node, document: &mut Document) {
         let Some(fields) = some(node, "a port", document) else { return };
-        let number = number(&fields, "containerPort", document).and_then(|number| u16::try_from(number).ok());
-        let Some(number) = number.filter(|number| *number > 0) else {
-            document.wrong(node.span, "a port of a container needs `containerPort`, 1 to 65535");
+        let (Some(node), Some(number)) =
+            (required(&fields, "containerPort", document), number(&fields, "containerPort", document))
+        else {
             return;
         };
-        let protocol = match given(&fields, "protocol") {
-            Some(node) => yaml::word(node, &PROTOCOLS, &mut document.problems),
-            None => Some("tcp"),
+        let Some(number) = u16::try_from(number).ok().filter(|number| *number > 0) else {
+            document.wrong(node.span, "a port is 1 to 65535");
+            return;
         };
-        let Some(protocol) = protocol else { return };
+        let Some(protocol) = protocol(&fields, document) else { return };
         let service = match protocol {
             "tcp" => Some(FlowService::Tcp(number)),
             "udp" => Some(FlowService::Udp(number)),
             _ => None,
         };
         self.serves.extend(service.filter(|service| !self.serves.contains(service)));
-        let Some(name) = text(&fields, "name", document) else { return };
-        let port = format!("{protocol}/{name}");
+        let name = filled(&fields, "name");
+        let name = name.and_then(|node| yaml::text(node, "the name of a port", &mut document.problems));
+        let Some(name) = name else { return };
         if !is_port_name(name) {
-            document.wrong(node.span, format!("`{name}` is no name of a port"));
-        } else if *self.ports.entry(port).or_insert(number) != number {
-            let message = format!("two ports of this pod are named `{name}`");
-            document.advise(node.span, message, "Kubernetes asks for one of a name and protocol in a pod");
+            document.wrong(name.span(), format!("`{}` is no name of a port", name.as_str()));
+            return;
         }
+        self.ports.entry(format!("{protocol}/{}", name.as_str())).or_default().insert(number);
+    }
+}
+
+/// The protocol of a port: TCP where it does not say so.
+pub(super) fn protocol(fields: &Fields<'_>, document: &mut Document) -> Option<&'static str> {
+    match filled(fields, "protocol") {
+        Some(node) => yaml::word(node, &PROTOCOLS, &mut document.problems),
+        None => Some("tcp"),
     }
 }
 
 /// Whether a text can be the name of a port: lower case, at least one letter, at most 15 characters.
-pub(super) fn is_port_name(name: &str) -> bool {
+pub(super) fn is_port_name(text: &Text) -> bool {
+    let name = text.as_str();
     let word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
     let ends = !name.starts_with('-') && !name.ends_with('-') && !name.contains("--");
-    (1..=15).contains(&name.len()) && name.chars().all(word) && ends && name.chars().any(|c| c.is_ascii_lowercase())
+    is_text(text)
+        && (1..=15).contains(&name.len())
+        && name.chars().all(word)
+        && ends
+        && name.chars().any(|c| c.is_ascii_lowercase())
 }

@@ -10,7 +10,7 @@ use super::objects::Meta;
 use super::pods::Pod;
 use crate::selectors::all;
 use crate::source::{Complaints, Document};
-use crate::yaml::{given, number, part};
+use crate::yaml::{given, number, part, text};
 
 /// A Deployment, a StatefulSet or the like.
 pub(super) struct Workload {
@@ -25,14 +25,26 @@ pub(super) struct Workload {
 impl Workload {
     pub(super) fn read(kind: &str, meta: Meta, fields: &Fields<'_>, document: &mut Document) -> Option<Self> {
         let spec = part(fields, "spec", document);
-        let is_idle = spec.and_then(|spec| number(&spec, "replicas", document)) == Some(0);
+        let status = part(fields, "status", document);
+        let is_none = |of: Option<Fields<'_>>, key, document: &mut Document| {
+            of.and_then(|fields| number(&fields, key, document)) == Some(0)
+        };
+        let is_idle = is_none(spec, "replicas", document)
+            || is_none(status, "desiredNumberScheduled", document)
+            || status.is_some_and(|status| given(&status, "completionTime").is_some())
+            || spec.and_then(|spec| text(&spec, "suspend", document)) == Some("true");
         let node = spec.and_then(|spec| given(&spec, "selector"));
-        // The oldest kind selects by labels alone.
-        let selector = match node.filter(|_| kind != "ReplicationController") {
+        let selector = match node {
+            // The oldest kind selects by labels alone.
+            Some(node) if kind == "ReplicationController" => Some(all(labels::equal(node, Of::Pods, document))),
             Some(node) => Some(all(labels::selector(node, Of::Pods, document)?)),
             None => None,
         };
         Some(Self { kind: kind.to_owned(), meta, selector, is_idle })
+    }
+
+    fn makes_jobs(&self) -> bool {
+        self.kind == "CronJob"
     }
 
     /// Tells that it is left out; where none of its pods is among the files, it cannot be carried.
@@ -40,7 +52,8 @@ impl Workload {
         let none = BTreeMap::new();
         let is_of = |pod: &&Pod| {
             let labels = if pod.meta.namespace == self.meta.namespace { &pod.meta.labels } else { &none };
-            self.selector.as_ref().is_some_and(|selector| !labels.is_empty() && selector.matches(labels))
+            let selected = self.selector.as_ref().is_some_and(|selector| selector.matches(labels));
+            !labels.is_empty() && (selected || self.makes_jobs() && is_of_job(labels, &self.meta.name))
         };
         let Self { kind, meta, .. } = self;
         if self.is_idle {
@@ -49,7 +62,15 @@ impl Workload {
             complaints.note(format!("left out: the {kind} {meta}, whose pods are here"));
         } else {
             let message = format!("the {kind} {meta} stands for pods that these files do not show");
-            complaints.wrong(meta.place, message, "give the pods themselves: kubectl get pods -A -o yaml");
+            let help = "give the pods themselves: kubectl get pods -A -o yaml; or leave it out, if it has none now";
+            complaints.wrong(meta.place, message, help);
         }
     }
+}
+
+/// Whether a pod's labels say that it is of a job of this CronJob's: those are called `NAME-NUMBER`.
+fn is_of_job(labels: &BTreeMap<String, String>, name: &str) -> bool {
+    let job = ["batch.kubernetes.io/job-name", "job-name"].iter().find_map(|key| labels.get(*key));
+    let number = job.and_then(|job| job.strip_prefix(name)).and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }

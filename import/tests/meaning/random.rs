@@ -212,7 +212,7 @@ fn check(objects: &[Value]) -> Result<usize, TestCaseError> {
     // What is meant of one family alone cannot be carried for both: then for the one that every pod speaks.
     let is_apart = |files: &Vec<policy::Errors>| {
         let mut said = files.iter().flat_map(policy::Errors::problems).map(|problem| problem.message.as_str());
-        said.all(|said| said.starts_with("only one of the families"))
+        said.all(|said| said.starts_with("only some of the addresses"))
     };
     if imported.as_ref().is_err_and(is_apart) {
         let all_speak =

@@ -55,7 +55,11 @@ fn list<'v>(value: &'v Value, key: &str) -> &'v [Value] {
 }
 
 fn labels(value: &Value) -> Labels {
-    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    // Nothing is an empty text.
+    let text = |value: &Value| match value.is_null() {
+        true => String::new(),
+        false => value.as_str().map_or_else(|| value.to_string(), str::to_owned),
+    };
     value.as_object().into_iter().flatten().map(|(key, value)| (key.clone(), text(value))).collect()
 }
 
@@ -204,8 +208,13 @@ impl Cluster {
     }
 }
 
+/// A text, or what an empty one or none stands for.
+fn said<'v>(value: &'v Value, otherwise: &'v str) -> &'v str {
+    value.as_str().filter(|text| !text.is_empty()).unwrap_or(otherwise)
+}
+
 fn namespace_of(policy: &Value) -> &str {
-    policy["metadata"]["namespace"].as_str().unwrap_or("default")
+    said(&policy["metadata"]["namespace"], "default")
 }
 
 fn pod(object: &Value, name: String) -> Option<Pod> {
@@ -221,11 +230,11 @@ fn pod(object: &Value, name: String) -> Option<Pod> {
     let staying = list(&object["spec"], "initContainers").iter().filter(|one| one["restartPolicy"] == "Always");
     let mut ports = Vec::new();
     for port in list(&object["spec"], "containers").iter().chain(staying).flat_map(|one| list(one, "ports")) {
-        let protocol = port["protocol"].as_str().unwrap_or("TCP").to_owned();
+        let protocol = said(&port["protocol"], "TCP").to_owned();
         let name = port["name"].as_str().unwrap_or_default().to_owned();
         ports.push((name, protocol, port["containerPort"].as_u64().unwrap()));
     }
-    let namespace = object["metadata"]["namespace"].as_str().unwrap_or("default").to_owned();
+    let namespace = namespace_of(object).to_owned();
     Some(Pod { namespace, name, labels: labels(&object["metadata"]["labels"]), ips, ports })
 }
 
@@ -246,7 +255,7 @@ fn is_named(end: End<'_>, name: &str, protocol: &str, port: Option<u64>) -> bool
 
 fn covers(item: &Value, (destination, service): Asked<'_>) -> bool {
     let (protocol, port) = asked_for(service);
-    if item["protocol"].as_str().unwrap_or("TCP") != protocol {
+    if said(&item["protocol"], "TCP") != protocol {
         return false;
     }
     let wanted = &item["port"];
@@ -268,5 +277,5 @@ fn admin_covers(item: &Value, (destination, service): Asked<'_>) -> bool {
     let bounds = range[first].as_u64().unwrap()..=range[last].as_u64().unwrap();
     // A flow of SCTP is asked about without its port: only what covers every port says something of it.
     let covered = port.map_or(bounds == (1..=65535), |port| bounds.contains(&port));
-    range["protocol"].as_str().unwrap_or("TCP") == protocol && covered
+    said(&range["protocol"], "TCP") == protocol && covered
 }

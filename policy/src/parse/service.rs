@@ -138,7 +138,12 @@ impl FromStr for FlowService {
     fn from_str(text: &str) -> Result<Self, TextError> {
         let one =
             |what: &str| TextError::new(0..text.len(), format!("`{text}` is more than one service: name one {what}"));
-        match parse_service(text)? {
+        let known =
+            parse_service(text).map_err(|error| match is_name(text) && did_you_mean(text, &RESERVED).is_none() {
+                true => error.help("write such as `tcp/443`: names of `services:` are the policy's own"),
+                false => error,
+            });
+        match known? {
             ServiceMatch::Ports { tcp: true, first, last } if first == last => Ok(Self::Tcp(first)),
             ServiceMatch::Ports { tcp: false, first, last } if first == last => Ok(Self::Udp(first)),
             ServiceMatch::Icmp(Some(kind)) => Ok(Self::Icmp(kind)),

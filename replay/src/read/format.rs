@@ -72,6 +72,9 @@ impl Format {
         if MAGICS.iter().any(|magic| head.starts_with(magic)) {
             return Ok(Self::Pcap);
         }
+        if head.starts_with(b"{\"event\":\"run-started\"") {
+            return Err(NotKnown("it is the recording of a run, which tells of probes and of no traffic".to_owned()));
+        }
         if let Some(help) = packed(head) {
             return Err(NotKnown(help.to_owned()));
         }

@@ -86,7 +86,11 @@ fn next(page: &mut Markup, run: &Run) {
     page.within("pre", &[("tabindex", "0")], |code| {
         code.element("code", &[], &format!("eastwest run {} {how}", files.join(" ")));
     });
-    page.constant("\n<p>The same from the folder of this report: <code>eastwest rerun DIR --failed</code>.</p>\n");
+    page.constant(
+        "\n<p>All from the folder in which the run was started. <code>eastwest rerun DIR --failed</code> with this report's folder for DIR repeats \
+         the same; its folder <code>evidence</code>, of runs on packets, has frames, logs and rulesets. What is wrong with a policy itself says <code>eastwest \
+         check FILE</code>; why a flow meets its verdict before the first step, <code>eastwest why FILE SOURCE DESTINATION SERVICE</code>.</p>\n",
+    );
 }
 
 /// A word of a shell.

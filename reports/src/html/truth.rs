@@ -9,7 +9,7 @@ use policy::Family;
 use super::markup::Markup;
 use crate::event::{Cell, Finding, FindingKind, Word};
 use crate::run::Step;
-use crate::words::count;
+use crate::words::{count, shortened};
 
 /// What names a cell of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,6 +36,8 @@ struct Table<'a> {
 
 /// More columns than these have their names written upwards.
 const MOST_LEVEL: usize = 6;
+/// Of a longer name at the head of a column so much is shown.
+const MOST_LONG: usize = 30;
 /// So many differing cells of a table say in their title by which rules.
 const MOST_TITLES: usize = 40;
 
@@ -156,7 +158,10 @@ fn rows(cells: &Cells<'_>, links: &Links<'_>) -> (Markup, usize) {
     rows.constant("<tr><th>from ↓ to →");
     let upwards: &[(&'static str, &str)] = if destinations.len() > MOST_LEVEL { &[("class", "up")] } else { &[] };
     for destination in &destinations {
-        rows.constant("<th scope=col>").open("span", upwards).text(destination).constant("</span>");
+        rows.constant("<th scope=col>")
+            .open("span", upwards)
+            .text(&shortened(destination, MOST_LONG))
+            .constant("</span>");
     }
     for source in sources {
         rows.constant("\n<tr><th scope=row>").text(source);

@@ -75,7 +75,8 @@ pub(super) fn head(text: &str, range: Range<usize>) -> Result<Head, TextError> {
     let source = endpoint(&mut words, "a source")?;
     let (arrow, place) = words.want("`->`")?;
     if arrow != "->" {
-        return Err(TextError::new(place, format!("expected `->`, found `{arrow}`")));
+        let help = "a side is one name, or a pattern such as `web-*`, and blanks stand around `->`";
+        return Err(TextError::new(place, format!("expected `->`, found `{arrow}`")).help(help));
     }
     let destination = endpoint(&mut words, "a destination")?;
     let mut services = Vec::new();

@@ -206,6 +206,9 @@ struct Reader<'a> {
 impl Reader<'_> {
     fn scenario(&mut self) -> Option<(Scenario, Fold)> {
         let root = yaml::tree(self.text, &mut self.problems)?;
+        if self.is_policy(&root) {
+            return None;
+        }
         let fields = self.fields(&root, "a scenario", &keys::SCENARIO, &LATER)?;
         self.version(&fields);
         let stem = Path::new(self.file).file_stem().map_or(self.file, |stem| stem.to_str().unwrap_or(self.file));
@@ -242,12 +245,23 @@ impl Reader<'_> {
         Some((scenario, fold))
     }
 
+    /// Tells of a policy where a scenario is asked for; then nothing else is worth telling.
+    fn is_policy(&mut self, root: &Node) -> bool {
+        let fields = Fields::of(root, "a scenario", &[], &mut Problems::default());
+        let version = fields.and_then(|fields| fields.get("eastwest")).and_then(Node::as_text);
+        let Some(text) = version.filter(|text| text.as_str() == "policy/v1") else { return false };
+        let problem = Problem::new(text.span(), "this is a policy, and a scenario is asked for");
+        let help =
+            format!("write a scenario that says `policy: {}`: who there is, and what must come of it", self.file);
+        self.problems.report(problem.help(help));
+        true
+    }
+
     fn version(&mut self, fields: &Fields<'_>) {
         let Some(node) = fields.require("eastwest", &mut self.problems) else { return };
         let Some(text) = yaml::text(node, "`scenario/v1`", &mut self.problems) else { return };
         match text.as_str() {
             "scenario/v1" => {}
-            "policy/v1" => self.wrong(text.span(), "this is a policy, not a scenario"),
             other => {
                 let problem = Problem::new(text.span(), format!("`{other}` is no format of scenarios"));
                 self.problems.report(problem.help("write `eastwest: scenario/v1`"));
