@@ -9,8 +9,9 @@ use rtnetlink::packet_route::neighbour::NeighbourMessage;
 
 use crate::error::{LabError, Result};
 use crate::message::{self, Link, Mac};
-use crate::namespace::{Namespace, Setting};
+use crate::namespace::Namespace;
 use crate::netlink::{Batch, How};
+use crate::setting::{Setting, setting};
 
 /// Interface indices in a host's namespace; the underlay's bridge takes the first, too.
 pub(crate) const BRIDGE: u32 = 10;
@@ -32,10 +33,6 @@ const SETTINGS: &[Setting] = &[
     setting("bridge/bridge-nf-call-ip6tables", "0"),
     setting("bridge/bridge-nf-call-arptables", "0"),
 ];
-
-pub(crate) const fn setting(path: &'static str, value: &'static str) -> Setting {
-    Setting { path, value, otherwise: value }
-}
 
 /// One host.
 #[derive(Debug)]
@@ -82,6 +79,17 @@ impl Hosts {
 
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Host> {
         self.hosts.iter()
+    }
+
+    /// Switches the hosts' bridges on. Until then a port costs the same however many there are; behind it the kernel goes through
+    /// all of a bridge's ports whenever one comes up.
+    pub(crate) fn switch_on(&self) -> Result<()> {
+        for host in &self.hosts {
+            let mut batch = Batch::default();
+            batch.push("switch on a host's bridge", How::Change, Link::existing(BRIDGE).up().request());
+            host.namespace.submit(batch)?;
+        }
+        Ok(())
     }
 
     /// Tells every host where link-layer addresses are found.
@@ -143,7 +151,7 @@ impl Host {
     fn raise(name: &str, number: u32) -> Result<Host> {
         let namespace = Arc::new(Namespace::create(&[SETTINGS])?);
         let mut batch = Batch::default();
-        let bridge = Link::new(BRIDGE, "br0").bridge().up();
+        let bridge = Link::new(BRIDGE, "br0").bridge();
         batch.push("make a host's bridge", How::Create, bridge.request());
         namespace.submit(batch)?;
         Ok(Host { name: name.to_owned(), namespace, number })

@@ -26,6 +26,7 @@ mod queue;
 mod raised;
 mod relay;
 mod second;
+mod setting;
 mod slow;
 mod spawner;
 mod station;

@@ -101,6 +101,11 @@ impl Link {
         self.with(LinkAttribute::LinkInfo(vec![LinkInfo::Kind(InfoKind::Bridge), LinkInfo::Data(data)]))
     }
 
+    /// With one queue each way, whatever the number of processors: each has files of its own.
+    pub(crate) fn one_queue(self) -> Link {
+        self.with(LinkAttribute::NumTxQueues(1)).with(LinkAttribute::NumRxQueues(1))
+    }
+
     /// As one end of a pair; the other end must not be switched on here (the kernel refuses that).
     pub(crate) fn pair(self, peer: Link) -> Link {
         self.with(LinkAttribute::LinkInfo(vec![

@@ -1,7 +1,7 @@
 //! Network namespaces without names: held by a descriptor, configured through a socket that stays inside,
 //! entered by the calling thread for the length of one closure.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, ErrorKind};
 use std::net::IpAddr;
 use std::os::fd::{AsFd, AsRawFd, RawFd};
@@ -10,18 +10,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use nix::sched::{CloneFlags, setns, unshare};
 
 use crate::changes::Changes;
-use crate::error::{Doing, LabError, Result};
+use crate::error::{Doing, Result};
 use crate::netlink::{Batch, RouteSocket};
-
-/// A kernel setting of a namespace.
-pub(crate) struct Setting {
-    /// Below `/proc/sys/net`.
-    pub(crate) path: &'static str,
-    /// What to write.
-    pub(crate) value: &'static str,
-    /// What to write where that is not valid: a user namespace does not know all groups.
-    pub(crate) otherwise: &'static str,
-}
+use crate::setting::{Setting, apply};
 
 /// A network namespace; it vanishes with the last holder of its descriptor.
 #[derive(Debug)]
@@ -35,9 +26,7 @@ impl Namespace {
     pub(crate) fn create(settings: &[&[Setting]]) -> Result<Namespace> {
         let go = || unshare(CloneFlags::CLONE_NEWNET);
         visit(go, || {
-            for setting in settings.iter().copied().flatten() {
-                setting.apply()?;
-            }
+            apply(settings.iter().copied().flatten())?;
             let file = current().doing("hold a network namespace")?;
             let route = RouteSocket::open().doing("open a routing socket")?;
             Ok(Namespace { file, route: Mutex::new(route) })
@@ -89,29 +78,6 @@ impl Namespace {
     pub(crate) fn raw_fd(&self) -> RawFd {
         self.file.as_raw_fd()
     }
-}
-
-impl Setting {
-    /// Writes the setting; one that this kernel or user namespace does not have is passed over.
-    fn apply(&self) -> Result<()> {
-        let path = format!("/proc/sys/net/{}", self.path);
-        let mut written = fs::write(&path, self.value);
-        if written.as_ref().is_err_and(|error| error.kind() == ErrorKind::InvalidInput) {
-            written = fs::write(&path, self.otherwise);
-        }
-        match written {
-            Ok(()) => Ok(()),
-            Err(error) if is_withheld(&error) => {
-                tracing::debug!(path, %error, "kernel setting passed over");
-                Ok(())
-            }
-            Err(source) => Err(LabError::Kernel { doing: format!("set {path}"), source }),
-        }
-    }
-}
-
-fn is_withheld(error: &io::Error) -> bool {
-    [ErrorKind::NotFound, ErrorKind::PermissionDenied, ErrorKind::ReadOnlyFilesystem].contains(&error.kind())
 }
 
 /// The namespace of the calling thread.

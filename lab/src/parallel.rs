@@ -9,7 +9,7 @@ use crate::error::{Doing, Result};
 /// How many make a thread worth its start.
 const SHARE: usize = 16;
 
-/// Does this for all. Gives what comes of it in their order, or the first failure.
+/// Does this for all: for work that waits for no lock of the kernel's (links wait for one). Gives what comes of it in their order, or the first failure.
 pub(crate) fn for_all<T: Sync, U: Send>(all: &[T], work: impl Fn(&T) -> Result<U> + Sync) -> Result<Vec<U>> {
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(all.len() / SHARE).max(1);
     let work_on = |part: &[T]| part.iter().map(&work).collect::<Result<Vec<U>>>();

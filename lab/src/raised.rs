@@ -54,6 +54,7 @@ impl Lab {
             next_number: 0,
         };
         lab.add_all(&plan.stations)?;
+        lab.hosts.switch_on()?;
         Ok(lab)
     }
 
@@ -149,11 +150,11 @@ impl Lab {
     fn try_add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
         let added = self.create(specs)?;
         self.wire(&added)?;
+        added.iter().try_for_each(|station| station.configure(self.neighbours))?;
         let places: Vec<Placed> = added.iter().map(placed).collect();
         self.hosts.place(&places)?;
-        for_all(&added, |station| station.configure(self.neighbours))?;
         self.introduce(&added)?;
-        for_all(&added, |station| self.settle(station))?;
+        added.iter().try_for_each(|station| self.settle(station))?;
         self.refresh_cuts()
     }
 
@@ -191,8 +192,9 @@ impl Lab {
         for (number, host) in self.hosts.iter().enumerate() {
             let mut batch = Batch::default();
             for station in added.iter().filter(|station| station.host_number() == number) {
-                batch.push("lay a station's wire", How::Create, station.wire().request());
-                push_port(&mut batch, station.port());
+                let wire = station.wire().port_of(BRIDGE).up();
+                batch.push("lay a station's wire", How::Create, wire.request());
+                push_fixed(&mut batch, station.port());
             }
             host.namespace.submit(batch)?;
         }
@@ -265,6 +267,10 @@ fn push_neighbours(batch: &mut Batch, station: &Station, (mac, addresses): (Mac,
 pub(crate) fn push_port(batch: &mut Batch, port: u32) {
     let join = Link::existing(port).port_of(BRIDGE).up().request();
     batch.push("plug in a station's wire", How::Change, join);
+    push_fixed(batch, port);
+}
+
+fn push_fixed(batch: &mut Batch, port: u32) {
     let settle = Link::existing(port).fixed_port().request();
     batch.push("settle a station's wire", How::Change, settle);
 }

@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 use std::process::{Child, Command};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelAddress, NewAddress, NewRoute};
 
 use crate::error::{Doing, Result};
-use crate::host::setting;
 use crate::marker::Marker;
 use crate::message::{self, Link, Mac};
-use crate::namespace::{Namespace, Setting};
+use crate::namespace::Namespace;
 use crate::netlink::{Batch, How};
 use crate::plan::Neighbours;
 use crate::second::{ETH1, Second};
+use crate::setting::{Setting, setting};
 use crate::spawner::Spawner;
 use crate::sys::{self, Listen};
 use crate::tap::{Tap, TapWires};
@@ -31,10 +31,10 @@ const OUTER: u32 = 2_000_000;
 const SETTINGS: &[Setting] = &[
     Setting { path: "ipv4/ping_group_range", value: "0 2147483647", otherwise: "0 0" },
     setting("ipv4/icmp_ratelimit", "0"),
-    setting("ipv6/icmp/ratelimit", "0"),
     setting("ipv4/ip_forward", "0"),
     setting("ipv4/conf/all/rp_filter", "0"),
     setting("ipv4/conf/default/rp_filter", "0"),
+    setting("ipv6/icmp/ratelimit", "0"),
     setting("ipv6/conf/default/accept_dad", "0"),
 ];
 
@@ -231,8 +231,8 @@ impl Station {
 
     /// The wire, to be made in the host's namespace.
     pub(crate) fn wire(&self) -> Link {
-        let peer = self.as_peer(Link::new(ETH0, "eth0").with_mac(self.mac()));
-        Link::new(self.port(), &format!("s{}", self.0.number)).pair(peer)
+        let peer = self.as_peer(Link::new(ETH0, "eth0").with_mac(self.mac()).one_queue());
+        Link::new(self.port(), &format!("s{}", self.0.number)).one_queue().pair(peer)
     }
 
     /// Switches the interfaces on, and gives them addresses and routes.
@@ -373,8 +373,10 @@ fn push_routes(batch: &mut Batch) {
     }
 }
 
+/// Whether this kernel knows IPv6. One that does has it in all namespaces.
 pub(crate) fn has_ipv6() -> bool {
-    std::path::Path::new("/proc/sys/net/ipv6").exists()
+    static KNOWN: OnceLock<bool> = OnceLock::new();
+    *KNOWN.get_or_init(|| std::path::Path::new("/proc/sys/net/ipv6").exists())
 }
 
 pub(crate) fn bits(address: IpAddr) -> u8 {
