@@ -19,7 +19,6 @@ mod message;
 mod namespace;
 mod netlink;
 pub mod packet;
-mod parallel;
 mod path;
 mod plan;
 mod queue;

@@ -2,17 +2,17 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
+use std::thread;
 
 use rtnetlink::packet_route::RouteNetlinkMessage::{DelNeighbour, NewNeighbour};
 
 use crate::cut::Cuts;
-use crate::error::{LabError, Result};
+use crate::error::{Doing as _, LabError, Result};
 use crate::filter::Filters;
 use crate::host::{BRIDGE, Hosts, Placed};
 use crate::message::{self, Link, Mac};
 use crate::netlink::{Batch, How};
-use crate::parallel::for_all;
 use crate::path::Paths;
 use crate::plan::{Neighbours, Plan, Ports, StationSpec};
 use crate::relay::Relay;
@@ -149,8 +149,6 @@ impl Lab {
 
     fn try_add_all(&mut self, specs: &[StationSpec]) -> Result<()> {
         let added = self.create(specs)?;
-        self.wire(&added)?;
-        added.iter().try_for_each(|station| station.configure(self.neighbours))?;
         let places: Vec<Placed> = added.iter().map(placed).collect();
         self.hosts.place(&places)?;
         self.introduce(&added)?;
@@ -166,7 +164,7 @@ impl Lab {
         }
         let seeds = (first..).zip(specs).map(|(number, spec)| self.seed(number, spec)).collect::<Result<Vec<_>>>()?;
         let next = seeds.last().map_or(first, |seed| seed.number + 1);
-        let added = for_all(&seeds, Station::create)?;
+        let added = self.wired(&seeds)?;
         self.next_number = next;
         self.stations.extend(added.iter().map(|station| (station.name().to_owned(), station.clone())));
         Ok(added)
@@ -187,18 +185,28 @@ impl Lab {
         })
     }
 
-    /// Lays the wires of new stations, host by host.
-    fn wire(&self, added: &[Station]) -> Result<()> {
-        for (number, host) in self.hosts.iter().enumerate() {
-            let mut batch = Batch::default();
-            for station in added.iter().filter(|station| station.host_number() == number) {
-                let wire = station.wire().port_of(BRIDGE).up();
-                batch.push("lay a station's wire", How::Create, wire.request());
-                push_fixed(&mut batch, station.port());
-            }
-            host.namespace.submit(batch)?;
-        }
-        Ok(())
+    /// Makes the namespaces of stations, and meanwhile lays the wires of those that are made: links wait for a lock of the kernel's
+    /// that most of the making does without.
+    fn wired(&self, seeds: &[Seed<'_>]) -> Result<Vec<Station>> {
+        thread::scope(|scope| {
+            let (made, making) = mpsc::sync_channel(seeds.len());
+            let make = move || seeds.iter().map(Station::create).try_for_each(|station| made.send(station));
+            let maker = thread::Builder::new().spawn_scoped(scope, make).doing("start a thread")?;
+            let added = making.iter().map(|station| self.wire(station?)).collect();
+            // Where one cannot be made or wired, no other is begun.
+            drop((making, maker));
+            added
+        })
+    }
+
+    /// Lays the wire of a new station.
+    fn wire(&self, station: Station) -> Result<Station> {
+        let mut batch = Batch::default();
+        batch.push("lay a station's wire", How::Create, station.wire().port_of(BRIDGE).up().request());
+        push_fixed(&mut batch, station.port());
+        self.hosts.get(station.host_number()).namespace.submit(batch)?;
+        station.configure(self.neighbours)?;
+        Ok(station)
     }
 
     /// Makes the state of a station's wire hold at both ends.
