@@ -76,7 +76,7 @@ fn of_scenario(scenario: &Scenario) -> Vec<Annotation> {
 fn of_cause(scenario: &Scenario, cause: &Cause<'_>) -> Annotation {
     let first = cause.first;
     let mut text = format!("{}, step `{}`: {}\n", scenario.id.name, first.step, first.claim());
-    for (label, side) in [("expected", &first.expected), ("observed", &first.observed)] {
+    for (label, side) in [("expected", &first.expected), (first.other_side(), &first.observed)] {
         if let Some(side) = side {
             text.push_str(&format!("{label}: {}\n", side.phrase()));
         }

@@ -237,7 +237,7 @@ fn rows(table: &mut Table, finding: &Finding, step: Option<&Step>) {
     let kind = finding.kind.as_str();
     table.row([kind, &flow, &family, "expected", &verdict, &rule, &end, &would, "", &line]);
     let [verdict, rule, end, would] = side(finding.observed.as_ref());
-    table.row(["", "", "", "observed", &verdict, &rule, &end, &would, &generation, ""]);
+    table.row(["", "", "", finding.other_side(), &verdict, &rule, &end, &would, &generation, ""]);
 }
 
 fn side(side: Option<&Side>) -> [String; 4] {

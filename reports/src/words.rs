@@ -71,6 +71,11 @@ impl ScenarioOutcome {
 }
 
 impl Finding {
+    /// What stands beside what the scenario expects: what was observed, or what the policy says, for which no packet is needed.
+    pub(crate) fn other_side(&self) -> &'static str {
+        if self.kind == FindingKind::Disagreement { "policy" } else { "observed" }
+    }
+
     /// The flow that the finding is about, as a scenario would write it; empty where it is about none.
     #[must_use]
     pub fn flow(&self) -> String {

@@ -68,3 +68,18 @@ fn closed_as_text() {
     let program = closed(Some("10.98.255.254:7440".parse().unwrap()), &mut Numbering::default()).unwrap();
     insta::assert_snapshot!("closed", render(&program));
 }
+
+#[test]
+fn who_is_shut_off_renews_no_address() {
+    let open = View { dhcp: true, ..with(vec![web()]) };
+    let dhcp = |view: &View| compile(view, Some(0), &mut Numbering::default()).unwrap().ruleset.dhcp;
+    for (view, may) in [
+        (view(), false),
+        (open.clone(), true),
+        (View { mode: Mode::Monitor, ..open.clone() }, true),
+        (View { quarantined: true, ..open }, false),
+    ] {
+        assert_eq!(dhcp(&view), may, "{view:?}");
+    }
+    assert!(!closed(None, &mut Numbering::default()).unwrap().ruleset.dhcp);
+}
