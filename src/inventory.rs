@@ -85,7 +85,9 @@ fn labels(text: &str) -> Result<BTreeMap<Key, String>, Failure> {
                     "take `{text}` for an endpoint: {message} (`reach` takes selectors)"
                 )));
             };
-            labels.insert(key.clone(), value.clone());
+            if labels.insert(key.clone(), value.clone()).is_some_and(|other| other != *value) {
+                return Err(Failure::Input(format!("take `{text}` for a VM: it has two values for the label `{key}`")));
+            }
         }
     }
     Ok(labels)

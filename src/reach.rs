@@ -29,7 +29,7 @@ Examples:
 pub(crate) struct ReachArgs {
     /// A scenario; one without steps will do
     file: PathBuf,
-    /// The services to ask about [default: any, which is those that the policy names, of a range its ends]
+    /// The services to ask about [default: any, which is the ports that the policy names, of a range its ends, and echo requests]
     #[arg(long, value_delimiter = ',', value_name = "SERVICE,…", default_value = "any", hide_default_value = true)]
     services: Vec<String>,
     /// Only what these begin: a name, or a selector such as `dept = hr`
@@ -65,7 +65,9 @@ pub(crate) fn reach(args: &ReachArgs) -> Outcome {
             "any" => Ok(policy.map(probed).unwrap_or_default()),
             text => services(text, policy),
         });
-        let services = asked.collect::<Result<Vec<_>, Failure>>()?.concat();
+        let mut services = asked.collect::<Result<Vec<_>, Failure>>()?.concat();
+        let mut seen = BTreeSet::new();
+        services.retain(|service| seen.insert(*service));
         if services.is_empty() {
             let help = "its policy names none, so name them: --services tcp/443,udp/53";
             return Err(Failure::Input(format!("find a service to ask about in {}: {help}", found.path.display())));

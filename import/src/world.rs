@@ -256,8 +256,12 @@ impl World<'_, '_> {
             is_split && !by_label(vm)
         });
         let Some(vm) = apart else { return };
-        let of_both = [IpAddr::is_ipv4, IpAddr::is_ipv6].iter().all(|of| vm.addresses.iter().any(of));
-        let help = match of_both {
+        let is_inside = |one: &IpAddr| blocks.iter().any(|block| block.holds(*one));
+        let is_whole = |of: &fn(&IpAddr) -> bool| {
+            let inside: BTreeSet<bool> = vm.addresses.iter().filter(|one| of(one)).map(is_inside).collect();
+            inside.len() < 2
+        };
+        let help = match [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6].iter().all(is_whole) {
             true => "import each family by itself (`--family v4`, `--family v6`), or name ranges of all of them here",
             false => "name ranges of all of them here, or leave the others out of the files",
         };

@@ -106,5 +106,7 @@ fn reads_as_number(word: &str) -> bool {
         rest.is_some_and(|rest| !rest.is_empty() && rest.chars().all(|c| c.is_digit(base)))
     };
     let starts = digits.starts_with(|c: char| c.is_ascii_digit() || c == '.');
-    starts && (digits.parse::<f64>().is_ok() || of_base("0x", 16) || of_base("0o", 8) || of_base("0b", 2))
+    let special = [".inf", ".nan"].contains(&digits.to_ascii_lowercase().as_str());
+    let is_float = || digits.parse::<f64>().is_ok_and(f64::is_finite);
+    starts && (special || is_float() || of_base("0x", 16) || of_base("0o", 8) || of_base("0b", 2))
 }

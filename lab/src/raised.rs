@@ -164,8 +164,10 @@ impl Lab {
         }
         let seeds = (first..).zip(specs).map(|(number, spec)| self.seed(number, spec)).collect::<Result<Vec<_>>>()?;
         let next = seeds.last().map_or(first, |seed| seed.number + 1);
-        let added = self.wired(&seeds)?;
+        let added = self.wired(&seeds);
+        // What failed has used up its numbers: the kernel takes its time to remove what bears them.
         self.next_number = next;
+        let added = added?;
         self.stations.extend(added.iter().map(|station| (station.name().to_owned(), station.clone())));
         Ok(added)
     }
@@ -188,6 +190,9 @@ impl Lab {
     /// Makes the namespaces of stations, and meanwhile lays the wires of those that are made: links wait for a lock of the kernel's
     /// that most of the making does without.
     fn wired(&self, seeds: &[Seed<'_>]) -> Result<Vec<Station>> {
+        if let [only] = seeds {
+            return Ok(vec![self.wire(Station::create(only)?)?]);
+        }
         thread::scope(|scope| {
             let (made, making) = mpsc::sync_channel(seeds.len());
             let make = move || seeds.iter().map(Station::create).try_for_each(|station| made.send(station));

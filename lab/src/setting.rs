@@ -62,13 +62,13 @@ const FOLDER: OFlags = OFlags::PATH.union(OFlags::DIRECTORY).union(OFlags::CLOEX
 
 /// Those of one folder that follow each other share its descriptor.
 fn write_all<'s>(proc: &OwnedFd, settings: impl Iterator<Item = &'s Setting>) -> Result<()> {
-    let mut last: Option<(&str, io::Result<OwnedFd>)> = None;
+    let mut last: Option<(&str, rustix::io::Result<OwnedFd>)> = None;
     for setting in settings {
         let (name, path) = setting.path.split_once('/').unwrap_or((".", setting.path));
-        let folder = || openat(proc, format!("sys/net/{name}"), FOLDER, Mode::empty()).map_err(io::Error::from);
+        let folder = || openat(proc, format!("sys/net/{name}"), FOLDER, Mode::empty());
         let found = last.take().filter(|(known, _)| *known == name);
         let (_, folder) = last.insert(found.unwrap_or_else(|| (name, folder())));
-        match folder.as_ref().map_err(|error| error.kind().into()).and_then(|folder| setting.write(folder, path)) {
+        match folder.as_ref().map_err(|error| io::Error::from(*error)).and_then(|folder| setting.write(folder, path)) {
             Ok(()) => {}
             Err(error) if is_withheld(&error) => {
                 tracing::debug!(setting.path, %error, "kernel setting passed over");

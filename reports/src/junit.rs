@@ -125,7 +125,7 @@ fn cause(scenario: &Scenario, finding: &Finding) -> String {
         let family = finding.family.map(|family| format!(" {family}")).unwrap_or_default();
         text.push_str(&format!("  flow      {flow}{family}\n"));
     }
-    for (label, side) in [("expected", &finding.expected), ("observed", &finding.observed)] {
+    for (label, side) in [("expected", &finding.expected), (finding.other_side(), &finding.observed)] {
         if let Some(side) = side {
             text.push_str(&format!("  {label}  {}\n", side.phrase()));
         }

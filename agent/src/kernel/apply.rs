@@ -52,6 +52,8 @@ pub struct Kernel {
     pub(super) own: Vec<IpAddr>,
     /// The sets into which the rules look.
     pub(super) in_force: InForce,
+    /// Those of a change of which it is not known whether it was made.
+    pub(super) turning: Option<InForce>,
     /// The kernel's number of the ruleset as we left it, and whether others have changed it since the last look.
     left_at: u32,
     disturbed: bool,
@@ -79,8 +81,17 @@ impl Kernel {
         }
         let left_at = socket.generation()?;
         let senders = Senders::here();
-        let mut kernel =
-            Self { socket, stamp, senders, own: Vec::new(), in_force, left_at, disturbed: false, unguarded };
+        let mut kernel = Self {
+            socket,
+            stamp,
+            senders,
+            own: Vec::new(),
+            in_force,
+            turning: None,
+            left_at,
+            disturbed: false,
+            unguarded,
+        };
         // A former life may have ended while it filled sets into which nobody looks.
         kernel.empty(MAPS)?;
         Ok(kernel)

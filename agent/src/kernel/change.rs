@@ -150,9 +150,7 @@ impl Kernel {
     }
 
     fn change<'a>(&mut self, ruleset: &'a Ruleset, previous: Option<&'a Ruleset>) -> Result<Change<'a>, Error> {
-        if previous.is_none() {
-            self.find_banks()?;
-        }
+        self.find_banks()?;
         let wanted = maps(ruleset, previous);
         let unread = previous.is_none() && wanted.iter().any(Map::is_large);
         let held = match previous {
@@ -187,9 +185,15 @@ impl Kernel {
         Ok(Change { ruleset, previous, anew: previous.is_none(), maps: differing, fresh, counters, former })
     }
 
-    /// Reads which sets the rules look into.
+    /// Finds which sets the rules look into, where that was left open. The kernel's word counts for that alone: else others could
+    /// have us fill anew what is in force.
     fn find_banks(&mut self) -> Result<(), Error> {
-        self.in_force = skeleton::in_force(&mut self.socket)?;
+        if let Some(next) = &self.turning {
+            if skeleton::in_force(&mut self.socket)? == *next {
+                self.in_force.clone_from(next);
+            }
+            self.turning = None;
+        }
         Ok(())
     }
 
@@ -221,9 +225,10 @@ impl Kernel {
             change.put(&mut batch, &next);
             self.commit(&batch)
         });
+        // It may have been made although an error was told: its answer may be lost.
+        self.turning = turned.is_err().then_some(next.clone());
         match turned {
             Ok(()) => self.in_force = next,
-            // It may have been made all the same, and its answer lost.
             Err(_) => match self.find_banks() {
                 Ok(()) => self.leave_empty(&change.fresh),
                 Err(error) => tracing::warn!("cannot read which sets are in force: {error}"),

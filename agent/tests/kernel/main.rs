@@ -58,7 +58,7 @@ const CASES: [Case; 39] = [
     ("so do two thousand changes of the services' ranges", life::slices),
     ("swept marks are judged again, and forgotten flows are unknown", life::sweep),
     ("a refused change leaves everything as it was", life::refused),
-    ("a change whose answer was lost is found", large::lost_answer),
+    ("what others say of sets in force misleads no repair", large::misled),
     ("a second start keeps policy, flows and counters", life::restart),
     ("outcomes come and go by difference, with a large map", life::difference),
     ("bytes are counted by sender where that is asked for", volume::counted),

@@ -129,7 +129,9 @@ fn ports(tcp: bool, fields: &Fields<'_>, document: &mut Document) -> Option<Serv
         (None | Some(ALL), None | Some(ALL)) => (0, i64::from(u16::MAX)),
         (Some(first), Some(last)) => (first, last),
         (Some(_), None) | (None, Some(_)) => {
-            document.wrong(super::first(fields), "`FromPort` and `ToPort` need each other");
+            if ["FromPort", "ToPort"].iter().any(|key| given(fields, key).is_none()) {
+                document.wrong(super::first(fields), "`FromPort` and `ToPort` need each other");
+            }
             return None;
         }
     };

@@ -5,7 +5,7 @@ use policy::{Problem, Selector};
 
 use super::{NAMESPACE, OF_NAMESPACE};
 use crate::source::Document;
-use crate::yaml::{given, is_null, is_surely_text, list, required};
+use crate::yaml::{given, is_decimal, is_null, is_surely_text, list, required};
 
 /// How an expression compares.
 #[derive(Clone, Copy)]
@@ -42,7 +42,9 @@ impl Of {
 /// A label's key.
 fn key(text: &Text, document: &mut Document) -> Option<String> {
     let word = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '/');
-    checked(text, "key", !text.as_str().is_empty() && text.as_str().chars().all(word), document)
+    let right = !text.as_str().is_empty() && text.as_str().chars().all(word);
+    // A number in decimal is the same text.
+    checked(text, "key", right, document).filter(|_| is_decimal(text) || is_surely_text(text, document))
 }
 
 /// A label's value, as it is written; nothing is an empty one.

@@ -102,7 +102,7 @@ pub(super) fn read(node: &Node, of_list: Option<(&str, &str)>, document: &mut Do
             let message = format!("the kind {kind} of `{version}` cannot be carried");
             document.advise(place_of(&fields, "apiVersion"), message, format!("only that of `{known}` can"));
         }
-        None if WORKLOADS.contains(&kind) => {
+        None if WORKLOADS.contains(&kind) && is_built_in(version) => {
             if let Some(meta) = meta(&fields, true, document) {
                 cluster.workloads.extend(Workload::read(kind, meta, &fields, document));
             }

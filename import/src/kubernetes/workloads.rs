@@ -29,10 +29,13 @@ impl Workload {
         let is_none = |of: Option<Fields<'_>>, key, document: &mut Document| {
             of.and_then(|fields| number(&fields, key, document)) == Some(0)
         };
+        let has = |key| status.is_some_and(|status| given(&status, key).is_some());
+        // What runs is not stopped by a suspension.
         let is_idle = is_none(spec, "replicas", document)
             || is_none(status, "desiredNumberScheduled", document)
-            || status.is_some_and(|status| given(&status, "completionTime").is_some())
-            || spec.and_then(|spec| text(&spec, "suspend", document)) == Some("true");
+            || has("completionTime")
+            || !has("active")
+                && (has("failed") || spec.and_then(|spec| text(&spec, "suspend", document)) == Some("true"));
         let node = spec.and_then(|spec| given(&spec, "selector"));
         let selector = match node {
             // The oldest kind selects by labels alone.
@@ -56,10 +59,10 @@ impl Workload {
             !labels.is_empty() && (selected || self.makes_jobs() && is_of_job(labels, &self.meta.name))
         };
         let Self { kind, meta, .. } = self;
-        if self.is_idle {
-            complaints.note(format!("left out: the {kind} {meta}, which has no pods"));
-        } else if pods.iter().any(|pod| is_of(&pod)) {
+        if pods.iter().any(|pod| is_of(&pod)) {
             complaints.note(format!("left out: the {kind} {meta}, whose pods are here"));
+        } else if self.is_idle {
+            complaints.note(format!("left out: the {kind} {meta}, which has no pods"));
         } else {
             let message = format!("the {kind} {meta} stands for pods that these files do not show");
             let help = "give the pods themselves: kubectl get pods -A -o yaml; or leave it out, if it has none now";

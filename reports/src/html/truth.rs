@@ -159,7 +159,7 @@ fn rows(cells: &Cells<'_>, links: &Links<'_>) -> (Markup, usize) {
     let upwards: &[(&'static str, &str)] = if destinations.len() > MOST_LEVEL { &[("class", "up")] } else { &[] };
     for destination in &destinations {
         rows.constant("<th scope=col>")
-            .open("span", upwards)
+            .open("span", &[upwards, &[("title", *destination)]].concat())
             .text(&shortened(destination, MOST_LONG))
             .constant("</span>");
     }
