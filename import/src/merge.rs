@@ -15,26 +15,25 @@ pub(crate) fn expanded(node: Node, problems: &mut Problems) -> Node {
 }
 
 fn merged(entries: Vec<Entry>, problems: &mut Problems) -> Vec<Entry> {
-    let entries = entries.into_iter().map(|Entry { key, value }| Entry { key, value: expanded(value, problems) });
     let is_merge = |entry: &Entry| entry.key.as_str() == "<<" && entry.key.style() == Style::Plain;
+    let before = entries.iter().position(is_merge).unwrap_or(entries.len());
+    let entries = entries.into_iter().map(|Entry { key, value }| Entry { key, value: expanded(value, problems) });
     let (merges, mut own): (Vec<Entry>, Vec<Entry>) = entries.partition(is_merge);
-    let merge = merges.first().map(|merge| merge.key.span());
-    let before: Vec<String> = own
-        .iter()
-        .filter(|entry| merge.is_some_and(|merge| entry.key.span().start < merge.start))
-        .map(|entry| entry.key.as_str().to_owned())
-        .collect();
-    for source in merges.iter().flat_map(|merge| one_or_many(&merge.value)) {
+    for (merge, source) in merges.iter().flat_map(|merge| one_or_many(&merge.value).iter().map(move |one| (merge, one)))
+    {
         let Value::Mapping(more) = &source.value else {
             problems.report(Problem::new(source.span, format!("`<<` takes mappings, and this is {}", source.kind())));
             continue;
         };
         for entry in more {
-            if let (Some(merge), true) = (merge, before.iter().any(|key| key == entry.key.as_str())) {
-                let message = format!("`<<` says `{}`, which stands here before it", entry.key.as_str());
-                problems.report(Problem::new(merge, message).help("which of the two holds is open: write `<<` first"));
-            } else if own.iter().all(|other| other.key.as_str() != entry.key.as_str()) {
-                own.push(entry.clone());
+            match own.iter().position(|other| other.key.as_str() == entry.key.as_str()) {
+                Some(place) if place < before => {
+                    let message = format!("`<<` says `{}`, which stands here before it", entry.key.as_str());
+                    let problem = Problem::new(merge.key.span(), message);
+                    problems.report(problem.help("which of the two holds is open: write `<<` first"));
+                }
+                Some(_) => {}
+                None => own.push(entry.clone()),
             }
         }
     }

@@ -247,21 +247,20 @@ impl World<'_, '_> {
         let by_label = |vm: &Vm| peers.iter().filter_map(selector).any(|selector| selector.matches(&vm.labels));
         let subjects: Vec<&Vm> = self.vms.iter().filter(|vm| entry.subject.matches(&vm.labels)).collect();
         let met = [Family::V4, Family::V6].map(|family| speakers(&subjects, family));
+        let is_inside = |one: &IpAddr| blocks.iter().any(|block| block.holds(*one));
         let apart = self.vms.iter().filter(|vm| vm.addresses.len() > 1).find(|vm| {
             let meets =
                 |(count, only): &(usize, Option<&Vm>)| *count > 1 || only.is_some_and(|one| one.name != vm.name);
             let is_met = |address: &&IpAddr| meets(if address.is_ipv4() { &met[0] } else { &met[1] });
-            let is_inside = |one: &IpAddr| blocks.iter().any(|block| block.holds(*one));
             let is_split = vm.addresses.iter().any(is_inside) && !vm.addresses.iter().filter(is_met).all(is_inside);
             is_split && !by_label(vm)
         });
         let Some(vm) = apart else { return };
-        let is_inside = |one: &IpAddr| blocks.iter().any(|block| block.holds(*one));
-        let is_whole = |of: &fn(&IpAddr) -> bool| {
-            let inside: BTreeSet<bool> = vm.addresses.iter().filter(|one| of(one)).map(is_inside).collect();
-            inside.len() < 2
+        let is_whole = |family: &Family| {
+            let of_family = vm.addresses.iter().filter(|one| Family::of(**one) == *family);
+            of_family.map(is_inside).collect::<BTreeSet<bool>>().len() < 2
         };
-        let help = match [IpAddr::is_ipv4 as fn(&IpAddr) -> bool, IpAddr::is_ipv6].iter().all(is_whole) {
+        let help = match [Family::V4, Family::V6].iter().all(is_whole) {
             true => "import each family by itself (`--family v4`, `--family v6`), or name ranges of all of them here",
             false => "name ranges of all of them here, or leave the others out of the files",
         };

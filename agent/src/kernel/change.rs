@@ -226,7 +226,7 @@ impl Kernel {
             self.commit(&batch)
         });
         // It may have been made although an error was told: its answer may be lost.
-        self.turning = turned.is_err().then_some(next.clone());
+        self.turning = turned.is_err().then(|| next.clone());
         match turned {
             Ok(()) => self.in_force = next,
             Err(_) => match self.find_banks() {
